@@ -1,1 +1,27 @@
-//! Core.
+//! The pure part of Observed: what the outside said goes in as [`facts::Facts`], a [`plan::Plan`] and the objects
+//! that follow from it come out. No client, no clock, no files, no randomness.
+//!
+//! ```text
+//! ObservedService ─gather→ Facts ─resolve→ Plan ─render→ Children<Rendered> ─apply→ Children<Applied>
+//!                                                    └─checks→ verify→ Verdicts ─status→ ObservedServiceStatus
+//! ```
+
+pub mod check;
+pub mod child;
+pub mod drill;
+pub mod duration;
+pub mod facts;
+pub mod finding;
+pub mod gift;
+pub mod grafana;
+pub mod lint;
+pub mod names;
+pub mod outputs;
+pub mod packs;
+pub mod plan;
+pub mod promql;
+pub mod rbac;
+pub mod resolve;
+pub mod signals;
+pub mod status;
+pub mod yaml;

@@ -1,0 +1,47 @@
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+use super::LabelSelector;
+
+/// The part of a `Prometheus` that decides what it selects and where it answers.
+///
+/// A selector that is absent selects nothing; an empty one selects everything.
+#[derive(CustomResource, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[kube(
+    group = "monitoring.coreos.com",
+    version = "v1",
+    kind = "Prometheus",
+    plural = "prometheuses",
+    namespaced,
+    schema = "disabled"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PrometheusSpec {
+    /// ServiceMonitors by their labels.
+    #[serde(default)]
+    pub service_monitor_selector: Option<LabelSelector>,
+    /// Namespaces of ServiceMonitors by their labels. Absent: the Prometheus' own.
+    #[serde(default)]
+    pub service_monitor_namespace_selector: Option<LabelSelector>,
+    /// PodMonitors by their labels.
+    #[serde(default)]
+    pub pod_monitor_selector: Option<LabelSelector>,
+    /// Namespaces of PodMonitors by their labels. Absent: the Prometheus' own.
+    #[serde(default)]
+    pub pod_monitor_namespace_selector: Option<LabelSelector>,
+    /// PrometheusRules by their labels.
+    #[serde(default)]
+    pub rule_selector: Option<LabelSelector>,
+    /// Namespaces of PrometheusRules by their labels. Absent: the Prometheus' own.
+    #[serde(default)]
+    pub rule_namespace_selector: Option<LabelSelector>,
+    /// Name of the port in the pods and in the governing Service. Default: `web`.
+    #[serde(default)]
+    pub port_name: Option<String>,
+    /// Path prefix under which Prometheus answers. Default: `/`.
+    #[serde(default)]
+    pub route_prefix: Option<String>,
+    /// Service that governs the pods. Default: `prometheus-operated`.
+    #[serde(default)]
+    pub service_name: Option<String>,
+}

@@ -1,0 +1,21 @@
+//! Version `v1alpha1` of the API.
+
+pub mod conditions;
+mod dashboards;
+mod observed_service;
+mod probes;
+mod runbooks;
+mod scrape;
+pub mod signal_pack;
+mod signals;
+mod status;
+mod target_ref;
+
+pub use dashboards::Dashboards;
+pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
+pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
+pub use runbooks::Runbooks;
+pub use scrape::{Scrape, ScrapeLimits};
+pub use signals::{AlertOverride, Severity, Signals, State};
+pub use status::{InventoryItem, ObservedServiceStatus, Resolved};
+pub use target_ref::{TargetKind, TargetRef};

@@ -1,0 +1,121 @@
+//! The only place where a condition type or a reason is spelled.
+
+use serde::{Deserialize, Serialize};
+
+/// A condition of an ObservedService. All are positive but the two of kstatus, which exist only while they are true.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum ConditionType {
+    /// Everything that was asked for is in place and was seen to work.
+    Ready,
+    /// The workload, its container and its ports were found.
+    TargetResolved,
+    /// The container has the probes.
+    ProbesInstalled,
+    /// Prometheus scrapes the pods, and what it said about them.
+    ScrapeVerified,
+    /// Prometheus has loaded the rules, and what it said about them.
+    RulesHealthy,
+    /// The dashboard is in place for Grafana's sidecar.
+    DashboardLoaded,
+    /// kstatus: work is under way.
+    Reconciling,
+    /// kstatus: nothing more happens until somebody changes something.
+    Stalled,
+}
+
+impl ConditionType {
+    /// The `type` of the condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::TargetResolved => "TargetResolved",
+            Self::ProbesInstalled => "ProbesInstalled",
+            Self::ScrapeVerified => "ScrapeVerified",
+            Self::RulesHealthy => "RulesHealthy",
+            Self::DashboardLoaded => "DashboardLoaded",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why a condition is as it is. A closed list: scripts may match on it.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The `reason` of the condition.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Every output is in place and verified.
+    Converged,
+    /// Something is still on its way; the message says what.
+    Progressing,
+    /// An output is not in place or does not work; the message names it.
+    OutputNotReady,
+    /// Something could not be verified; the message says what.
+    NotVerified,
+    /// The workload and its container were found.
+    Found,
+    /// The workload does not exist (yet).
+    TargetNotFound,
+    /// The spec asks for something that cannot be; the message lists every finding.
+    InvalidSpec,
+    /// An older ObservedService points at the same workload.
+    TargetTaken,
+    /// Writing is paused by `spec.paused`.
+    Paused,
+    /// The container has the probes, given by Observed or by its owner.
+    Installed,
+    /// Probes are off, or nothing was asked for.
+    Disabled,
+    /// `mode: Observe`: what would be given stands in the message.
+    Observed,
+    /// The running pods did not answer as a probe needs it; nothing was given.
+    PreflightFailed,
+    /// The running pods cannot be asked yet.
+    PreflightPending,
+    /// A rollout is under way; probes are given when it has ended.
+    RolloutInProgress,
+    /// A gift was taken away again and again; Observed has stopped giving.
+    Contested,
+    /// Every pod that should be scraped is up in Prometheus.
+    TargetsUp,
+    /// Prometheus knows the pods, but some are down; the message has its error.
+    TargetsDown,
+    /// Prometheus has no target for it.
+    NoTargets,
+    /// No Prometheus selects the object; the message says what is missing.
+    NotSelected,
+    /// Prometheus has loaded the rules and evaluates them without error.
+    RulesLoaded,
+    /// Prometheus has not loaded the rules (yet).
+    RulesNotLoaded,
+    /// Prometheus reports an error for a rule.
+    RuleFailing,
+    /// Nobody could be asked: unreachable, or no Prometheus was found.
+    Unreachable,
+    /// The object is in place.
+    Applied,
+    /// The API server does not know this kind: its CRD is not installed.
+    KindNotServed,
+    /// An object of that name belongs to somebody else.
+    NameCollision,
+    /// The API server refused the object.
+    Rejected,
+    /// The operator may not do this; the message names the missing right.
+    Forbidden,
+    /// The API server did not answer as expected; it is tried again.
+    ApiError,
+}

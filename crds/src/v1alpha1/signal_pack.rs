@@ -1,0 +1,252 @@
+//! The signal-pack format: everything that Observed knows about one kind of signal, as data.
+//!
+//! Expressions are plain PromQL that promtool accepts as it stands, without templating. The matchers that tie them to
+//! one service, the renames and the window are put in on the syntax tree.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// A pack of signals that belong together, one file each under `operator/core/packs/`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignalPack {
+    /// `observed.rs/v1alpha1`.
+    pub api_version: String,
+    /// `SignalPack`.
+    pub kind: String,
+    /// Holds the pack's name.
+    pub metadata: PackMetadata,
+    /// The pack.
+    pub spec: SignalPackSpec,
+}
+
+/// The part of Kubernetes' metadata that a pack uses.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackMetadata {
+    /// Name of the pack, as `spec.signals.packs` lists it.
+    pub name: String,
+}
+
+/// The content of a pack.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignalPackSpec {
+    /// title of the dashboard row.
+    pub title: String,
+    /// help says in one sentence what the pack is about.
+    pub help: String,
+    /// window is the range that `spec.signals.window` replaces wherever an expression uses it. Prometheus duration.
+    pub window: String,
+    /// series that the pack reads. A selector whose series is not declared here is a finding.
+    pub series: Vec<Series>,
+    /// signals, in the order in which the dashboard shows them.
+    pub signals: Vec<Signal>,
+}
+
+/// A series that a pack reads.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Series {
+    /// name as Prometheus stores it, without the suffixes of a histogram.
+    pub name: String,
+    /// type of the metric.
+    pub r#type: SeriesType,
+    /// scope decides which matchers are put into every selector of the series.
+    pub scope: Scope,
+    /// labels that the expressions use, beside those of the scope. They can be renamed by a service.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// whenMissing says what would expose the series.
+    pub when_missing: String,
+}
+
+/// Type of a metric.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SeriesType {
+    /// Only grows; read with `rate` or `increase`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Classic histogram: `_bucket`, `_sum`, `_count`.
+    Histogram,
+}
+
+/// What a series belongs to, and so how its selectors are narrowed to one service.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// Exposed by the service itself: `namespace` and `job` of its scrape.
+    Service,
+    /// About its pods, from cAdvisor, the kubelet or kube-state-metrics: `namespace`, and `pod` by the workload's name.
+    Pod,
+}
+
+/// One thing worth knowing about a service.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Signal {
+    /// name, unique in the pack.
+    pub name: String,
+    /// help says what the signal tells, its unit, and what it is without traffic.
+    pub help: String,
+    /// unit of its value.
+    pub unit: Unit,
+    /// record keeps the value as a series of its own.
+    #[serde(default)]
+    pub record: Option<Record>,
+    /// panel draws it.
+    #[serde(default)]
+    pub panel: Option<Panel>,
+    /// alerts on it.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+}
+
+/// A recording rule.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// as is the name of the recorded series: `observed:<what>:<operation>`.
+    pub r#as: String,
+    /// expr computes it.
+    pub expr: String,
+}
+
+/// Unit of a value. Ratios are 0 to 1.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unit {
+    /// 0 to 1, shown as percent.
+    Ratio,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Bytes a second.
+    BytesPerSecond,
+    /// Requests a second.
+    RequestsPerSecond,
+    /// CPU cores.
+    Cores,
+    /// A plain number.
+    Count,
+}
+
+/// How a signal is drawn.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Panel {
+    /// title of the panel.
+    pub title: String,
+    /// queries of the panel. In a query the range `[5m]` (the pack's window) becomes Grafana's `$__rate_interval`.
+    pub queries: Vec<PanelQuery>,
+    /// min of the axis.
+    #[serde(default)]
+    pub min: Option<f64>,
+    /// max of the axis.
+    #[serde(default)]
+    pub max: Option<f64>,
+    /// overview also shows the signal's last value in the first row.
+    #[serde(default)]
+    pub overview: bool,
+}
+
+/// One line, or one bundle of lines, of a panel.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PanelQuery {
+    /// expr that is drawn.
+    pub expr: String,
+    /// legend of a line; `{{label}}` stands for a label's value.
+    pub legend: String,
+}
+
+/// An alert on a signal.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alert {
+    /// name, unique among all packs.
+    pub name: String,
+    /// severity, as a label.
+    pub severity: Severity,
+    /// value is compared with the threshold. Default: the signal's record.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// above: fires when the value is greater. A decimal. Exactly one of above and below.
+    #[serde(default)]
+    pub above: Option<String>,
+    /// below: fires when the value is less. A decimal.
+    #[serde(default)]
+    pub below: Option<String>,
+    /// when must hold too, for instance that there is enough traffic to judge.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// for is how long the condition must hold. Prometheus duration.
+    pub r#for: String,
+    /// keepFiringFor is how long it goes on after the condition has ended. Prometheus duration.
+    #[serde(default)]
+    pub keep_firing_for: Option<String>,
+    /// summary in one sentence, the same for every firing.
+    pub summary: String,
+    /// impact says what people notice.
+    pub impact: String,
+    /// first is what to look at first, in order. Read-only commands and queries.
+    pub first: Vec<String>,
+    /// drill proves the alert.
+    pub drill: Drill,
+}
+
+/// The proof of an alert: where it must fire and where it must stay silent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drill {
+    /// fires lists cases in which the alert must fire.
+    pub fires: Vec<DrillCase>,
+    /// silent lists cases in which it must not.
+    pub silent: Vec<DrillCase>,
+}
+
+/// One case of a drill: what the world looks like.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DrillCase {
+    /// case in words.
+    pub case: String,
+    /// given series, by their names in the pack.
+    pub given: BTreeMap<String, Vec<DrillSeries>>,
+}
+
+/// One series of a drill. Labels of the scope (namespace, job, pod, instance, container) are filled in unless given.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DrillSeries {
+    /// labels of the series beside the filled-in ones.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// suffix of a histogram's series: `bucket`, `sum` or `count`.
+    #[serde(default)]
+    pub suffix: Option<String>,
+    /// value of a gauge, constant. Exactly one of value, rate and count.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// rate of a counter: growth a second.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// count of a counter that does not grow any more.
+    #[serde(default)]
+    pub count: Option<f64>,
+    /// resetAt: the counter starts again from zero at this time. Prometheus duration.
+    #[serde(default)]
+    pub reset_at: Option<String>,
+    /// from: the series begins at this time. Prometheus duration. Default: the start.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// until: the series ends at this time. Prometheus duration. Default: the end.
+    #[serde(default)]
+    pub until: Option<String>,
+}

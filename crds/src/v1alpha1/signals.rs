@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which signal packs apply, and how they are adapted to this service.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signals {
+    /// packs that apply. Default: `[http, workload, target]`, every built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub packs: Option<Vec<String>>,
+    /// window of the rates that rules are built on. Default: `5m`. A Prometheus duration of at least four scrape
+    /// intervals, so that a missed scrape leaves no hole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    pub window: Option<String>,
+    /// rename maps a metric or label name of a pack to the name that this service uses for it.
+    ///
+    /// Example: `{http_requests_total: api_requests_total, endpoint: route}`
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.all(k, k.size() <= 128 && self[k].matches('^[a-zA-Z_:][a-zA-Z0-9_:]*$') && self[k].size() <= 128)").message("rename: the new name is a Prometheus name of at most 128 of a-z, A-Z, 0-9, _ and :"))]
+    pub rename: BTreeMap<String, BoundedName>,
+    /// alerts adapts single alerts, by name.
+    ///
+    /// Example: `{HighErrorRate: {above: "0.02"}}`
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64))]
+    pub alerts: BTreeMap<String, AlertOverride>,
+}
+
+/// A name of at most 128 characters.
+pub type BoundedName = String;
+
+/// What one service changes about one alert.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.above) && has(self.below))").message("give one threshold: above or below, not both"),
+    validation = Rule::new("!has(self.state) || self.state != 'Disabled' || has(self.because)").message("a disabled alert says why in because")
+)]
+pub struct AlertOverride {
+    /// state of the alert. Default: `Enabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// because says why the alert differs here. Required when it is disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub because: Option<String>,
+    /// above is the threshold of an alert that fires above a value, as a decimal. Only for an alert that has one.
+    ///
+    /// Example: `"0.02"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub above: Option<String>,
+    /// below is the threshold of an alert that fires below a value, as a decimal. Only for an alert that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
+    pub below: Option<String>,
+    /// for is how long the condition holds before the alert fires. A Prometheus duration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    pub r#for: Option<String>,
+    /// keepFiringFor is how long the alert goes on after the condition has ended. A Prometheus duration. It requires
+    /// Prometheus 2.42.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    pub keep_firing_for: Option<String>,
+    /// severity of the alert: `critical` calls a person now, `warning` is a ticket, `info` is for dashboards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+/// Whether something applies.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum State {
+    /// It applies.
+    #[default]
+    Enabled,
+    /// It does not.
+    Disabled,
+}
+
+/// How an alert reaches people.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A person is called now.
+    Critical,
+    /// A ticket.
+    Warning,
+    /// Shown on dashboards, pages nobody.
+    Info,
+}
+
+impl Severity {
+    /// The value of the `severity` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}

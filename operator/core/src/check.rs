@@ -1,0 +1,81 @@
+//! What "works" means, as data, and what the world answered.
+
+use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+
+/// Something to ask a Prometheus about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// The pods are scraped and up.
+    Targets {
+        /// `ServiceMonitor` or `PodMonitor`.
+        kind: &'static str,
+        /// Namespace of the monitor.
+        namespace: String,
+        /// Name of the monitor.
+        name: String,
+        /// Labels of the monitor, which a Prometheus selects on.
+        labels: std::collections::BTreeMap<String, String>,
+        /// Pods that should be up.
+        expected: i32,
+    },
+    /// The rules are loaded and evaluated without error.
+    Rules {
+        /// Namespace of the PrometheusRule.
+        namespace: String,
+        /// Name of the PrometheusRule.
+        name: String,
+        /// Labels of the PrometheusRule, which a Prometheus selects on.
+        labels: std::collections::BTreeMap<String, String>,
+        /// Names of its groups.
+        groups: Vec<String>,
+        /// Rules in all of them.
+        expected: usize,
+    },
+}
+
+impl Check {
+    /// The condition that the answer becomes.
+    pub fn condition(&self) -> ConditionType {
+        match self {
+            Self::Targets { .. } => ConditionType::ScrapeVerified,
+            Self::Rules { .. } => ConditionType::RulesHealthy,
+        }
+    }
+}
+
+/// Whether something holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Truth {
+    /// It was seen to hold.
+    True,
+    /// It was seen not to hold.
+    False,
+    /// Nobody could be asked.
+    Unknown,
+}
+
+impl Truth {
+    /// The `status` of a condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What the world answered to one check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The condition that it becomes.
+    pub condition: ConditionType,
+    /// Whether it holds.
+    pub truth: Truth,
+    /// Why.
+    pub reason: Reason,
+    /// The same in words: who was asked, what was answered, the next step.
+    pub message: String,
+    /// How many of how many are good, where that can be counted.
+    pub count: Option<(usize, usize)>,
+}

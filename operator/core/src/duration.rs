@@ -1,0 +1,40 @@
+//! Durations as Prometheus writes them: `90s`, `5m`, `1h30m`.
+
+/// Seconds of a Prometheus duration (`d`, `h`, `m`, `s`, in this order). None if it is not one, or is zero.
+pub fn seconds(text: &str) -> Option<u32> {
+    let duration = promql_parser::util::parse_duration(text).ok()?;
+    let seconds = u32::try_from(duration.as_secs()).ok()?;
+    (seconds > 0 && duration.subsec_nanos() == 0).then_some(seconds)
+}
+
+/// The shortest Prometheus duration of that many seconds.
+pub fn text(seconds: u32) -> String {
+    let mut rest = seconds;
+    let mut text = String::new();
+    for (unit, size) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if rest >= size {
+            text.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_read_back_as_it_was_written() {
+        for written in ["1s", "30s", "5m", "1m30s", "2h", "3d", "1d1h1m1s"] {
+            assert_eq!(seconds(written).map(text).as_deref(), Some(written));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_duration_of_whole_seconds_is_none() {
+        for wrong in ["", "0s", "5", "m", "-5m", "1.5h", "5 m", "100ms"] {
+            assert_eq!(seconds(wrong), None, "{wrong:?}");
+        }
+    }
+}

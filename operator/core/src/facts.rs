@@ -1,0 +1,189 @@
+//! Everything that the outside said about one service. Plain data: golden cases hold it as YAML.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use observed_crds::foreign::LabelSelector;
+use observed_crds::v1alpha1::TargetKind;
+use serde::{Deserialize, Serialize};
+
+use crate::gift::{Gifted, ProbeKind, ProbeShape};
+
+/// What the outside said about one ObservedService.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Facts {
+    /// Namespace of the ObservedService and of everything that belongs to it.
+    pub namespace: String,
+    /// Name of the ObservedService.
+    pub name: String,
+    /// UID of the ObservedService. Empty offline.
+    pub uid: String,
+    /// The workload, if it exists.
+    pub target: Option<Target>,
+    /// The Services in the namespace that select the workload's pods.
+    pub services: Vec<Service>,
+    /// An older ObservedService that points at the same workload.
+    pub taken_by: Option<String>,
+    /// Kinds of optional APIs (`ServiceMonitor`, …) that the API server serves.
+    pub served: BTreeSet<String>,
+    /// Every `Prometheus` resource, as far as it decides what is selected.
+    pub prometheuses: Vec<Prometheus>,
+    /// Labels of the namespace, which the namespace selectors of a Prometheus look at.
+    pub namespace_labels: BTreeMap<String, String>,
+    /// What the running pods answered to the questions of [`crate::resolve::questions`].
+    pub preflight: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// A gift has been taken away again and again; who did it, if known.
+    pub contested: Option<String>,
+}
+
+/// The workload.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Target {
+    /// Kind of the workload.
+    pub kind: TargetKind,
+    /// Name of the workload.
+    pub name: String,
+    /// UID of the workload: a write is meant for this very object.
+    pub uid: String,
+    /// resourceVersion that was read: a write is meant for this very state.
+    pub resource_version: String,
+    /// Pods that the workload should have.
+    pub replicas: i32,
+    /// Why the workload is not settled (a rollout under way, paused), in words. None when it is.
+    pub unsettled: Option<String>,
+    /// Selector of the workload.
+    pub selector: LabelSelector,
+    /// Labels of its pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// The pods' annotation `kubectl.kubernetes.io/default-container`.
+    pub default_container: Option<String>,
+    /// Its containers; native sidecars and init containers are left out.
+    pub containers: Vec<Container>,
+    /// What Observed gave it, as the annotation says.
+    pub gifted: Option<Gifted>,
+}
+
+/// A container of the workload.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Container {
+    /// Name of the container.
+    pub name: String,
+    /// Ports that it declares.
+    pub ports: Vec<ContainerPort>,
+    /// Probes that it has.
+    pub probes: BTreeMap<ProbeKind, LiveProbe>,
+}
+
+/// A declared port of a container.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ContainerPort {
+    /// Name, if it has one.
+    pub name: Option<String>,
+    /// Number.
+    pub port: i32,
+}
+
+/// A probe that a container has.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct LiveProbe {
+    /// What it does.
+    pub shape: ProbeShape,
+    /// Field managers that own a part of it. Nobody owns a gift that was let go.
+    pub owned_by: Vec<String>,
+}
+
+/// A Service that selects the workload's pods.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Service {
+    /// Name of the Service.
+    pub name: String,
+    /// Labels of the Service: a ServiceMonitor selects on them.
+    pub labels: BTreeMap<String, String>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ServicePort {
+    /// Name, if it has one. A ServiceMonitor can only use a port with a name.
+    pub name: Option<String>,
+    /// Number.
+    pub port: i32,
+    /// Name of the container's port that it leads to, if it goes by name.
+    pub target_port_name: Option<String>,
+    /// Number of the container's port that it leads to, if it goes by number.
+    pub target_port: Option<i32>,
+}
+
+/// A `Prometheus` resource.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Prometheus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Base URL at which it answers inside the cluster.
+    pub url: String,
+    /// What it selects, by kind: `ServiceMonitor`, `PodMonitor`, `PrometheusRule`.
+    pub selects: BTreeMap<String, Selects>,
+}
+
+/// What a Prometheus selects of one kind.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Selects {
+    /// Selector on the object's labels. None selects nothing.
+    pub objects: Option<LabelSelector>,
+    /// Selector on the namespace's labels. None means the Prometheus' own namespace.
+    pub namespaces: Option<LabelSelector>,
+}
+
+/// What one running pod answered to one question.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Answer {
+    /// Name of the pod.
+    pub pod: String,
+    /// What came back. The body is never kept.
+    pub outcome: AnswerOutcome,
+    /// Milliseconds that it took.
+    pub millis: u64,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AnswerOutcome {
+    /// An HTTP status.
+    Status(u16),
+    /// The connection was accepted (a TCP question).
+    Connected,
+    /// Nothing listens there.
+    Refused,
+    /// No answer in the time that the probe would allow.
+    TimedOut,
+    /// The pod could not be reached at all, for instance because of a network policy: this says nothing about it.
+    #[default]
+    Unreachable,
+}
+
+/// A question that preflight asks each running pod before a probe is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Probe that it is asked for.
+    pub probe: ProbeKind,
+    /// Number of the container's port.
+    pub port: i32,
+    /// Path of the HTTP request. None: only connect.
+    pub path: Option<String>,
+    /// Seconds that the answer may take.
+    pub timeout_seconds: i32,
+}

@@ -1,0 +1,1 @@
+//! The dashboard output: one ConfigMap that the Grafana sidecar loads.

@@ -1,0 +1,1 @@
+//! The PrometheusRule output: recording rules and alerts.

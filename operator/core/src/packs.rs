@@ -1,0 +1,1 @@
+//! The built-in signal packs, embedded from `packs/*.yaml`.

@@ -1,0 +1,227 @@
+//! What will be done for one service, complete: rendering it needs nothing else and cannot fail.
+
+use std::collections::BTreeMap;
+
+use observed_crds::foreign::LabelSelector;
+use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::signal_pack::{DrillCase, SeriesType, Unit};
+use observed_crds::v1alpha1::{Port, Severity, TargetKind};
+
+use crate::finding::Finding;
+use crate::gift::{Gift, ProbeKind, ProbeShape};
+
+/// What will be done for one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The ObservedService.
+    pub owner: Owner,
+    /// The workload.
+    pub target: Target,
+    /// Its probes.
+    pub probes: Probes,
+    /// Its scrape.
+    pub scrape: Scrape,
+    /// Window of the rates, as a Prometheus duration.
+    pub window: String,
+    /// Its signals, one part a pack.
+    pub packs: Vec<Pack>,
+    /// Its dashboard.
+    pub dashboard: Dashboard,
+    /// Findings that do not stop the plan.
+    pub warnings: Vec<Finding>,
+    /// Nothing is to be written.
+    pub paused: bool,
+}
+
+/// The ObservedService that children belong to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Owner {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID. Empty offline: then children carry no owner reference.
+    pub uid: String,
+}
+
+/// The workload, as far as outputs need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    /// Kind of the workload.
+    pub kind: TargetKind,
+    /// Name of the workload.
+    pub name: String,
+    /// Container that serves.
+    pub container: String,
+    /// Pods that it should have.
+    pub replicas: i32,
+}
+
+/// What happens with the probes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probes {
+    /// What is put into the workload. None: nothing is to be given now.
+    pub gift: Option<Gift>,
+    /// Probes that the container has, theirs or an earlier gift.
+    pub present: BTreeMap<ProbeKind, ProbeShape>,
+    /// Why a probe is missing and is not given (now), in words.
+    pub refused: BTreeMap<ProbeKind, String>,
+    /// What the condition says when nothing is given.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
+}
+
+/// How Prometheus collects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scrape {
+    /// What is scraped.
+    pub via: Via,
+    /// The `job` label of everything that is scraped.
+    pub job: String,
+    /// Path of the metrics page.
+    pub path: String,
+    /// Seconds between two scrapes, and two evaluations.
+    pub interval_seconds: u32,
+    /// Seconds that a scrape may take.
+    pub timeout_seconds: u32,
+    /// Most samples in a scrape.
+    pub sample_limit: i64,
+    /// Most labels of a series.
+    pub label_limit: i64,
+    /// Largest answer, as prometheus-operator writes it.
+    pub body_size_limit: String,
+}
+
+/// What Prometheus finds the pods by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Via {
+    /// The endpoints of a Service: a ServiceMonitor.
+    Service {
+        /// Name of the Service.
+        name: String,
+        /// Labels of the Service.
+        labels: BTreeMap<String, String>,
+        /// Name of the Service's port.
+        port: String,
+    },
+    /// The pods themselves: a PodMonitor.
+    Pods {
+        /// Selector of the workload.
+        selector: LabelSelector,
+        /// Port of the container.
+        port: Port,
+    },
+}
+
+/// One pack, tied to this service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    /// Name of the pack.
+    pub name: String,
+    /// Title of its dashboard row.
+    pub title: String,
+    /// The series that it reads, under the service's own names.
+    pub series: Vec<Series>,
+    /// Recording rules.
+    pub records: Vec<Record>,
+    /// Alerting rules.
+    pub alerts: Vec<Alert>,
+    /// Panels.
+    pub panels: Vec<Panel>,
+}
+
+/// A series that a pack reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Name in the pack.
+    pub canonical: String,
+    /// Name at this service.
+    pub name: String,
+    /// Type of the metric.
+    pub kind: SeriesType,
+    /// What would expose it.
+    pub when_missing: String,
+}
+
+/// A recording rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Name of the recorded series.
+    pub name: String,
+    /// PromQL.
+    pub expr: String,
+}
+
+/// An alerting rule and its proof.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Name of the alert.
+    pub name: String,
+    /// PromQL.
+    pub expr: String,
+    /// Its severity.
+    pub severity: Severity,
+    /// Prometheus duration that the condition must hold.
+    pub r#for: String,
+    /// Prometheus duration that it goes on.
+    pub keep_firing_for: Option<String>,
+    /// Labels of the alert.
+    pub labels: BTreeMap<String, String>,
+    /// Texts of the alert.
+    pub annotations: BTreeMap<String, String>,
+    /// Cases on which it must fire, with the series under the service's own names.
+    pub fires: Vec<DrillCase>,
+    /// Cases on which it must stay silent.
+    pub silent: Vec<DrillCase>,
+}
+
+/// A panel of the dashboard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// Title.
+    pub title: String,
+    /// What it tells.
+    pub description: String,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// Expressions with their legends, with `$__rate_interval` for the window.
+    pub queries: Vec<PanelQuery>,
+    /// Least value of the axis.
+    pub min: Option<f64>,
+    /// Greatest value of the axis.
+    pub max: Option<f64>,
+    /// The alerts' thresholds, drawn as lines.
+    pub thresholds: Vec<Threshold>,
+    /// Its last value is shown in the first row too.
+    pub overview: bool,
+}
+
+/// A query of a panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PanelQuery {
+    /// PromQL for Grafana.
+    pub expr: String,
+    /// Legend of a line.
+    pub legend: String,
+}
+
+/// An alert's threshold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// The value.
+    pub value: f64,
+    /// Whether the alert fires above it (else below).
+    pub above: bool,
+    /// Severity of the alert.
+    pub severity: Severity,
+}
+
+/// Where Grafana finds the dashboard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dashboard {
+    /// Folder of the sidecar.
+    pub folder: Option<String>,
+    /// Labels of the ConfigMap.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,422 @@
+//! The programs of the cluster: which they are, and how they come into the cache.
+//!
+//! Every program is built once, from the Go module of its family in `e2e/tools/`. Programs that are not written in Go come from Debian's packages
+//! ([`debian`]), unpacked into the cache and not installed.
+
+pub mod build;
+pub mod debian;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use build::Error;
+
+use crate::cache::Cache;
+use crate::progress::Progress;
+
+/// Programs that share one Go module, and so one set of library versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// etcd.
+    Etcd,
+    /// Kubernetes itself.
+    Kubernetes,
+    /// The container runtime.
+    Containerd,
+    /// The network plugins of the container runtime.
+    Cni,
+    /// The cluster's name server.
+    Coredns,
+    /// prometheus-operator.
+    PrometheusOperator,
+    /// Prometheus.
+    Prometheus,
+    /// Alertmanager.
+    Alertmanager,
+    /// Small programs of our own that run in pods.
+    Pods,
+}
+
+impl Family {
+    /// The directory under `e2e/tools/`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::Kubernetes => "kubernetes",
+            Self::Containerd => "containerd",
+            Self::Cni => "cni",
+            Self::Coredns => "coredns",
+            Self::PrometheusOperator => "prometheus-operator",
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
+            Self::Pods => "pods",
+        }
+    }
+
+    /// The module's files, by the path inside the module.
+    pub(crate) fn sources(self) -> Vec<(&'static str, &'static str)> {
+        macro_rules! module {
+            ($directory:literal) => {
+                vec![
+                    (
+                        "go.mod",
+                        include_str!(concat!("../tools/", $directory, "/go.mod")),
+                    ),
+                    (
+                        "go.sum",
+                        include_str!(concat!("../tools/", $directory, "/go.sum")),
+                    ),
+                ]
+            };
+        }
+        match self {
+            Self::Etcd => module!("etcd"),
+            Self::Kubernetes => module!("kubernetes"),
+            Self::Containerd => module!("containerd"),
+            Self::Cni => module!("cni"),
+            Self::Coredns => module!("coredns"),
+            Self::PrometheusOperator => module!("prometheus-operator"),
+            Self::Prometheus => module!("prometheus"),
+            Self::Alertmanager => module!("alertmanager"),
+            Self::Pods => vec![
+                ("go.mod", include_str!("../tools/pods/go.mod")),
+                ("pause/main.go", include_str!("../tools/pods/pause/main.go")),
+                ("reply/main.go", include_str!("../tools/pods/reply/main.go")),
+            ],
+        }
+    }
+
+    /// What the linker sets. Without it every object of Kubernetes says it is of version v0.0.0-master.
+    pub(crate) fn link_flags(self) -> &'static str {
+        match self {
+            Self::Kubernetes => {
+                "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2"
+            }
+            Self::Prometheus => "-s -w -X github.com/prometheus/common/version.Version=3.16.0",
+            Self::Alertmanager => "-s -w -X github.com/prometheus/common/version.Version=0.28.1",
+            Self::PrometheusOperator => "-s -w -X github.com/prometheus/common/version.Version=0.93.0",
+            _ => "-s -w",
+        }
+    }
+}
+
+/// One thing that a build puts into the cache: a program, or files that a Go module carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names are the programs' own")]
+pub enum Tool {
+    Etcd,
+    KubeApiserver,
+    KubeControllerManager,
+    Kubectl,
+    KubeScheduler,
+    KubeProxy,
+    Kubelet,
+    Containerd,
+    ContainerdShim,
+    Ctr,
+    CniBridge,
+    CniHostLocal,
+    CniLoopback,
+    CniPortmap,
+    Coredns,
+    /// The custom resource definitions of prometheus-operator: a directory of YAML files, copied from its Go module.
+    MonitoringCrds,
+    /// The deployment and roles of prometheus-operator: a directory of YAML files, copied from its Go module.
+    MonitoringRbac,
+    PrometheusOperator,
+    ConfigReloader,
+    Prometheus,
+    Promtool,
+    Alertmanager,
+    /// A program that does nothing until it is told to end: what keeps a pod's namespaces.
+    Pause,
+    /// A server for tests of the cluster itself: answers, fetches, allocates.
+    Reply,
+}
+
+/// Where a tool comes from in its module.
+pub(crate) enum Origin {
+    /// A Go package that is a program.
+    Package(&'static str),
+    /// A directory of a module, whose YAML files are copied.
+    Files {
+        module: &'static str,
+        directory: &'static str,
+    },
+}
+
+impl Tool {
+    /// Everything, in the order it is built: what the smallest cluster needs comes first.
+    pub const ALL: [Self; 24] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::Kubectl,
+        Self::KubeControllerManager,
+        Self::MonitoringCrds,
+        Self::MonitoringRbac,
+        Self::KubeScheduler,
+        Self::KubeProxy,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::CniBridge,
+        Self::CniHostLocal,
+        Self::CniLoopback,
+        Self::CniPortmap,
+        Self::Pause,
+        Self::Reply,
+        Self::Coredns,
+        Self::PrometheusOperator,
+        Self::ConfigReloader,
+        Self::Prometheus,
+        Self::Promtool,
+        Self::Alertmanager,
+    ];
+
+    /// The family, the place in its module, the name in the cache, and the seconds that a cold build took on two cores, measured in
+    /// [`Tool::ALL`]'s order: later programs of a family reuse what the first compiled.
+    fn entry(self) -> (Family, Origin, &'static str, u64) {
+        use Origin::{Files, Package};
+        const OPERATOR: &str = "github.com/prometheus-operator/prometheus-operator";
+        match self {
+            Self::Etcd => (Family::Etcd, Package("go.etcd.io/etcd/server/v3"), "etcd", 40),
+            Self::KubeApiserver => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kube-apiserver"),
+                "kube-apiserver",
+                240,
+            ),
+            Self::Kubectl => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kubectl"),
+                "kubectl",
+                30,
+            ),
+            Self::KubeControllerManager => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kube-controller-manager"),
+                "kube-controller-manager",
+                60,
+            ),
+            Self::KubeScheduler => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kube-scheduler"),
+                "kube-scheduler",
+                25,
+            ),
+            Self::KubeProxy => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kube-proxy"),
+                "kube-proxy",
+                20,
+            ),
+            Self::Kubelet => (
+                Family::Kubernetes,
+                Package("k8s.io/kubernetes/cmd/kubelet"),
+                "kubelet",
+                90,
+            ),
+            Self::Containerd => (
+                Family::Containerd,
+                Package("github.com/containerd/containerd/v2/cmd/containerd"),
+                "containerd",
+                50,
+            ),
+            Self::ContainerdShim => (
+                Family::Containerd,
+                Package("github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+                "containerd-shim-runc-v2",
+                8,
+            ),
+            Self::Ctr => (
+                Family::Containerd,
+                Package("github.com/containerd/containerd/v2/cmd/ctr"),
+                "ctr",
+                8,
+            ),
+            Self::CniBridge => (
+                Family::Cni,
+                Package("github.com/containernetworking/plugins/plugins/main/bridge"),
+                "bridge",
+                8,
+            ),
+            Self::CniHostLocal => (
+                Family::Cni,
+                Package("github.com/containernetworking/plugins/plugins/ipam/host-local"),
+                "host-local",
+                2,
+            ),
+            Self::CniLoopback => (
+                Family::Cni,
+                Package("github.com/containernetworking/plugins/plugins/main/loopback"),
+                "loopback",
+                2,
+            ),
+            Self::CniPortmap => (
+                Family::Cni,
+                Package("github.com/containernetworking/plugins/plugins/meta/portmap"),
+                "portmap",
+                2,
+            ),
+            Self::Coredns => (Family::Coredns, Package("github.com/coredns/coredns"), "coredns", 95),
+            Self::MonitoringCrds => {
+                let directory = "example/prometheus-operator-crd";
+                (
+                    Family::PrometheusOperator,
+                    Files {
+                        module: OPERATOR,
+                        directory,
+                    },
+                    "crds",
+                    5,
+                )
+            }
+            Self::MonitoringRbac => {
+                let directory = "example/rbac/prometheus-operator";
+                (
+                    Family::PrometheusOperator,
+                    Files {
+                        module: OPERATOR,
+                        directory,
+                    },
+                    "rbac",
+                    1,
+                )
+            }
+            Self::PrometheusOperator => (
+                Family::PrometheusOperator,
+                Package("github.com/prometheus-operator/prometheus-operator/cmd/operator"),
+                "operator",
+                100,
+            ),
+            Self::ConfigReloader => (
+                Family::PrometheusOperator,
+                Package("github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader"),
+                "prometheus-config-reloader",
+                10,
+            ),
+            Self::Prometheus => (
+                Family::Prometheus,
+                Package("github.com/prometheus/prometheus/cmd/prometheus"),
+                "prometheus",
+                260,
+            ),
+            Self::Promtool => (
+                Family::Prometheus,
+                Package("github.com/prometheus/prometheus/cmd/promtool"),
+                "promtool",
+                20,
+            ),
+            Self::Alertmanager => (
+                Family::Alertmanager,
+                Package("github.com/prometheus/alertmanager/cmd/alertmanager"),
+                "alertmanager",
+                40,
+            ),
+            Self::Pause => (Family::Pods, Package("./pause"), "pause", 2),
+            Self::Reply => (Family::Pods, Package("./reply"), "reply", 5),
+        }
+    }
+
+    /// Whose Go module it is built from.
+    #[must_use]
+    pub fn family(self) -> Family {
+        self.entry().0
+    }
+
+    pub(crate) fn origin(self) -> Origin {
+        self.entry().1
+    }
+
+    /// The name of the program's file, or of the directory of files.
+    #[must_use]
+    pub fn binary(self) -> &'static str {
+        self.entry().2
+    }
+
+    /// How long a cold build takes, measured on two cores.
+    #[must_use]
+    pub fn estimate(self) -> Duration {
+        Duration::from_secs(self.entry().3)
+    }
+}
+
+/// Tools that are there, and where.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    paths: BTreeMap<Tool, PathBuf>,
+}
+
+impl Tools {
+    /// Makes sure that the tools are in the user's cache, and builds those that are not. Other processes that want to build wait for this one.
+    ///
+    /// If `KUBEBUILDER_ASSETS` is set, the programs found in that directory are used as they are.
+    ///
+    /// # Errors
+    /// Go is missing, the disk is too full, or a build failed: the message says what to do and names the log.
+    pub async fn ensure(tools: &[Tool], progress: &Progress) -> Result<Self, Error> {
+        Self::ensure_in(&Cache::of_user()?, tools, progress).await
+    }
+
+    /// [`Tools::ensure`] in a cache of the caller's choice.
+    ///
+    /// # Errors
+    /// As of [`Tools::ensure`].
+    pub async fn ensure_in(cache: &Cache, tools: &[Tool], progress: &Progress) -> Result<Self, Error> {
+        let (cache, tools, progress) = (cache.clone(), tools.to_vec(), progress.clone());
+        let built = tokio::task::spawn_blocking(move || build::ensure(&cache, &tools, &progress)).await;
+        built.map_err(|_| Error::Interrupted)?.map(|paths| Self { paths })
+    }
+
+    /// The file of a program, or the directory of files, that was asked for.
+    ///
+    /// # Errors
+    /// The tool was not among those asked for.
+    pub fn path(&self, tool: Tool) -> Result<&Path, Error> {
+        self.paths
+            .get(&tool)
+            .map(PathBuf::as_path)
+            .ok_or(Error::NotAskedFor { tool })
+    }
+
+    /// The directories of all programs, for `PATH`.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        let mut directories: Vec<_> = self
+            .paths
+            .values()
+            .filter_map(|path| path.parent())
+            .map(Path::to_owned)
+            .collect();
+        directories.dedup();
+        directories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_is_in_the_list_once_and_its_family_names_it_in_go_mod() {
+        for tool in Tool::ALL {
+            assert_eq!(Tool::ALL.iter().filter(|other| **other == tool).count(), 1, "{tool:?}");
+            let sources = tool.family().sources();
+            let go_mod = sources.iter().find(|(path, _)| *path == "go.mod").unwrap().1;
+            match tool.origin() {
+                Origin::Package(package) if package.starts_with("./") => {
+                    let file = format!("{}/main.go", &package[2..]);
+                    assert!(sources.iter().any(|(path, _)| *path == file), "{tool:?}");
+                }
+                Origin::Package(package) => {
+                    assert!(go_mod.contains(package), "{tool:?}: {package} is no tool of its go.mod")
+                }
+                Origin::Files { module, .. } => {
+                    assert!(go_mod.contains(module), "{tool:?}: {module} is not in its go.mod")
+                }
+            }
+        }
+    }
+}

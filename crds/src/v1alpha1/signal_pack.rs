@@ -39,7 +39,8 @@ pub struct SignalPackSpec {
     pub title: String,
     /// help says in one sentence what the pack is about.
     pub help: String,
-    /// window is the range that `spec.signals.window` replaces wherever an expression uses it. Prometheus duration.
+    /// window is the range that stands for the service's own: `spec.signals.window` replaces it in selectors of what the
+    /// service exposes, `$__rate_interval` in every panel. Other ranges stay. Prometheus duration.
     pub window: String,
     /// series that the pack reads. A selector whose series is not declared here is a finding.
     pub series: Vec<Series>,
@@ -57,7 +58,7 @@ pub struct Series {
     pub r#type: SeriesType,
     /// scope decides which matchers are put into every selector of the series.
     pub scope: Scope,
-    /// labels that the expressions use, beside those of the scope. They can be renamed by a service.
+    /// labels that the expressions use, beside those of the scope. Those of the scope `service` can be renamed.
     #[serde(default)]
     pub labels: Vec<String>,
     /// whenMissing says what would expose the series.
@@ -80,8 +81,10 @@ pub enum SeriesType {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
-    /// Exposed by the service itself: `namespace` and `job` of its scrape.
+    /// Exposed by the service itself: `namespace` and `job` of its scrape. The only names that a service can rename.
     Service,
+    /// Written by Prometheus about the scrape itself, such as `up`: `namespace` and `job` of its scrape.
+    Scrape,
     /// About its pods, from cAdvisor, the kubelet or kube-state-metrics: `namespace`, and `pod` by the workload's name.
     Pod,
 }
@@ -135,6 +138,8 @@ pub enum Unit {
     Cores,
     /// A plain number.
     Count,
+    /// 1 when something holds. The value says nothing more, so that no text shows it.
+    Flag,
 }
 
 /// How a signal is drawn.
@@ -211,13 +216,14 @@ pub struct Drill {
     pub silent: Vec<DrillCase>,
 }
 
-/// One case of a drill: what the world looks like.
+/// One case of a drill: what the world looks like. It must hold for every threshold that a service may set, so numbers
+/// near the threshold are formulas in it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DrillCase {
     /// case in words.
     pub case: String,
-    /// given series, by their names in the pack.
+    /// given series, by the names that the expressions select in the pack.
     pub given: BTreeMap<String, Vec<DrillSeries>>,
 }
 
@@ -228,25 +234,32 @@ pub struct DrillSeries {
     /// labels of the series beside the filled-in ones.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// suffix of a histogram's series: `bucket`, `sum` or `count`.
+    /// bucket is the upper bound of a histogram's bucket: the label `le`.
     #[serde(default)]
-    pub suffix: Option<String>,
+    pub bucket: Option<Amount>,
     /// value of a gauge, constant. Exactly one of value, rate and count.
     #[serde(default)]
-    pub value: Option<f64>,
+    pub value: Option<Amount>,
     /// rate of a counter: growth a second.
     #[serde(default)]
-    pub rate: Option<f64>,
-    /// count of a counter that does not grow any more.
+    pub rate: Option<Amount>,
+    /// count of a counter that grows once, from zero to it, right after the start.
     #[serde(default)]
-    pub count: Option<f64>,
+    pub count: Option<Amount>,
     /// resetAt: the counter starts again from zero at this time. Prometheus duration.
     #[serde(default)]
     pub reset_at: Option<String>,
-    /// from: the series begins at this time. Prometheus duration. Default: the start.
-    #[serde(default)]
-    pub from: Option<String>,
     /// until: the series ends at this time. Prometheus duration. Default: the end.
     #[serde(default)]
     pub until: Option<String>,
+}
+
+/// A number of a drill: `10`, or arithmetic on the alert's threshold as in `10 * (1 - threshold)`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Amount {
+    /// A plain number.
+    Number(f64),
+    /// PromQL arithmetic, in which `threshold` is the threshold of the alert.
+    Formula(String),
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
-use observed_crds::v1alpha1::signal_pack::{DrillCase, SeriesType, Unit};
+use observed_crds::v1alpha1::signal_pack::{Scope, SeriesType, Unit};
 use observed_crds::v1alpha1::{Port, Severity, TargetKind};
 
 use crate::finding::Finding;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub probes: Probes,
     /// Its scrape.
     pub scrape: Scrape,
+    /// Labels by which a Prometheus selects our objects, by kind.
+    pub selection_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// Window of the rates, as a Prometheus duration.
     pub window: String,
     /// Its signals, one part a pack.
@@ -170,10 +172,49 @@ pub struct Alert {
     pub labels: BTreeMap<String, String>,
     /// Texts of the alert.
     pub annotations: BTreeMap<String, String>,
-    /// Cases on which it must fire, with the series under the service's own names.
-    pub fires: Vec<DrillCase>,
+    /// Seconds that its expression looks back, through the recorded series too.
+    pub reach_seconds: u32,
+    /// Cases on which it must fire.
+    pub fires: Vec<Case>,
     /// Cases on which it must stay silent.
-    pub silent: Vec<DrillCase>,
+    pub silent: Vec<Case>,
+}
+
+/// One case of an alert's proof: what the world looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The case in words.
+    pub title: String,
+    /// What is scraped in it.
+    pub inputs: Vec<Input>,
+}
+
+/// A series of a case, under the service's own names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Name of the series.
+    pub name: String,
+    /// What it belongs to, and so which labels it has beside its own.
+    pub scope: Scope,
+    /// Its own labels.
+    pub labels: BTreeMap<String, String>,
+    /// How its value goes.
+    pub course: Course,
+    /// Seconds after which the counter starts again from zero.
+    pub reset_at: Option<u32>,
+    /// Seconds after which it is gone.
+    pub until: Option<u32>,
+}
+
+/// How the value of a series goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Course {
+    /// It stays.
+    Constant(f64),
+    /// It grows by so much a second, from zero.
+    Rate(f64),
+    /// It goes from zero to this once, right after the start.
+    Step(f64),
 }
 
 /// A panel of the dashboard.
@@ -193,8 +234,8 @@ pub struct Panel {
     pub max: Option<f64>,
     /// The alerts' thresholds, drawn as lines.
     pub thresholds: Vec<Threshold>,
-    /// Its last value is shown in the first row too.
-    pub overview: bool,
+    /// What the first row shows of it, if anything.
+    pub overview: Option<PanelQuery>,
 }
 
 /// A query of a panel.
@@ -204,6 +245,8 @@ pub struct PanelQuery {
     pub expr: String,
     /// Legend of a line.
     pub legend: String,
+    /// Seconds between two samples of the series that it reads: Grafana asks in no shorter steps.
+    pub step_seconds: u32,
 }
 
 /// An alert's threshold.

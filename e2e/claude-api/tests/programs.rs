@@ -1,0 +1,270 @@
+//! The program as it runs in a container: signals, sockets, standard output, exit status.
+
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const QUESTION: &str = r#"{"model":"claude-opus","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_claude-api"));
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running `serve` or `receive`, which is killed at the end of its test.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStdout>,
+    started: Value,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = program().args(arguments).spawn().unwrap();
+        let mut running = Self {
+            log: BufReader::new(child.stdout.take().unwrap()),
+            child,
+            started: Value::Null,
+        };
+        running.started = running.next_log();
+        running
+    }
+
+    fn serve(more: &[&str]) -> Self {
+        let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        Self::start(&[&ports, more].concat())
+    }
+
+    /// The next line of its log; every line must be a JSON object with the fields that all lines have.
+    fn next_log(&mut self) -> Value {
+        let mut line = String::new();
+        self.log.read_line(&mut line).unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        for field in ["timestamp", "level", "logger", "message"] {
+            assert!(value[field].is_string(), "{line}");
+        }
+        value
+    }
+
+    fn log_until(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.next_log();
+            if line["message"].as_str().unwrap().starts_with(message) {
+                return line;
+            }
+        }
+    }
+
+    fn address(&self, field: &str) -> SocketAddr {
+        self.started[field].as_str().unwrap().parse().unwrap()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        answer(request(self.address("listen"), method, path, body))
+    }
+
+    fn admin(&self, method: &str, body: &str) -> (u16, String) {
+        answer(request(self.address("admin_listen"), method, "/faults", body))
+    }
+
+    fn terminate(&self) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: id-1\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    stream
+}
+
+fn answer(mut stream: TcpStream) -> (u16, String) {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+fn load(url: &str, more: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let output = program().args(["load", "--url", url]).args(more).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code(), lines)
+}
+
+#[test]
+fn a_request_is_logged_with_its_id_as_one_line_of_json() {
+    let mut service = Running::serve(&[]);
+    assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
+    let line = service.next_log();
+    assert_eq!(line["request_id"], "id-1");
+    assert_eq!(
+        (&line["endpoint"], &line["status"]),
+        (&"/v1/messages".into(), &200.into())
+    );
+}
+
+#[test]
+fn on_sigterm_it_is_first_not_ready_then_ends_what_is_in_flight_and_exits_well() {
+    let mut service = Running::serve(&["--drain", "2s"]);
+    assert_eq!(service.admin("PUT", r#"{"latency": "1s"}"#).0, 200);
+    let in_flight = request(service.address("listen"), "POST", "/v1/messages", QUESTION);
+    service.terminate();
+    service.log_until("no longer ready");
+    assert_eq!(service.ask("GET", "/ready", "").0, 503);
+    assert_eq!(service.ask("GET", "/health", "").0, 200);
+    assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
+    assert_eq!(answer(in_flight).0, 200);
+    service.log_until("every request answered");
+    assert!(service.ended().success());
+}
+
+#[test]
+fn a_request_that_takes_too_long_does_not_keep_it_from_ending() {
+    let mut service = Running::serve(&["--drain", "0s", "--grace", "100ms"]);
+    assert_eq!(service.admin("PUT", r#"{"latency": "5m"}"#).0, 200);
+    let _slow = request(service.address("listen"), "POST", "/v1/messages", QUESTION);
+    let start = Instant::now();
+    while !service
+        .ask("GET", "/metrics", "")
+        .1
+        .contains("http_requests_in_progress 1")
+    {
+        assert!(start.elapsed() < DEADLINE);
+    }
+    service.terminate();
+    service.log_until("ending with requests in flight");
+    assert!(service.ended().success());
+}
+
+#[test]
+fn a_crash_that_was_asked_for_is_answered_and_then_happens() {
+    let mut service = Running::serve(&[]);
+    assert_eq!(service.admin("PUT", r#"{"crash": "now"}"#).0, 400);
+    assert_eq!(service.ask("GET", "/health", "").0, 200);
+    assert_eq!(service.admin("PUT", r#"{"crash": true}"#).0, 200);
+    assert!(!service.ended().success());
+}
+
+#[test]
+fn an_address_in_use_is_an_error_in_words() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut service = Running::start(&["serve", "--listen", &address]);
+    let message = service.started["error"].as_str().unwrap();
+    assert!(message.starts_with(&format!("cannot listen on {address}")), "{message}");
+    assert_eq!(service.ended().code(), Some(1));
+}
+
+#[test]
+fn load_sends_as_much_as_it_was_told_and_counts_every_answer() {
+    let service = Running::serve(&[]);
+    assert_eq!(service.admin("PUT", r#"{"errorRatio": 0.25}"#).0, 200);
+    let url = format!("http://{}/v1/messages", service.address("listen"));
+    let (code, lines) = load(&url, &["--rate", "200", "--count", "40"]);
+    assert_eq!((code, lines.len()), (Some(0), 1));
+    assert_eq!(lines[0]["statuses"], serde_json::json!({"200": 30, "500": 10}));
+    assert_eq!((&lines[0]["sent"], &lines[0]["failed"]), (&40.into(), &0.into()));
+    let page = service.ask("GET", "/metrics", "").1;
+    let expected = r#"http_requests_total{method="POST",endpoint="/v1/messages",status="500"} 10"#;
+    assert!(page.contains(expected), "{page}");
+}
+
+#[test]
+fn load_without_an_answer_fails_and_says_how() {
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    let (code, lines) = load(&format!("http://{address}/"), &["--count", "3", "--rate", "100"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(lines[0]["failures"], serde_json::json!({"connect": 3}));
+}
+
+#[test]
+fn load_counts_a_request_that_takes_too_long_and_one_too_many() {
+    let service = Running::serve(&[]);
+    assert_eq!(service.admin("PUT", r#"{"hang": true}"#).0, 200);
+    let url = format!("http://{}/v1/messages", service.address("listen"));
+    let bounds = [
+        "--concurrency",
+        "2",
+        "--timeout",
+        "300ms",
+        "--rate",
+        "100",
+        "--for",
+        "200ms",
+    ];
+    let (code, lines) = load(&url, &bounds);
+    assert_eq!(code, Some(1));
+    assert_eq!(lines[0]["failures"], serde_json::json!({"timeout": 2}));
+    assert!(lines[0]["skipped"].as_u64() > Some(0), "{}", lines[0]);
+}
+
+#[test]
+fn load_reports_on_the_way_when_told_to() {
+    let service = Running::serve(&[]);
+    let url = format!("http://{}/v1/messages", service.address("listen"));
+    let bounds = ["--report-every", "50ms", "--rate", "50", "--for", "500ms"];
+    let (_, lines) = load(&url, &bounds);
+    let (last, before) = lines.split_last().unwrap();
+    assert!(last["final"] == true && !before.is_empty());
+    assert!(before.iter().all(|line| line["final"] == false));
+}
+
+#[test]
+fn misuse_is_told_in_words_and_exits_with_2() {
+    for arguments in [
+        &["load", "--url", "https://host/"][..],
+        &["load"],
+        &["serve", "--drain", "soon"],
+        &["sing"],
+    ] {
+        let output = program().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn receive_logs_a_line_for_each_alert_and_ends_on_sigterm() {
+    let mut receiver = Running::start(&["receive", "--listen", "127.0.0.1:0"]);
+    let notification = r#"{"status":"firing","alerts":[
+        {"status":"firing","labels":{"alertname":"A"}}, {"status":"resolved","labels":{"alertname":"B"}}]}"#;
+    assert_eq!(receiver.ask("POST", "/", notification).0, 200);
+    let first = receiver.next_log();
+    assert_eq!((&first["alertname"], &first["status"]), (&"A".into(), &"firing".into()));
+    assert_eq!(receiver.next_log()["status"], "resolved");
+    let list: Value = serde_json::from_str(&receiver.ask("GET", "/alerts", "").1).unwrap();
+    assert_eq!(list[0]["payload"]["alerts"][1]["labels"]["alertname"], "B");
+    receiver.terminate();
+    assert!(receiver.ended().success());
+}

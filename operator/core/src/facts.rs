@@ -62,6 +62,10 @@ pub struct Target {
     pub containers: Vec<Container>,
     /// What Observed gave it, as the annotation says.
     pub gifted: Option<Gifted>,
+    /// A gift was given but not let go of yet: our managedFields entry is still there.
+    pub held: bool,
+    /// Field manager that wrote the workload last, status apart. Named when a gift is contested.
+    pub last_writer: Option<String>,
 }
 
 /// A container of the workload.
@@ -166,7 +170,7 @@ pub enum AnswerOutcome {
     Status(u16),
     /// The connection was accepted (a TCP question).
     Connected,
-    /// Nothing listens there.
+    /// Nothing listens there, or what listens hangs up without an answer.
     Refused,
     /// No answer in the time that the probe would allow.
     TimedOut,

@@ -1,0 +1,154 @@
+//! Probes for somebody else's workload: give, then let go.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::{Api, Client};
+use observed_core::child::ApplyOutcome;
+use observed_core::facts::{Facts, Target};
+use observed_core::gift::{Gift, Handler, ProbeShape};
+use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
+use serde_json::{Map, Value, json};
+
+use super::{Error, decided};
+use crate::managed_fields;
+
+/// The controllers of a workload write to it all the time, right after a gift above all.
+const MOST_ATTEMPTS: usize = 20;
+
+/// The handlers of a probe; it can have one.
+const HANDLERS: [&str; 4] = ["httpGet", "tcpSocket", "exec", "grpc"];
+
+/// Gives the probes in one patch, so that there is one rollout at most, and lets go of them.
+pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<ApplyOutcome, Error> {
+    let Some(target) = &facts.target else {
+        return Ok(ApplyOutcome::Conflict("the workload is gone".into()));
+    };
+    let params = PatchParams { field_manager: Some(PROBES_MANAGER.into()), ..PatchParams::default() };
+    let patch = Patch::Strategic(patch(target, gift));
+    let written = match api(client, facts, target).patch(&target.name, &params, &patch).await {
+        Ok(written) => written,
+        Err(source) => {
+            return match decided(&source) {
+                Some(ApplyOutcome::KindNotServed) => Ok(ApplyOutcome::Conflict("the workload is gone".into())),
+                Some(outcome) => Ok(outcome),
+                None => Err(Error::Write {
+                    kind: target.kind.as_str(),
+                    namespace: facts.namespace.clone(),
+                    name: target.name.clone(),
+                    source,
+                }),
+            };
+        }
+    };
+    release(client, facts, target, Some(written.metadata)).await?;
+    Ok(ApplyOutcome::Written)
+}
+
+/// Lets go of what was given, if that did not happen yet.
+///
+/// # Errors
+/// The API server did not take it.
+pub async fn let_go(client: &Client, facts: &Facts) -> Result<(), Error> {
+    match facts.target.as_ref().filter(|target| target.held) {
+        Some(target) => release(client, facts, target, None).await,
+        None => Ok(()),
+    }
+}
+
+/// Takes our managedFields entry out, and nothing else: no rollout, no new generation.
+async fn release(
+    client: &Client,
+    facts: &Facts,
+    target: &Target,
+    mut known: Option<ObjectMeta>,
+) -> Result<(), Error> {
+    let api = api(client, facts, target);
+    let error = |source| Error::LetGo {
+        kind: target.kind.as_str(),
+        namespace: facts.namespace.clone(),
+        name: target.name.clone(),
+        source,
+    };
+    let mut refused = None;
+    for _ in 0..MOST_ATTEMPTS {
+        let meta = match known.take() {
+            Some(meta) => Some(meta),
+            None => api.get_metadata_opt(&target.name).await.map_err(error)?.map(|found| found.metadata),
+        };
+        // Gone, or another object of the same name: there is nothing of ours.
+        let Some(meta) = meta.filter(|meta| meta.uid.as_ref() == Some(&target.uid)) else { return Ok(()) };
+        let entries = meta.managed_fields.as_deref().unwrap_or_default();
+        let positions = managed_fields::positions(entries, PROBES_MANAGER);
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let mut steps = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version})];
+        for position in positions {
+            let entry = format!("/metadata/managedFields/{position}");
+            steps.push(json!({"op": "test", "path": format!("{entry}/manager"), "value": PROBES_MANAGER}));
+            steps.push(json!({"op": "remove", "path": entry}));
+        }
+        let steps = serde_json::from_value(Value::Array(steps)).map_err(|source| error(kube::Error::SerdeError(source)))?;
+        let params = PatchParams { field_manager: Some(PROBES_MANAGER.into()), ..PatchParams::default() };
+        match api.patch_metadata(&target.name, &params, &Patch::<()>::Json(steps)).await {
+            Ok(_) => return Ok(()),
+            // The test failed, or another write came between: look again.
+            Err(source) if matches!(&source, kube::Error::Api(status) if matches!(status.code, 404 | 409 | 422)) => {
+                refused = Some(source);
+            }
+            Err(source) => return Err(error(source)),
+        }
+    }
+    match refused {
+        Some(source) => Err(error(source)),
+        None => Ok(()),
+    }
+}
+
+fn patch(target: &Target, gift: &Gift) -> Value {
+    let present = target.containers.iter().find(|container| container.name == gift.container);
+    let mut container = Map::from_iter([("name".to_owned(), json!(gift.container))]);
+    for (kind, shape) in &gift.probes {
+        let replaces = present.is_some_and(|container| container.probes.contains_key(kind));
+        container.insert(kind.field().to_owned(), probe(shape, replaces));
+    }
+    json!({
+        "metadata": {
+            "uid": gift.target_uid,
+            "resourceVersion": gift.resource_version,
+            "annotations": {PROBES_ANNOTATION: gift.gifted.to_string()},
+        },
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    })
+}
+
+/// The probe; where it updates an earlier gift, what that one had and this one does not is taken away.
+fn probe(shape: &ProbeShape, replaces: bool) -> Value {
+    let mut probe = shape.to_json();
+    if replaces {
+        let given = match shape.handler {
+            Handler::HttpGet { .. } => "httpGet",
+            Handler::TcpSocket { .. } => "tcpSocket",
+            Handler::Other(_) => "",
+        };
+        for handler in HANDLERS.into_iter().filter(|handler| *handler != given) {
+            probe[handler] = Value::Null;
+        }
+        if shape.initial_delay_seconds == 0 {
+            probe["initialDelaySeconds"] = Value::Null;
+        }
+    }
+    probe
+}
+
+fn api(client: &Client, facts: &Facts, target: &Target) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: "apps".into(),
+        version: "v1".into(),
+        api_version: "apps/v1".into(),
+        kind: target.kind.as_str().into(),
+        plural: target.kind.plural().into(),
+    };
+    Api::namespaced_with(client.clone(), &facts.namespace, &resource)
+}

@@ -1,0 +1,189 @@
+//! What the controller remembers of each service. Losing it (a restart) costs patience, never correctness.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use observed_core::facts::Facts;
+use observed_core::gift::ProbeKind;
+use observed_crds::v1alpha1::ObservedServiceStatus;
+use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+
+/// First and longest pause after a failure.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// How long something new is looked at every few seconds: prometheus-operator and Prometheus need up to two minutes.
+const HURRY: Duration = Duration::from_secs(180);
+/// Gifts that vanish within this time are a contest.
+const CONTEST: Duration = Duration::from_secs(600);
+/// So many of them.
+const CONTESTED_AT: usize = 2;
+
+/// Namespace and name of a service.
+pub(super) type Key = (String, String);
+
+/// What is remembered of every service.
+#[derive(Default)]
+pub(super) struct Memory {
+    services: Mutex<HashMap<Key, Service>>,
+}
+
+#[derive(Default)]
+struct Service {
+    uid: String,
+    generation: i64,
+    failures: u32,
+    last_error: Option<String>,
+    hurry_until: Option<Instant>,
+    contest: Contest,
+}
+
+impl Memory {
+    /// Begins a reconcile: a service that is new, or changed, is looked at often for a while.
+    pub(super) fn begin(&self, key: &Key, uid: &str, generation: i64, now: Instant) {
+        let mut services = self.lock();
+        let service = services.entry(key.clone()).or_default();
+        if service.uid != uid {
+            *service = Service { uid: uid.to_owned(), ..Service::default() };
+        }
+        if service.generation != generation {
+            service.generation = generation;
+            service.hurry_until = Some(now + HURRY);
+        }
+    }
+
+    /// Something was written: it is looked at often for a while.
+    pub(super) fn hurry(&self, key: &Key, now: Instant) {
+        if let Some(service) = self.lock().get_mut(key) {
+            service.hurry_until = Some(now + HURRY);
+        }
+    }
+
+    /// Whether the service is looked at often.
+    pub(super) fn hurries(&self, key: &Key, now: Instant) -> bool {
+        self.lock().get(key).and_then(|service| service.hurry_until).is_some_and(|until| now < until)
+    }
+
+    /// The reconcile succeeded.
+    pub(super) fn succeeded(&self, key: &Key) {
+        if let Some(service) = self.lock().get_mut(key) {
+            service.failures = 0;
+            service.last_error = None;
+        }
+    }
+
+    /// The reconcile failed. Whether this error is news.
+    pub(super) fn failed(&self, key: &Key, error: String) -> bool {
+        let mut services = self.lock();
+        let service = services.entry(key.clone()).or_default();
+        service.failures = service.failures.saturating_add(1);
+        service.last_error.replace(error.clone()) != Some(error)
+    }
+
+    /// How long to wait after the failures so far: twice as long each time, and never in step with other services.
+    pub(super) fn pause(&self, key: &Key) -> Duration {
+        let failures = self.lock().get(key).map_or(1, |service| service.failures.max(1));
+        let (first, longest) = BACKOFF;
+        let pause = first.saturating_mul(1 << (failures - 1).min(16)).min(longest);
+        spread(pause, 0.5)
+    }
+
+    /// The service is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    /// Who takes the gift away again and again, if somebody does.
+    pub(super) fn contested(
+        &self,
+        key: &Key,
+        facts: &Facts,
+        previous: Option<&ObservedServiceStatus>,
+        now: Instant,
+    ) -> Option<String> {
+        let mut services = self.lock();
+        let service = services.get_mut(key)?;
+        let generation = service.generation;
+        service.contest.look(facts, generation, previous, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Service>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A duration, shorter or longer by up to the given part of it.
+pub(super) fn spread(duration: Duration, part: f64) -> Duration {
+    // A fresh RandomState is random: a whole crate is not worth it here.
+    let random = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    duration.mul_f64(1.0 - part + 2.0 * part * random)
+}
+
+/// Whether somebody takes a gift away again and again. It stays so until the spec changes, over a restart too: giving
+/// once more would only roll the workload once more.
+#[derive(Default)]
+struct Contest {
+    /// What was seen in place: UID of the workload, container, probes.
+    given: Option<(String, String, BTreeSet<ProbeKind>)>,
+    vanished: Vec<Instant>,
+    lost_at_generation: Option<i64>,
+}
+
+impl Contest {
+    fn look(
+        &mut self,
+        facts: &Facts,
+        generation: i64,
+        previous: Option<&ObservedServiceStatus>,
+        now: Instant,
+    ) -> Option<String> {
+        let target = facts.target.as_ref()?;
+        if was_contested(previous, generation) {
+            self.lost_at_generation = Some(generation);
+        }
+        if let Some((uid, container, probes)) = self.given.take_if(|(uid, ..)| *uid == target.uid)
+            && let Some(now_there) = target.containers.iter().find(|c| c.name == container)
+        {
+            if probes.iter().any(|kind| !now_there.probes.contains_key(kind)) {
+                self.vanished.push(now);
+            } else {
+                self.given = Some((uid, container, probes));
+            }
+        }
+        self.vanished.retain(|when| now.duration_since(*when) < CONTEST);
+        if self.vanished.len() >= CONTESTED_AT {
+            self.lost_at_generation = Some(generation);
+            self.vanished.clear();
+        }
+        if let Some(seen) = in_place(facts) {
+            self.given = Some(seen);
+        }
+        (self.lost_at_generation == Some(generation))
+            .then(|| target.last_writer.clone().unwrap_or_else(|| "somebody".to_owned()))
+    }
+}
+
+fn was_contested(previous: Option<&ObservedServiceStatus>, generation: i64) -> bool {
+    let conditions = previous.iter().flat_map(|previous| &previous.conditions);
+    conditions.into_iter().any(|condition| {
+        condition.type_ == ConditionType::ProbesInstalled.as_str()
+            && condition.reason == Reason::Contested.as_str()
+            && condition.observed_generation == Some(generation)
+    })
+}
+
+/// The gift of this service that is in place now.
+fn in_place(facts: &Facts) -> Option<(String, String, BTreeSet<ProbeKind>)> {
+    let target = facts.target.as_ref()?;
+    let gifted = target.gifted.as_ref().filter(|gifted| gifted.owner_uid == facts.uid)?;
+    target.containers.iter().find_map(|container| {
+        let still = gifted.probes.iter().filter(|(kind, hash)| {
+            container.probes.get(kind).is_some_and(|live| live.shape.hash() == **hash && live.owned_by.is_empty())
+        });
+        let still: BTreeSet<ProbeKind> = still.map(|(kind, _)| *kind).collect();
+        (!still.is_empty()).then(|| (target.uid.clone(), container.name.clone(), still))
+    })
+}
+
+#[cfg(test)]
+mod tests;

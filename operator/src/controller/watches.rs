@@ -1,0 +1,235 @@
+//! What makes the controller look at a service again. Every stream here only ever yields services: a watch that breaks
+//! off is started anew behind it and holds no other one up.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::runtime::{WatchStreamExt, reflector};
+use kube::{Api, Client, Resource, ResourceExt};
+use observed_core::child::ResourceKind;
+use observed_core::outputs;
+use observed_crds::v1alpha1::{ObservedService, TargetKind};
+use observed_crds::{GROUP, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_LABEL};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::api_error;
+use crate::gather::Surroundings;
+
+/// An ObservedService, or what is left of one that cannot be read.
+pub(super) type Guarded = DeserializeGuard<ObservedService>;
+/// The services that are known.
+pub(super) type Known = Store<Guarded>;
+/// Services to look at again.
+pub(super) type Triggers = BoxStream<'static, ObjectRef<Guarded>>;
+
+/// How often it is asked which kinds are served, while one is missing, and when none is.
+const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
+
+/// An `Api` for the namespaces that the operator looks after.
+pub(super) fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// The errors of a watch go to the log, once until it works again.
+pub(super) fn logged<T: Send + 'static>(
+    stream: impl Stream<Item = watcher::Result<T>> + Send + 'static,
+    what: String,
+) -> BoxStream<'static, T> {
+    let mut broken = false;
+    stream
+        .filter_map(move |item| {
+            let item = match item {
+                Ok(item) => {
+                    broken = false;
+                    Some(item)
+                }
+                Err(error) => {
+                    let words = words(&error);
+                    if broken {
+                        tracing::debug!(watch = what, error = words, "a watch is still broken");
+                    } else {
+                        tracing::warn!(watch = what, error = words, "a watch broke off; it is started again");
+                    }
+                    broken = true;
+                    None
+                }
+            };
+            std::future::ready(item)
+        })
+        .boxed()
+}
+
+fn words(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => api_error::words(error),
+        watcher::Error::WatchError(status) => api_error::shorten(&status.message, 512),
+        other => api_error::shorten(&other.to_string(), 512),
+    }
+}
+
+/// A change of the spec of a service, as its own trigger, and of the services that point at the same workload.
+pub(super) fn rivals(known: &Known, changed: &Guarded) -> Vec<ObjectRef<Guarded>> {
+    let Ok(changed) = &changed.0 else { return Vec::new() };
+    let target = &changed.spec.target_ref;
+    pointing_at(known, changed.namespace().as_deref(), target.kind, &target.name)
+        .into_iter()
+        .filter(|other| other.name != changed.name_any())
+        .collect()
+}
+
+fn pointing_at(known: &Known, namespace: Option<&str>, kind: TargetKind, name: &str) -> Vec<ObjectRef<Guarded>> {
+    let points = |service: &ObservedService| {
+        service.metadata.namespace.as_deref() == namespace
+            && service.spec.target_ref.kind == kind
+            && service.spec.target_ref.name == name
+    };
+    refs(known.state_filter(|service| service.0.as_ref().is_ok_and(points)))
+}
+
+fn refs(services: Vec<Arc<Guarded>>) -> Vec<ObjectRef<Guarded>> {
+    services.iter().map(|service| ObjectRef::from_obj(service.as_ref())).collect()
+}
+
+/// Changes of the workloads, mapped to the services that point at them.
+pub(super) fn workloads(client: &Client, namespace: Option<&str>, known: &Known) -> Vec<Triggers> {
+    vec![
+        workload::<Deployment>(client, namespace, known, TargetKind::Deployment),
+        workload::<StatefulSet>(client, namespace, known, TargetKind::StatefulSet),
+        workload::<DaemonSet>(client, namespace, known, TargetKind::DaemonSet),
+    ]
+}
+
+fn workload<W>(client: &Client, namespace: Option<&str>, known: &Known, kind: TargetKind) -> Triggers
+where
+    W: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let known = known.clone();
+    metadata(scoped::<PartialObjectMeta<W>>(client, namespace), watcher::Config::default(), kind.plural().to_owned())
+        .flat_map(move |changed| {
+            let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
+            stream::iter(pointing_at(&known, namespace, kind, &name))
+        })
+        .boxed()
+}
+
+/// Changes of Services, mapped to all services of the namespace: which one selects the pods may have changed.
+pub(super) fn services(client: &Client, namespace: Option<&str>, known: &Known) -> Triggers {
+    let known = known.clone();
+    metadata(scoped::<PartialObjectMeta<Service>>(client, namespace), watcher::Config::default(), "services".to_owned())
+        .flat_map(move |changed| {
+            let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
+            stream::iter(refs(of_namespace))
+        })
+        .boxed()
+}
+
+/// Changes of every kind of child. The watch of a kind that is not served starts when it is.
+pub(super) fn children(
+    client: &Client,
+    namespace: Option<&str>,
+    served: &watch::Receiver<BTreeSet<String>>,
+) -> Vec<Triggers> {
+    let watch = |kind: &'static ResourceKind| child(client, namespace, kind, served.clone());
+    outputs::owned_kinds().into_iter().map(watch).collect()
+}
+
+fn child(
+    client: &Client,
+    namespace: Option<&str>,
+    kind: &'static ResourceKind,
+    mut served: watch::Receiver<BTreeSet<String>>,
+) -> Triggers {
+    let resource = ApiResource {
+        group: kind.group.to_owned(),
+        version: kind.version.to_owned(),
+        api_version: kind.api_version(),
+        kind: kind.kind.to_owned(),
+        plural: kind.plural.to_owned(),
+    };
+    let api: Api<PartialObjectMeta<DynamicObject>> = match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let appeared = async move {
+        if kind.optional {
+            // The poller lives as long as the controller: if it is gone, so is the need to wait.
+            let _ = served.wait_for(|served| served.contains(kind.kind)).await;
+        }
+    };
+    let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    stream::once(appeared)
+        .flat_map(move |()| metadata(api.clone(), ours.clone(), kind.plural.to_owned()))
+        .flat_map(|child| stream::iter(owners(&child.metadata)))
+        .boxed()
+}
+
+/// The services that a child says it belongs to, by its owner and by its label: one of the two may have been taken off.
+fn owners(child: &kube::api::ObjectMeta) -> BTreeSet<ObjectRef<Guarded>> {
+    let of_us = |api_version: &str| api_version.split('/').next() == Some(GROUP);
+    let references = child.owner_references.iter().flatten();
+    let owners = references.filter(|owner| owner.kind == "ObservedService" && of_us(&owner.api_version));
+    let label = child.labels.as_ref().and_then(|labels| labels.get(SERVICE_LABEL));
+    let namespace = child.namespace.clone().unwrap_or_default();
+    let names: BTreeSet<&String> = owners.map(|owner| &owner.name).chain(label).collect();
+    names.into_iter().map(|name| ObjectRef::new(name).within(&namespace)).collect()
+}
+
+fn metadata<K>(api: Api<K>, config: watcher::Config, what: String) -> BoxStream<'static, K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Clone + Debug + Eq + std::hash::Hash + Default,
+{
+    logged(watcher(api, config).default_backoff().touched_objects(), what)
+}
+
+/// Asks again and again which optional kinds are served, until nobody listens any more.
+pub(super) async fn poll_served(surroundings: Arc<Surroundings>, served: watch::Sender<BTreeSet<String>>) {
+    let wanted = outputs::owned_kinds().into_iter().filter(|kind| kind.optional).count();
+    loop {
+        match surroundings.served_now().await {
+            Ok(now) => {
+                served.send_if_modified(|before| {
+                    let changed = *before != now;
+                    *before = now;
+                    changed
+                });
+            }
+            Err(error) => tracing::debug!(%error, "the served kinds could not be asked for"),
+        }
+        let missing = served.borrow().iter().filter(|kind| *kind != "Prometheus").count() < wanted;
+        tokio::select! {
+            () = tokio::time::sleep(if missing { POLL.0 } else { POLL.1 }) => {}
+            () = served.closed() => return,
+        }
+    }
+}
+
+/// An item each time that the served kinds change.
+pub(super) fn served_changes(served: watch::Receiver<BTreeSet<String>>) -> BoxStream<'static, ()> {
+    stream::unfold(served, |mut served| async { served.changed().await.ok().map(|()| ((), served)) }).boxed()
+}
+
+/// The reflector's two ends.
+pub(super) fn store() -> (Known, reflector::store::Writer<Guarded>) {
+    reflector::store()
+}

@@ -1,0 +1,161 @@
+//! Kubernetes Events, for people who look at `kubectl describe`. One for each change, none for a resync.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use observed_core::facts::Facts;
+use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+
+use crate::api_error::shorten;
+
+/// The API server refuses a longer note.
+const LONGEST_NOTE: usize = 1000;
+
+/// Conditions whose change is worth an Event. `Ready` and the kstatus pair only sum the others up.
+const TOLD: [ConditionType; 5] = [
+    ConditionType::TargetResolved,
+    ConditionType::ProbesInstalled,
+    ConditionType::ScrapeVerified,
+    ConditionType::RulesHealthy,
+    ConditionType::DashboardLoaded,
+];
+
+/// Publishes Events.
+pub struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    /// In the operator's name.
+    pub fn new(client: Client) -> Self {
+        Self { recorder: Recorder::new(client, Reporter::from("observed")) }
+    }
+
+    /// Tells what changed between two states. An Event that cannot be published is lost: it is a hint, never a record.
+    pub async fn tell(
+        &self,
+        service: &ObservedService,
+        before: Option<&ObservedServiceStatus>,
+        after: &ObservedServiceStatus,
+    ) {
+        for event in changes(before, after) {
+            self.publish(&event, &service.object_ref(&())).await;
+        }
+    }
+
+    /// Tells the workload's own people that it was given probes.
+    pub async fn given(&self, service: &ObservedService, facts: &Facts, what: &str) {
+        let Some(target) = &facts.target else { return };
+        let workload = ObjectReference {
+            api_version: Some("apps/v1".into()),
+            kind: Some(target.kind.as_str().into()),
+            namespace: Some(facts.namespace.clone()),
+            name: Some(target.name.clone()),
+            uid: Some(target.uid.clone()),
+            ..Default::default()
+        };
+        let note = format!("Observed gave the container probes, as ObservedService {} asks: {what}", facts.name);
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "ProbesGiven".into(),
+            note: Some(shorten(&note, LONGEST_NOTE)),
+            action: "Give".into(),
+            secondary: Some(service.object_ref(&())),
+        };
+        self.publish(&event, &workload).await;
+    }
+
+    /// Tells that a service could not be worked on.
+    pub async fn failed(&self, service: &impl Resource<DynamicType = ()>, reason: Reason, words: &str) {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.as_str().into(),
+            note: Some(shorten(words, LONGEST_NOTE)),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        self.publish(&event, &service.object_ref(&())).await;
+    }
+
+    async fn publish(&self, event: &Event, about: &ObjectReference) {
+        if let Err(error) = self.recorder.publish(event, about).await {
+            tracing::debug!(%error, reason = event.reason, "an Event could not be published");
+        }
+    }
+}
+
+/// One Event for each condition whose status or reason is not what it was.
+fn changes(before: Option<&ObservedServiceStatus>, after: &ObservedServiceStatus) -> Vec<Event> {
+    let told = |kind: &str| TOLD.iter().any(|condition| condition.as_str() == kind);
+    let was = |kind: &str| before.and_then(|before| before.conditions.iter().find(|condition| condition.type_ == kind));
+    after
+        .conditions
+        .iter()
+        .filter(|condition| told(&condition.type_))
+        .filter(|now| was(&now.type_).is_none_or(|was| (&was.status, &was.reason) != (&now.status, &now.reason)))
+        // What is only on its way is no news.
+        .filter(|now| !passing(&now.reason))
+        .map(|now| Event {
+            type_: if now.status == "False" { EventType::Warning } else { EventType::Normal },
+            reason: now.reason.clone(),
+            note: Some(shorten(&now.message, LONGEST_NOTE)),
+            action: now.type_.clone(),
+            secondary: None,
+        })
+        .collect()
+}
+
+fn passing(reason: &str) -> bool {
+    [
+        Reason::Progressing,
+        Reason::PreflightPending,
+        Reason::RolloutInProgress,
+        Reason::NoTargets,
+        Reason::RulesNotLoaded,
+        Reason::Unreachable,
+        Reason::Applied,
+        Reason::Found,
+    ]
+    .iter()
+    .any(|passing| passing.as_str() == reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+    use super::*;
+
+    fn status(conditions: &[(&str, &str, &str)]) -> ObservedServiceStatus {
+        let conditions = conditions.iter().map(|(kind, status, reason)| Condition {
+            type_: (*kind).into(),
+            status: (*status).into(),
+            reason: (*reason).into(),
+            message: format!("because of {reason}"),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        });
+        ObservedServiceStatus { conditions: conditions.collect(), ..Default::default() }
+    }
+
+    fn reasons(before: Option<&ObservedServiceStatus>, after: &ObservedServiceStatus) -> Vec<String> {
+        changes(before, after).into_iter().map(|event| event.reason).collect()
+    }
+
+    #[test]
+    fn a_change_is_told_once() {
+        let before = status(&[("ProbesInstalled", "False", "PreflightPending")]);
+        let after = status(&[("ProbesInstalled", "True", "Installed"), ("Ready", "True", "Converged")]);
+        assert_eq!(reasons(Some(&before), &after), ["Installed"]);
+        assert_eq!(reasons(None, &after), ["Installed"]);
+    }
+
+    #[test]
+    fn what_did_not_change_and_what_is_passing_is_not_told() {
+        let same = status(&[("ProbesInstalled", "True", "Installed")]);
+        assert!(reasons(Some(&same), &same).is_empty());
+        assert!(reasons(None, &status(&[("ScrapeVerified", "False", "NoTargets")])).is_empty());
+    }
+}

@@ -1,0 +1,218 @@
+//! Asks Kubernetes for everything that a plan depends on. Reads only.
+
+mod surroundings;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use observed_core::facts::{self, Facts};
+use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
+
+use crate::api_error::{self, Retry};
+
+pub use surroundings::Surroundings;
+
+/// What gathering needs beside the service itself.
+pub struct GatherContext<'a> {
+    /// What all services share.
+    pub surroundings: &'a Surroundings,
+    /// The ObservedServices that are known, among them those that point at the same workload.
+    pub known: Vec<Arc<ObservedService>>,
+}
+
+/// Something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The workload.
+    #[error("could not read {kind} {namespace}/{name}: {}", api_error::words(source))]
+    ReadTarget {
+        /// Kind of the workload.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The Services.
+    #[error("could not list the Services in namespace {namespace}: {}", api_error::words(source))]
+    ListServices {
+        /// Their namespace.
+        namespace: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The namespace.
+    #[error("could not read namespace {namespace}: {}", api_error::words(source))]
+    ReadNamespace {
+        /// Its name.
+        namespace: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The kinds of an API group.
+    #[error("could not ask which kinds of {api_version} are served: {}", api_error::words(source))]
+    Discover {
+        /// Group and version.
+        api_version: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The Prometheus resources.
+    #[error("could not list the Prometheus resources: {}", api_error::words(source))]
+    ListPrometheuses {
+        /// Why.
+        source: kube::Error,
+    },
+}
+
+impl Error {
+    fn source(&self) -> &kube::Error {
+        match self {
+            Self::ReadTarget { source, .. }
+            | Self::ListServices { source, .. }
+            | Self::ReadNamespace { source, .. }
+            | Self::Discover { source, .. }
+            | Self::ListPrometheuses { source } => source,
+        }
+    }
+
+    /// The reason that it is reported under.
+    pub fn reason(&self) -> Reason {
+        api_error::reason(self.source())
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        api_error::retry(self.source())
+    }
+}
+
+/// Everything that Kubernetes says about one service. `preflight` and `contested` are left empty: nobody was asked yet.
+///
+/// # Errors
+/// Something that a plan cannot do without could not be read. A missing workload is a fact, not an error.
+pub async fn gather(client: &Client, service: &ObservedService, context: &GatherContext<'_>) -> Result<Facts, Error> {
+    let namespace = service.namespace().unwrap_or_default();
+    let target = read_target(client, &namespace, &service.spec.target_ref).await?;
+    let services = match &target {
+        Some(target) => list_services(client, &namespace, &target.pod_labels).await?,
+        None => Vec::new(),
+    };
+    let (served, prometheuses) = context.surroundings.look().await?;
+    // Only the namespace selectors of a Prometheus look at these labels.
+    let namespace_labels =
+        if prometheuses.is_empty() { BTreeMap::new() } else { read_namespace_labels(client, &namespace).await? };
+    Ok(Facts {
+        name: service.name_any(),
+        uid: service.uid().unwrap_or_default(),
+        target,
+        services,
+        taken_by: taken_by(service, &context.known),
+        served,
+        prometheuses,
+        namespace_labels,
+        preflight: BTreeMap::new(),
+        contested: None,
+        namespace,
+    })
+}
+
+async fn read_target(client: &Client, namespace: &str, target: &TargetRef) -> Result<Option<facts::Target>, Error> {
+    match target.kind {
+        TargetKind::Deployment => read::<Deployment>(client, namespace, &target.name).await,
+        TargetKind::StatefulSet => read::<StatefulSet>(client, namespace, &target.name).await,
+        TargetKind::DaemonSet => read::<DaemonSet>(client, namespace, &target.name).await,
+    }
+}
+
+async fn read<W>(client: &Client, namespace: &str, name: &str) -> Result<Option<facts::Target>, Error>
+where
+    W: workload::Workload + kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    W: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let found = Api::<W>::namespaced(client.clone(), namespace).get_opt(name).await;
+    let found = found.map_err(|source| Error::ReadTarget {
+        kind: W::KIND.as_str(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        source,
+    })?;
+    // A workload that is being deleted is as good as gone.
+    let found = found.filter(|found| found.meta().deletion_timestamp.is_none());
+    Ok(found.map(|found| workload::target(&found, found.meta())))
+}
+
+async fn list_services(
+    client: &Client,
+    namespace: &str,
+    pod_labels: &BTreeMap<String, String>,
+) -> Result<Vec<facts::Service>, Error> {
+    let all = Api::<Service>::namespaced(client.clone(), namespace).list(&ListParams::default()).await;
+    let all = all.map_err(|source| Error::ListServices { namespace: namespace.to_owned(), source })?;
+    let mut services: Vec<_> = all.items.iter().filter_map(|service| select(service, pod_labels)).collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(services)
+}
+
+/// The Service as a fact, if it selects pods with these labels.
+fn select(service: &Service, pod_labels: &BTreeMap<String, String>) -> Option<facts::Service> {
+    let spec = service.spec.as_ref()?;
+    let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;
+    let selects = selector.iter().all(|(key, value)| pod_labels.get(key) == Some(value));
+    if !selects || spec.type_.as_deref() == Some("ExternalName") || service.meta().deletion_timestamp.is_some() {
+        return None;
+    }
+    let ports = spec.ports.iter().flatten().filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")));
+    Some(facts::Service {
+        name: service.name_any(),
+        labels: service.labels().clone(),
+        ports: ports
+            .map(|port| facts::ServicePort {
+                name: port.name.clone(),
+                port: port.port,
+                target_port_name: match &port.target_port {
+                    Some(IntOrString::String(name)) => Some(name.clone()),
+                    _ => None,
+                },
+                target_port: match &port.target_port {
+                    Some(IntOrString::Int(number)) => Some(*number),
+                    _ => None,
+                },
+            })
+            .collect(),
+    })
+}
+
+async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
+    match Api::<Namespace>::all(client.clone()).get_opt(namespace).await {
+        Ok(found) => Ok(found.map(|found| found.labels().clone()).unwrap_or_default()),
+        // An operator that may only see its own namespace goes on without: it then counts as unlabelled.
+        Err(error) if api_error::is_forbidden(&error) => Ok(BTreeMap::new()),
+        Err(source) => Err(Error::ReadNamespace { namespace: namespace.to_owned(), source }),
+    }
+}
+
+/// Name of the ObservedService that has the workload, if that is another one: the older, then the first by name.
+fn taken_by(service: &ObservedService, known: &[Arc<ObservedService>]) -> Option<String> {
+    let age = |service: &ObservedService| (service.creation_timestamp().map(|time| time.0), service.name_any());
+    let ours = (service.namespace(), service.spec.target_ref.kind, &service.spec.target_ref.name);
+    known
+        .iter()
+        .filter(|other| (other.namespace(), other.spec.target_ref.kind, &other.spec.target_ref.name) == ours)
+        .filter(|other| other.name_any() != service.name_any() && other.metadata.deletion_timestamp.is_none())
+        .filter(|other| age(other) < age(service))
+        .min_by_key(|other| age(other))
+        .map(|other| other.name_any())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What the cluster offers to all services alike: the optional kinds that are served, and the Prometheus resources.
+//! Asked once every few seconds, however many services there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, Resource, ResourceExt};
+use observed_core::facts;
+use observed_core::outputs;
+use observed_crds::foreign::{Prometheus, PrometheusSpec};
+use tokio::sync::Mutex;
+
+use super::Error;
+use crate::api_error;
+
+/// How long an answer is good.
+const FRESH: Duration = Duration::from_secs(10);
+/// The Service that governs the pods of a Prometheus which names none.
+const GOVERNING_SERVICE: &str = "prometheus-operated";
+/// Port of Prometheus behind its governing Service.
+const WEB_PORT: u16 = 9090;
+
+type Look = (BTreeSet<String>, Vec<facts::Prometheus>);
+
+/// The shared view of the cluster.
+pub struct Surroundings {
+    client: Client,
+    last: Mutex<Option<(Instant, Look)>>,
+}
+
+impl Surroundings {
+    /// Knows nothing yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, last: Mutex::new(None) }
+    }
+
+    /// The optional kinds that are served, and every Prometheus. At most ten seconds old.
+    ///
+    /// # Errors
+    /// The API server did not answer. No right to list the Prometheus resources is an answer: none are known.
+    pub async fn look(&self) -> Result<Look, Error> {
+        let mut last = self.last.lock().await;
+        if let Some((when, look)) = last.as_ref()
+            && when.elapsed() < FRESH
+        {
+            return Ok(look.clone());
+        }
+        let served = served(&self.client).await?;
+        let prometheuses = if served.contains("Prometheus") { prometheuses(&self.client).await? } else { Vec::new() };
+        let look = (served, prometheuses);
+        *last = Some((Instant::now(), look.clone()));
+        Ok(look)
+    }
+
+    /// The optional kinds that are served, asked now.
+    ///
+    /// # Errors
+    /// The API server did not answer.
+    pub async fn served_now(&self) -> Result<BTreeSet<String>, Error> {
+        let served = served(&self.client).await?;
+        let mut last = self.last.lock().await;
+        if last.as_ref().is_some_and(|(_, (before, _))| *before != served) {
+            *last = None;
+        }
+        Ok(served)
+    }
+}
+
+async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
+    let prometheus = Prometheus::api_version(&()).into_owned();
+    let groups = outputs::owned_kinds().into_iter().filter(|kind| kind.optional).map(|kind| kind.api_version());
+    let mut served = BTreeSet::new();
+    for api_version in groups.chain([prometheus]).collect::<BTreeSet<_>>() {
+        match client.list_api_group_resources(&api_version).await {
+            Ok(list) => served.extend(list.resources.into_iter().map(|resource| resource.kind)),
+            Err(error) if api_error::is_not_found(&error) => {}
+            Err(source) => return Err(Error::Discover { api_version, source }),
+        }
+    }
+    // Only what a plan can depend on, so that a new kind of the group changes no facts.
+    served.retain(|kind| {
+        kind == "Prometheus" || outputs::owned_kinds().iter().any(|owned| owned.optional && owned.kind == kind)
+    });
+    Ok(served)
+}
+
+async fn prometheuses(client: &Client) -> Result<Vec<facts::Prometheus>, Error> {
+    let list = Api::<DeserializeGuard<Prometheus>>::all(client.clone()).list(&ListParams::default()).await;
+    let list = match list {
+        Ok(list) => list,
+        Err(error) if api_error::is_not_found(&error) || api_error::is_forbidden(&error) => {
+            tracing::debug!(%error, "the Prometheus resources cannot be listed");
+            return Ok(Vec::new());
+        }
+        Err(source) => return Err(Error::ListPrometheuses { source }),
+    };
+    let mut known = Vec::new();
+    for item in list.items {
+        match item.0 {
+            Ok(prometheus) => known.push(fact(&prometheus)),
+            Err(error) => tracing::warn!(%error, name = ?error.metadata.name, "a Prometheus resource cannot be read"),
+        }
+    }
+    known.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    Ok(known)
+}
+
+pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
+    let namespace = prometheus.namespace().unwrap_or_default();
+    let spec = &prometheus.spec;
+    let selects = |objects: &Option<_>, namespaces: &Option<_>| facts::Selects {
+        objects: objects.clone(),
+        namespaces: namespaces.clone(),
+    };
+    facts::Prometheus {
+        url: url(&namespace, spec),
+        name: prometheus.name_any(),
+        namespace,
+        selects: BTreeMap::from([
+            (
+                "ServiceMonitor".to_owned(),
+                selects(&spec.service_monitor_selector, &spec.service_monitor_namespace_selector),
+            ),
+            ("PodMonitor".to_owned(), selects(&spec.pod_monitor_selector, &spec.pod_monitor_namespace_selector)),
+            ("PrometheusRule".to_owned(), selects(&spec.rule_selector, &spec.rule_namespace_selector)),
+        ]),
+    }
+}
+
+fn url(namespace: &str, spec: &PrometheusSpec) -> String {
+    let service = spec.service_name.as_deref().unwrap_or(GOVERNING_SERVICE);
+    let prefix = spec.route_prefix.as_deref().unwrap_or("/").trim_matches('/');
+    let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+    format!("http://{service}.{namespace}.svc:{WEB_PORT}{prefix}")
+}

@@ -1,0 +1,206 @@
+//! The workload as facts: its containers and their probes, who owns them, and whether a rollout is under way.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec, Probe};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use observed_core::facts;
+use observed_core::gift::{Gifted, ProbeKind, ProbeShape};
+use observed_crds::v1alpha1::TargetKind;
+use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER, foreign};
+
+use crate::managed_fields::{self, Step};
+
+/// Annotation with which a pod names its main container.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// A workload that can be a target.
+pub(super) trait Workload {
+    const KIND: TargetKind;
+    fn template(&self) -> &PodTemplateSpec;
+    fn selector(&self) -> &LabelSelector;
+    /// Pods that it should have.
+    fn replicas(&self) -> i32;
+    /// Why it is not settled, in words.
+    fn unsettled(&self) -> Option<String>;
+}
+
+impl Workload for Deployment {
+    const KIND: TargetKind = TargetKind::Deployment;
+
+    fn template(&self) -> &PodTemplateSpec {
+        &self.spec.template
+    }
+
+    fn selector(&self) -> &LabelSelector {
+        &self.spec.selector
+    }
+
+    fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    fn unsettled(&self) -> Option<String> {
+        let status = self.status.clone().unwrap_or_default();
+        if self.spec.paused == Some(true) {
+            return Some("it is paused (spec.paused)".into());
+        }
+        if let Some(unseen) = unseen(&self.metadata, status.observed_generation) {
+            return Some(unseen);
+        }
+        let stuck = status.conditions.iter().flatten().find(|condition| {
+            condition.type_.as_deref() == Some("Progressing")
+                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+        });
+        if let Some(stuck) = stuck {
+            return Some(format!("its rollout is stuck: {}", stuck.message.clone().unwrap_or_default()));
+        }
+        let wanted = self.replicas();
+        let updated = status.updated_replicas.unwrap_or(0);
+        let old = status.replicas.unwrap_or(0) - updated;
+        if old > 0 {
+            return Some(format!("{old} pods of an earlier revision still run"));
+        }
+        behind(updated, wanted, "updated")
+            .or_else(|| behind(status.available_replicas.unwrap_or(0), wanted, "available"))
+    }
+}
+
+impl Workload for StatefulSet {
+    const KIND: TargetKind = TargetKind::StatefulSet;
+
+    fn template(&self) -> &PodTemplateSpec {
+        &self.spec.template
+    }
+
+    fn selector(&self) -> &LabelSelector {
+        &self.spec.selector
+    }
+
+    fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    fn unsettled(&self) -> Option<String> {
+        let status = self.status.clone().unwrap_or_default();
+        if let Some(unseen) = unseen(&self.metadata, status.observed_generation) {
+            return Some(unseen);
+        }
+        // With OnDelete, or below a partition, old pods stay on purpose.
+        let strategy = self.spec.update_strategy.as_ref();
+        let partition = strategy.and_then(|s| s.rolling_update.as_ref()).and_then(|r| r.partition).unwrap_or(0);
+        let rolling = strategy.and_then(|s| s.type_.as_deref()) != Some("OnDelete") && partition == 0;
+        let updated = status.update_revision.is_none() || status.update_revision == status.current_revision;
+        if rolling && !updated {
+            return Some("its pods are being updated".into());
+        }
+        behind(status.available_replicas.unwrap_or(0), self.replicas(), "available")
+    }
+}
+
+impl Workload for DaemonSet {
+    const KIND: TargetKind = TargetKind::DaemonSet;
+
+    fn template(&self) -> &PodTemplateSpec {
+        &self.spec.template
+    }
+
+    fn selector(&self) -> &LabelSelector {
+        &self.spec.selector
+    }
+
+    fn replicas(&self) -> i32 {
+        self.status.as_ref().map_or(0, |status| status.desired_number_scheduled)
+    }
+
+    fn unsettled(&self) -> Option<String> {
+        let status = self.status.clone().unwrap_or_default();
+        if let Some(unseen) = unseen(&self.metadata, status.observed_generation) {
+            return Some(unseen);
+        }
+        let on_delete = self.spec.update_strategy.as_ref().and_then(|s| s.type_.as_deref()) == Some("OnDelete");
+        let wanted = self.replicas();
+        let updated = if on_delete { wanted } else { status.updated_number_scheduled.unwrap_or(0) };
+        behind(updated, wanted, "updated")
+            .or_else(|| behind(status.number_available.unwrap_or(0), wanted, "available"))
+    }
+}
+
+fn unseen(meta: &ObjectMeta, observed: Option<i64>) -> Option<String> {
+    (observed.unwrap_or(0) < meta.generation.unwrap_or(0)).then(|| "its controller has not seen the last change yet".into())
+}
+
+fn behind(pods: i32, wanted: i32, what: &str) -> Option<String> {
+    (pods < wanted).then(|| format!("{pods} of {wanted} pods are {what}"))
+}
+
+/// The workload as facts.
+pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Target {
+    let template = workload.template();
+    let pod = template.metadata.clone().unwrap_or_default();
+    let managed = meta.managed_fields.as_deref().unwrap_or_default();
+    let containers = template.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    facts::Target {
+        kind: W::KIND,
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+        replicas: workload.replicas(),
+        unsettled: workload.unsettled(),
+        selector: selector(workload.selector()),
+        pod_labels: pod.labels.unwrap_or_default(),
+        default_container: pod.annotations.and_then(|mut annotations| annotations.remove(DEFAULT_CONTAINER)),
+        containers: containers
+            .iter()
+            .map(|container| facts::Container {
+                name: container.name.clone(),
+                ports: ports(container),
+                probes: probes(container, |path| managed_fields::owners(managed, path, PROBES_MANAGER)),
+            })
+            .collect(),
+        gifted: meta.annotations.as_ref().and_then(|a| a.get(PROBES_ANNOTATION)).and_then(|text| Gifted::parse(text)),
+        held: !managed_fields::positions(managed, PROBES_MANAGER).is_empty(),
+        last_writer: managed_fields::last_writer(managed, PROBES_MANAGER),
+    }
+}
+
+fn ports(container: &Container) -> Vec<facts::ContainerPort> {
+    let tcp = |protocol: Option<&str>| matches!(protocol, None | Some("TCP"));
+    let ports = container.ports.iter().flatten().filter(|port| tcp(port.protocol.as_deref()));
+    ports.map(|port| facts::ContainerPort { name: port.name.clone(), port: port.container_port }).collect()
+}
+
+fn probes(
+    container: &Container,
+    owners: impl Fn(&[Step<'_>]) -> Vec<String>,
+) -> BTreeMap<ProbeKind, facts::LiveProbe> {
+    let live = |kind: ProbeKind, probe: &Option<Probe>| {
+        let path = [
+            Step::Field("spec"),
+            Step::Field("template"),
+            Step::Field("spec"),
+            Step::Field("containers"),
+            Step::Named(&container.name),
+            Step::Field(kind.field()),
+        ];
+        let shape = ProbeShape::of(probe.as_ref()?);
+        Some((kind, facts::LiveProbe { shape, owned_by: owners(&path) }))
+    };
+    [
+        live(ProbeKind::Liveness, &container.liveness_probe),
+        live(ProbeKind::Readiness, &container.readiness_probe),
+        live(ProbeKind::Startup, &container.startup_probe),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn selector(selector: &LabelSelector) -> foreign::LabelSelector {
+    let expressions = selector.match_expressions.iter().flatten();
+    foreign::LabelSelector {
+        match_labels: selector.match_labels.clone().unwrap_or_default(),
+        match_expressions: expressions.filter_map(|expression| serde_json::to_value(expression).ok()).collect(),
+    }
+}

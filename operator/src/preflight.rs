@@ -1,0 +1,265 @@
+//! Asks the running pods, before a probe is given, what the probe would ask them.
+//!
+//! Who writes an ObservedService decides where these requests go, so they go nowhere but to declared ports of pods that
+//! belong to the target, straight to the pod's address: no redirect is followed, no proxy is used, no header comes from
+//! the user, loopback, link-local and the node's own addresses are refused, and of the answer nothing is kept but its
+//! status and how long it took.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::ListParams;
+use kube::core::Selector;
+use kube::{Api, Client, ResourceExt};
+use observed_core::facts::{Answer, AnswerOutcome, Facts, Question, Target};
+use observed_core::gift::ProbeKind;
+use observed_crds::v1alpha1::TargetKind;
+use observed_crds::v1alpha1::conditions::Reason;
+use reqwest::redirect;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::api_error::{self, Retry};
+
+/// Pods that are asked at most: enough to see what they answer, however many there are.
+const MOST_PODS: usize = 20;
+/// Requests under way at once, for all services together.
+const MOST_REQUESTS: usize = 20;
+/// Bytes of an answer that are read, and thrown away.
+const MOST_BYTES: usize = 1024;
+
+/// The pods could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The selector of the workload cannot be used.
+    #[error("the selector of {kind} {name} cannot be read: {words}")]
+    Selector {
+        /// Kind of the workload.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        words: String,
+    },
+    /// The pods or their ReplicaSets.
+    #[error("could not list the {what} in namespace {namespace}: {}", api_error::words(source))]
+    List {
+        /// `Pods` or `ReplicaSets`.
+        what: &'static str,
+        /// Their namespace.
+        namespace: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The HTTP client.
+    #[error("could not set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Error {
+    /// The reason that it is reported under.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::List { source, .. } => api_error::reason(source),
+            Self::Selector { .. } | Self::Client(_) => Reason::ApiError,
+        }
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::List { source, .. } => api_error::retry(source),
+            Self::Selector { .. } | Self::Client(_) => Retry::Seldom,
+        }
+    }
+}
+
+/// Asks pods.
+pub struct Preflight {
+    http: reqwest::Client,
+    permits: Semaphore,
+}
+
+impl Preflight {
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new() -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .user_agent("observed-preflight")
+            .build()
+            .map_err(Error::Client)?;
+        Ok(Self { http, permits: Semaphore::new(MOST_REQUESTS) })
+    }
+
+    /// Asks the running pods of the target. Without a question nothing is read and nobody is asked.
+    ///
+    /// # Errors
+    /// The pods could not be listed. What a pod answers, or that it does not, is never an error.
+    pub async fn ask(
+        &self,
+        client: &Client,
+        facts: &Facts,
+        questions: &[Question],
+    ) -> Result<BTreeMap<ProbeKind, Vec<Answer>>, Error> {
+        let mut answers: BTreeMap<ProbeKind, Vec<Answer>> = BTreeMap::new();
+        let Some(target) = facts.target.as_ref().filter(|_| !questions.is_empty()) else { return Ok(answers) };
+        let pods = running_pods(client, &facts.namespace, target).await?;
+        let declared: BTreeSet<i32> = target.containers.iter().flat_map(|c| &c.ports).map(|p| p.port).collect();
+        let mut rounds = Vec::new();
+        // Two probes with the same question cost one request.
+        let mut distinct: Vec<&Question> = Vec::new();
+        for question in questions.iter().filter(|question| declared.contains(&question.port)) {
+            if !distinct.iter().any(|other| same(other, question)) {
+                distinct.push(question);
+            }
+        }
+        for pod in &pods {
+            for question in &distinct {
+                rounds.push(async move { (*question, self.one(pod, question).await) });
+            }
+        }
+        let heard: Vec<(&Question, Answer)> = stream::iter(rounds).buffer_unordered(MOST_REQUESTS).collect().await;
+        for question in questions {
+            let of_it = heard.iter().filter(|(asked, _)| same(asked, question)).map(|(_, answer)| answer.clone());
+            let list = answers.entry(question.probe).or_default();
+            list.extend(of_it);
+            list.sort_by(|a, b| a.pod.cmp(&b.pod));
+        }
+        Ok(answers)
+    }
+
+    async fn one(&self, pod: &RunningPod, question: &Question) -> Answer {
+        let _permit = self.permits.acquire().await;
+        let allowed = Duration::from_secs(u64::try_from(question.timeout_seconds.max(1)).unwrap_or(1));
+        let began = Instant::now();
+        let outcome = match u16::try_from(question.port) {
+            Ok(port) => self.outcome(SocketAddr::new(pod.address, port), question.path.as_deref(), allowed).await,
+            Err(_) => AnswerOutcome::Unreachable,
+        };
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Answer { pod: pod.name.clone(), outcome, millis }
+    }
+
+    async fn outcome(&self, address: SocketAddr, path: Option<&str>, allowed: Duration) -> AnswerOutcome {
+        let began = Instant::now();
+        // A connection that does not come about says that the network drops it, not that the process is slow: the
+        // kernel accepts for a process that hangs.
+        match tokio::time::timeout(allowed, TcpStream::connect(address)).await {
+            Err(_) => return AnswerOutcome::Unreachable,
+            Ok(Err(error)) => return classify(&error),
+            Ok(Ok(_)) if path.is_none() => return AnswerOutcome::Connected,
+            Ok(Ok(_)) => {}
+        }
+        let url = format!("http://{address}{}", path.unwrap_or("/"));
+        let left = allowed.saturating_sub(began.elapsed());
+        match self.http.get(url).timeout(left).send().await {
+            Ok(mut response) => {
+                let status = response.status().as_u16();
+                let mut read = 0;
+                while read < MOST_BYTES {
+                    match response.chunk().await {
+                        Ok(Some(chunk)) => read += chunk.len(),
+                        Ok(None) => break,
+                        Err(error) if error.is_timeout() => return AnswerOutcome::TimedOut,
+                        Err(_) => break,
+                    }
+                }
+                AnswerOutcome::Status(status)
+            }
+            Err(error) if error.is_timeout() => AnswerOutcome::TimedOut,
+            Err(_) => AnswerOutcome::Refused,
+        }
+    }
+}
+
+fn same(a: &Question, b: &Question) -> bool {
+    (a.port, &a.path, a.timeout_seconds) == (b.port, &b.path, b.timeout_seconds)
+}
+
+fn classify(error: &io::Error) -> AnswerOutcome {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => AnswerOutcome::Refused,
+        _ => AnswerOutcome::Unreachable,
+    }
+}
+
+#[derive(Debug)]
+struct RunningPod {
+    name: String,
+    address: IpAddr,
+}
+
+/// The target's running pods, by its selector and by the chain of owners up to its UID.
+async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Result<Vec<RunningPod>, Error> {
+    let by_labels = ListParams::default().labels_from(&selector(target)?);
+    let list_error = |what| move |source| Error::List { what, namespace: namespace.to_owned(), source };
+    let owners: BTreeSet<String> = match target.kind {
+        TargetKind::Deployment => {
+            let sets = Api::<ReplicaSet>::namespaced(client.clone(), namespace).list_metadata(&by_labels).await;
+            let sets = sets.map_err(list_error("ReplicaSets"))?;
+            let ours = sets.items.iter().filter(|set| owned_by(set.owner_references(), |uid| *uid == target.uid));
+            ours.filter_map(ResourceExt::uid).collect()
+        }
+        TargetKind::StatefulSet | TargetKind::DaemonSet => BTreeSet::from([target.uid.clone()]),
+    };
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&by_labels).await.map_err(list_error("Pods"))?;
+    let mut running: Vec<RunningPod> = pods
+        .items
+        .iter()
+        .filter(|pod| owned_by(pod.owner_references(), |uid| owners.contains(uid)))
+        .filter_map(|pod| Some(RunningPod { name: pod.name_any(), address: address(pod)? }))
+        .collect();
+    running.sort_by(|a, b| a.name.cmp(&b.name));
+    running.truncate(MOST_PODS);
+    Ok(running)
+}
+
+fn owned_by(
+    references: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference],
+    is_owner: impl Fn(&String) -> bool,
+) -> bool {
+    references.iter().any(|reference| reference.controller == Some(true) && is_owner(&reference.uid))
+}
+
+/// The address of a running pod, if it is one that may be asked.
+fn address(pod: &Pod) -> Option<IpAddr> {
+    let status = pod.status.as_ref()?;
+    let host_network = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or(false);
+    let running = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
+    if host_network || !running || status.pod_ip == status.host_ip {
+        return None;
+    }
+    let address: IpAddr = status.pod_ip.as_deref()?.parse().ok()?;
+    may_be_asked(address).then_some(address)
+}
+
+fn may_be_asked(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            !(v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast())
+        }
+    }
+}
+
+fn selector(target: &Target) -> Result<Selector, Error> {
+    let words = |words: String| Error::Selector { kind: target.kind.as_str(), name: target.name.clone(), words };
+    let native = serde_json::to_value(&target.selector).map_err(|error| words(error.to_string()))?;
+    let native: LabelSelector = serde_json::from_value(native).map_err(|error| words(error.to_string()))?;
+    native.try_into().map_err(|error: kube::core::ParseExpressionError| words(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

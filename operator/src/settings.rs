@@ -1,0 +1,96 @@
+//! What can be set when the operator is started.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use observed_core::duration;
+
+/// Settings of the operator.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address of the Prometheus to verify against, instead of those of the Prometheus resources in the cluster.
+    ///
+    /// Example: https://prometheus.example.org/prefix
+    #[arg(long, env = "OBSERVED_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
+    pub prometheus_url: Option<String>,
+
+    /// Look after this namespace only. Default: all of them.
+    #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "OBSERVED_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Form of the log, on standard error. Its level is set by RUST_LOG, for instance RUST_LOG=observed=debug.
+    #[arg(long, env = "OBSERVED_LOG", value_enum, default_value = "text")]
+    pub log: LogFormat,
+
+    /// Time between two looks at a service that is as it should be. Up to a tenth is added or taken away, so that many
+    /// services do not come at once.
+    #[arg(long, env = "OBSERVED_RESYNC", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub resync: Duration,
+
+    /// Services that are worked on at once.
+    #[arg(long, env = "OBSERVED_CONCURRENCY", value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let seconds = duration::seconds(text).ok_or("not a duration: write it as 90s, 5m or 1h")?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" => Ok(text.trim_end_matches('/').to_owned()),
+        other => Err(format!("{other}: is not http: or https:")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn without_arguments_the_documented_defaults_hold() {
+        let settings = Line::try_parse_from(["observed"]).unwrap().settings;
+        assert_eq!(settings.resync, Duration::from_secs(60));
+        assert_eq!(settings.concurrency, 8);
+        assert_eq!(settings.listen.port(), 8080);
+        assert_eq!(settings.log, LogFormat::Text);
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_refused_at_the_start() {
+        for wrong in [
+            ["--prometheus-url", "prometheus:9090"],
+            ["--prometheus-url", "file:///etc/passwd"],
+            ["--resync", "0s"],
+            ["--resync", "soon"],
+            ["--concurrency", "0"],
+            ["--listen", "everywhere"],
+        ] {
+            assert!(Line::try_parse_from(std::iter::once("observed").chain(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

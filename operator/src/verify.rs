@@ -1,0 +1,201 @@
+//! Asks the real Prometheus whether what was applied works. Reads only, and cannot fail: who cannot be asked is `Unknown`.
+
+mod prometheus;
+mod selection;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use observed_core::check::{Check, Truth, Verdict};
+use observed_core::facts::{self, Facts};
+use observed_crds::v1alpha1::conditions::Reason;
+
+use crate::api_error::shorten;
+use prometheus::{Health, Target};
+pub use prometheus::{Error, Prometheus};
+
+/// Longest foreign text in a verdict.
+const LONGEST_WORDS: usize = 300;
+
+/// Who is asked about one service.
+pub struct Backends<'a> {
+    /// Asks a Prometheus.
+    pub prometheus: &'a Prometheus,
+    /// Address that is asked instead of those of the Prometheus resources.
+    pub prometheus_url: Option<&'a str>,
+    /// The Prometheus resources.
+    pub prometheuses: &'a [facts::Prometheus],
+    /// Namespace of the service.
+    pub namespace: &'a str,
+    /// Labels of that namespace.
+    pub namespace_labels: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Backends<'a> {
+    /// Those that the facts name.
+    pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, prometheus_url: Option<&'a str>) -> Self {
+        Self {
+            prometheus,
+            prometheus_url,
+            prometheuses: &facts.prometheuses,
+            namespace: &facts.namespace,
+            namespace_labels: &facts.namespace_labels,
+        }
+    }
+}
+
+/// What the world answers to each check, in their order.
+pub async fn verify(backends: &Backends<'_>, checks: &[Check]) -> Vec<Verdict> {
+    join_all(checks.iter().map(|check| one(backends, check))).await
+}
+
+async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
+    let addresses = match addresses(backends, check) {
+        Ok(addresses) => addresses,
+        Err(verdict) => return verdict,
+    };
+    let several = addresses.len() > 1;
+    let asked = addresses.iter().map(async |(who, url)| {
+        let mut verdict = match check {
+            Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
+            Check::Rules { .. } => rules(backends.prometheus, who, url, check).await,
+        };
+        if several {
+            verdict.message.push_str(&format!(" ({} Prometheus select it)", addresses.len()));
+        }
+        verdict
+    });
+    // It works if it works in one of them; that nobody could be asked counts least.
+    let best = join_all(asked).await.into_iter().min_by_key(|verdict| match verdict.truth {
+        Truth::True => 0,
+        Truth::False => 1,
+        Truth::Unknown => 2,
+    });
+    best.unwrap_or_else(|| verdict(check, Truth::Unknown, Reason::Unreachable, "No Prometheus was found".into(), None))
+}
+
+/// Name and address of each Prometheus that selects the object; else the verdict that none does.
+fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String, String)>, Verdict> {
+    let (kind, labels) = match check {
+        Check::Targets { kind, labels, .. } => (*kind, labels),
+        Check::Rules { labels, .. } => ("PrometheusRule", labels),
+    };
+    let object = selection::Object { kind, labels, namespace: backends.namespace, namespace_labels: backends.namespace_labels };
+    let mut selecting = BTreeSet::new();
+    let mut missed = Vec::new();
+    for prometheus in backends.prometheuses {
+        let who = format!("Prometheus {}/{}", prometheus.namespace, prometheus.name);
+        match selection::missing(prometheus, &object) {
+            None => {
+                let url = backends.prometheus_url.map_or_else(|| prometheus.url.clone(), str::to_owned);
+                selecting.insert((who, url));
+            }
+            Some(what) => missed.push(format!("{who} {what}")),
+        }
+    }
+    if let Some(url) = backends.prometheus_url {
+        // All of them are asked at the one address: once is enough.
+        selecting = selecting.into_iter().take(1).collect();
+        if backends.prometheuses.is_empty() {
+            selecting.insert((format!("Prometheus at {url}"), url.to_owned()));
+        }
+    }
+    if !selecting.is_empty() {
+        return Ok(selecting);
+    }
+    Err(if missed.is_empty() {
+        let message = "No Prometheus resource was found in the cluster, so nobody could be asked. If Prometheus runs \
+                       without prometheus-operator, give its address to the operator: --prometheus-url";
+        verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
+    } else {
+        let message = format!("No Prometheus selects the {kind}: {}", missed.join("; "));
+        verdict(check, Truth::False, Reason::NotSelected, message, None)
+    })
+}
+
+async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
+    let Check::Targets { kind, namespace, name, expected, .. } = check else {
+        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
+    };
+    let pool = format!("{}/{namespace}/{name}/", if *kind == "PodMonitor" { "podMonitor" } else { "serviceMonitor" });
+    let targets = match prometheus.targets(url, &format!("{pool}0")).await {
+        Ok(targets) => targets,
+        Err(error) => return unreachable(check, who, &error),
+    };
+    let targets: Vec<Target> = targets.into_iter().filter(|target| target.scrape_pool.starts_with(&pool)).collect();
+    let expected = usize::try_from(*expected).unwrap_or(0);
+    if targets.is_empty() {
+        if expected == 0 {
+            let message = "The workload should have no pods, so there is nothing to scrape".to_owned();
+            return verdict(check, Truth::Unknown, Reason::NoTargets, message, Some((0, 0)));
+        }
+        let message = format!(
+            "{who} has no target for the {kind} {name:?} yet. It can take two minutes to load it; if it stays so, see \
+             whether a Service with a ready pod leads to the port, and whether Prometheus may list pods and endpoints \
+             in namespace {namespace:?}"
+        );
+        return verdict(check, Truth::False, Reason::NoTargets, message, Some((0, expected)));
+    }
+    let all = targets.len().max(expected);
+    let up = targets.iter().filter(|target| target.health == Health::Up).count();
+    let count = Some((up, all));
+    if up == all {
+        return verdict(check, Truth::True, Reason::TargetsUp, format!("{who} scrapes {up} of {all} pods"), count);
+    }
+    let down = targets.iter().find(|target| target.health == Health::Down);
+    let why = match down {
+        Some(target) => format!(
+            "{} says {:?}",
+            shorten(&target.scrape_url, LONGEST_WORDS),
+            shorten(&target.last_error, LONGEST_WORDS)
+        ),
+        None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
+        None => "the others were not scraped yet".to_owned(),
+    };
+    verdict(check, Truth::False, Reason::TargetsDown, format!("{who} scrapes {up} of {all} pods: {why}"), count)
+}
+
+async fn rules(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
+    let Check::Rules { name, groups, expected, .. } = check else {
+        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
+    };
+    let loaded = match prometheus.rules(url, groups).await {
+        Ok(loaded) => loaded,
+        Err(error) => return unreachable(check, who, &error),
+    };
+    let ours: Vec<_> = loaded.into_iter().filter(|group| groups.contains(&group.name)).collect();
+    let rules: Vec<_> = ours.iter().flat_map(|group| &group.rules).collect();
+    let healthy = rules.iter().filter(|rule| rule.health == "ok").count();
+    let count = Some((healthy, *expected));
+    if let Some(failing) = rules.iter().find(|rule| rule.health == "err") {
+        let error = shorten(&failing.last_error, LONGEST_WORDS);
+        let message = format!("{who} cannot evaluate the rule {:?}: {error}", shorten(&failing.name, LONGEST_WORDS));
+        return verdict(check, Truth::False, Reason::RuleFailing, message, count);
+    }
+    if rules.len() != *expected {
+        let message = format!(
+            "{who} has loaded {} of {expected} rules of the PrometheusRule {name:?}. It can take two minutes; if it \
+             stays so, the log of prometheus-operator says why",
+            rules.len()
+        );
+        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
+    }
+    if healthy < *expected {
+        let message = format!("{who} has loaded all {expected} rules and evaluated {healthy} of them so far");
+        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
+    }
+    let message = format!("{who} evaluates all {expected} rules without error");
+    verdict(check, Truth::True, Reason::RulesLoaded, message, count)
+}
+
+fn unreachable(check: &Check, who: &str, error: &Error) -> Verdict {
+    let message = format!("{who} could not be asked: {error}");
+    verdict(check, Truth::Unknown, Reason::Unreachable, message, None)
+}
+
+fn verdict(check: &Check, truth: Truth, reason: Reason, message: String, count: Option<(usize, usize)>) -> Verdict {
+    Verdict { condition: check.condition(), truth, reason, message, count }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! A thin client of Prometheus' HTTP API: the two questions that verification asks, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use reqwest::redirect;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Largest answer that is read.
+const MOST_BYTES: usize = 16 << 20;
+/// How long an address that did not answer is left alone, so that it does not hold up everything else.
+const LEFT_ALONE: Duration = Duration::from_secs(15);
+
+/// A Prometheus did not answer as it should.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Client(String),
+    /// Nobody answered in time.
+    #[error("{url} does not answer ({words}); see whether the address is right and a NetworkPolicy lets the operator through")]
+    NoAnswer {
+        /// Its address.
+        url: String,
+        /// What happened.
+        words: String,
+    },
+    /// The answer was an error.
+    #[error("{url} answers HTTP {status}")]
+    Status {
+        /// Its address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer is larger than what is read.
+    #[error("the answer of {url} is larger than {} MiB", MOST_BYTES >> 20)]
+    TooLarge {
+        /// Its address.
+        url: String,
+    },
+    /// The answer is not that of a Prometheus.
+    #[error("the answer of {url} is not that of a Prometheus: {words}")]
+    Answer {
+        /// Its address.
+        url: String,
+        /// What is wrong with it.
+        words: String,
+    },
+}
+
+/// Asks a Prometheus.
+pub struct Prometheus {
+    http: reqwest::Client,
+    silent: Mutex<BTreeMap<String, (Instant, Error)>>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ActiveTargets {
+    #[serde(default)]
+    active_targets: Option<Vec<Target>>,
+}
+
+/// A target that is scraped.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    #[serde(default)]
+    pub(super) scrape_pool: String,
+    #[serde(default)]
+    pub(super) scrape_url: String,
+    #[serde(default)]
+    pub(super) last_error: String,
+    pub(super) health: Health,
+}
+
+/// What the last scrape said.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Health {
+    Up,
+    Down,
+    /// Not scraped yet.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct Groups {
+    #[serde(default)]
+    groups: Option<Vec<Group>>,
+}
+
+/// A group of rules that is loaded.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Group {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) rules: Vec<Rule>,
+}
+
+/// A rule that is loaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rule {
+    pub(super) name: String,
+    /// `ok`, `err`, or `unknown` before the first evaluation.
+    #[serde(default)]
+    pub(super) health: String,
+    #[serde(default)]
+    pub(super) last_error: String,
+}
+
+impl Prometheus {
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new() -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .user_agent("observed")
+            .build()
+            .map_err(|error| Error::Client(error.to_string()))?;
+        Ok(Self { http, silent: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// The active targets, where Prometheus can tell only those of one scrape pool.
+    pub(super) async fn targets(&self, base: &str, scrape_pool: &str) -> Result<Vec<Target>, Error> {
+        let query = [("state", "active"), ("scrapePool", scrape_pool)];
+        let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
+        Ok(answer.data.active_targets.unwrap_or_default())
+    }
+
+    /// The loaded rules, where Prometheus can tell only those of these groups.
+    pub(super) async fn rules(&self, base: &str, groups: &[String]) -> Result<Vec<Group>, Error> {
+        let groups = groups.iter().map(|group| ("rule_group[]", group.as_str()));
+        let query: Vec<(&str, &str)> = groups.chain([("exclude_alerts", "true")]).collect();
+        let answer: Envelope<Groups> = self.get(base, "/api/v1/rules", &query).await?;
+        Ok(answer.data.groups.unwrap_or_default())
+    }
+
+    async fn get<T: DeserializeOwned>(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+        let url = base.trim_end_matches('/').to_owned();
+        if let Some((since, error)) = self.silent().get(&url)
+            && since.elapsed() < LEFT_ALONE
+        {
+            return Err(error.clone());
+        }
+        let answer = self.fetch(&url, path, query).await;
+        match &answer {
+            Err(error @ Error::NoAnswer { .. }) => {
+                self.silent().insert(url.clone(), (Instant::now(), error.clone()));
+            }
+            _ => {
+                self.silent().remove(&url);
+            }
+        }
+        serde_json::from_slice(&answer?)
+            .map_err(|error| Error::Answer { url, words: crate::api_error::shorten(&error.to_string(), 200) })
+    }
+
+    async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        let no_answer = |error: reqwest::Error| Error::NoAnswer { url: url.to_owned(), words: words(&error) };
+        let mut response = self.http.get(format!("{url}{path}")).query(query).send().await.map_err(no_answer)?;
+        if !response.status().is_success() {
+            return Err(Error::Status { url: url.to_owned(), status: response.status().as_u16() });
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(Error::TooLarge { url: url.to_owned() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn silent(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Instant, Error)>> {
+        self.silent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The innermost cause, which is the one that helps: `connection refused`, `dns error`.
+fn words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("nothing within {} s", TIMEOUT.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    crate::api_error::shorten(&cause.to_string(), 200)
+}

@@ -1,0 +1,160 @@
+//! Whether a Prometheus selects an object, and if not, what is missing. The rules are prometheus-operator's: no selector
+//! selects nothing, an empty one everything; no namespace selector means the Prometheus' own namespace.
+
+use std::collections::BTreeMap;
+
+use observed_core::facts::Prometheus;
+use observed_crds::foreign::LabelSelector;
+use serde_json::Value;
+
+/// An object that a Prometheus may select.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Object<'a> {
+    pub(super) kind: &'a str,
+    pub(super) labels: &'a BTreeMap<String, String>,
+    pub(super) namespace: &'a str,
+    pub(super) namespace_labels: &'a BTreeMap<String, String>,
+}
+
+/// What keeps the Prometheus from selecting the object, in words. None: it selects it.
+pub(super) fn missing(prometheus: &Prometheus, object: &Object<'_>) -> Option<String> {
+    let kind = object.kind;
+    let selects = prometheus.selects.get(kind).cloned().unwrap_or_default();
+    match &selects.namespaces {
+        None if object.namespace != prometheus.namespace => {
+            return Some(format!(
+                "only looks for {kind}s in its own namespace: give it a {} that matches {:?}",
+                namespace_selector(kind),
+                object.namespace
+            ));
+        }
+        Some(selector) => {
+            if let Some(wanted) = unmet(selector, object.namespace_labels) {
+                return Some(format!("does not look into namespace {:?}: the namespace's label {wanted}", object.namespace));
+            }
+        }
+        None => {}
+    }
+    match &selects.objects {
+        None => Some(format!("selects no {kind} at all: it has no {}", selector(kind))),
+        Some(selector) => unmet(selector, object.labels).map(|wanted| format!("does not select it: its label {wanted}")),
+    }
+}
+
+fn selector(kind: &str) -> &'static str {
+    match kind {
+        "PodMonitor" => "podMonitorSelector",
+        "PrometheusRule" => "ruleSelector",
+        _ => "serviceMonitorSelector",
+    }
+}
+
+fn namespace_selector(kind: &str) -> &'static str {
+    match kind {
+        "PodMonitor" => "podMonitorNamespaceSelector",
+        "PrometheusRule" => "ruleNamespaceSelector",
+        _ => "serviceMonitorNamespaceSelector",
+    }
+}
+
+/// The first requirement that the labels do not meet, in words.
+fn unmet(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Option<String> {
+    for (key, value) in &selector.match_labels {
+        if labels.get(key) != Some(value) {
+            return Some(format!("{key}={value} is missing"));
+        }
+    }
+    selector.match_expressions.iter().find_map(|expression| unmet_expression(expression, labels))
+}
+
+fn unmet_expression(expression: &Value, labels: &BTreeMap<String, String>) -> Option<String> {
+    let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
+    let values: Vec<&str> =
+        expression.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let list = values.join(", ");
+    let label = labels.get(key).map(String::as_str);
+    match expression.get("operator").and_then(Value::as_str).unwrap_or_default() {
+        "In" => (!label.is_some_and(|l| values.contains(&l))).then(|| format!("{key} must be one of: {list}")),
+        "NotIn" => label.is_some_and(|l| values.contains(&l)).then(|| format!("{key} must not be one of: {list}")),
+        "Exists" => label.is_none().then(|| format!("{key} is missing")),
+        "DoesNotExist" => label.is_some().then(|| format!("{key} must not be there")),
+        other => Some(format!("{key} is asked for in a way that is not known here: {other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use observed_core::facts::Selects;
+    use serde_json::json;
+
+    use super::*;
+
+    fn prometheus(objects: Value, namespaces: Value) -> Prometheus {
+        let selects = Selects {
+            objects: serde_json::from_value(objects).unwrap(),
+            namespaces: serde_json::from_value(namespaces).unwrap(),
+        };
+        Prometheus {
+            namespace: "monitoring".into(),
+            name: "main".into(),
+            url: "http://p".into(),
+            selects: [("ServiceMonitor".to_owned(), selects)].into(),
+        }
+    }
+
+    fn missing_in(namespace: &str, objects: Value, namespaces: Value) -> Option<String> {
+        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let namespace_labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+        let object = Object { kind: "ServiceMonitor", labels: &labels, namespace, namespace_labels: &namespace_labels };
+        missing(&prometheus(objects, namespaces), &object)
+    }
+
+    #[test]
+    fn what_is_selected_is_selected() {
+        for (namespace, objects, namespaces) in [
+            ("prod", json!({}), json!({})),
+            ("monitoring", json!({}), Value::Null),
+            ("prod", json!({"matchLabels": {"team": "a"}}), json!({"matchLabels": {"env": "prod"}})),
+            (
+                "prod",
+                json!({"matchExpressions": [
+                    {"key": "team", "operator": "In", "values": ["a", "b"]},
+                    {"key": "team", "operator": "NotIn", "values": ["c"]},
+                    {"key": "nope", "operator": "NotIn", "values": ["c"]},
+                    {"key": "team", "operator": "Exists"},
+                    {"key": "nope", "operator": "DoesNotExist"},
+                ]}),
+                json!({}),
+            ),
+        ] {
+            assert_eq!(missing_in(namespace, objects.clone(), namespaces.clone()), None, "{objects} {namespaces}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_selected_is_told_with_what_is_missing() {
+        for (namespace, objects, namespaces, words) in [
+            ("prod", Value::Null, json!({}), "has no serviceMonitorSelector"),
+            ("prod", json!({}), Value::Null, "only looks for ServiceMonitors in its own namespace"),
+            ("prod", json!({}), json!({"matchLabels": {"env": "test"}}), "namespace's label env=test is missing"),
+            ("prod", json!({"matchLabels": {"release": "kps"}}), json!({}), "its label release=kps is missing"),
+            ("prod", json!({"matchLabels": {"team": "b"}}), json!({}), "its label team=b is missing"),
+            (
+                "prod",
+                json!({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["a"]}]}),
+                json!({}),
+                "team must not be one of: a",
+            ),
+            (
+                "prod",
+                json!({"matchExpressions": [{"key": "x", "operator": "In", "values": ["a", "b"]}]}),
+                json!({}),
+                "x must be one of: a, b",
+            ),
+            ("prod", json!({"matchExpressions": [{"key": "x", "operator": "Gt", "values": ["1"]}]}), json!({}), "\"Gt\""),
+        ] {
+            let told = missing_in(namespace, objects.clone(), namespaces.clone()).unwrap_or_default();
+            assert!(told.contains(words), "{told:?} does not say {words:?}");
+        }
+    }
+}

@@ -14,14 +14,13 @@ use kube::client::ClientBuilder;
 use kube::core::ApiResource;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::predicates;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, WatchStreamExt};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use observed_core::child::{ApplyOutcome, Body, Children};
 use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
-use observed_core::packs::Packs;
+use observed_core::packs::{PackError, Packs};
 use observed_core::{outputs, resolve, status};
 use observed_crds::STATUS_MANAGER;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
@@ -71,8 +70,8 @@ pub enum Error {
     #[error(transparent)]
     Server(#[from] server::Error),
     /// The built-in packs.
-    #[error("the built-in signal packs cannot be read: {0}")]
-    Packs(String),
+    #[error(transparent)]
+    Packs(#[from] PackError),
     /// The service itself.
     #[error("could not read the ObservedService: {}", api_error::words(.0))]
     Read(#[source] kube::Error),
@@ -217,7 +216,7 @@ async fn control(
     let rivals = stream::select(gone, changed).flat_map(move |of| stream::iter(watches::rivals(&others, &of)));
 
     let context = Arc::new(Context {
-        packs: Packs::builtin(),
+        packs: Packs::builtin()?,
         preflight: Preflight::new()?,
         prometheus: verify::Prometheus::new()?,
         events: Events::new(client.clone()),
@@ -344,8 +343,9 @@ async fn six_calls(
     context: &Context,
 ) -> Result<Action, Error> {
     let Context { client, settings, memory, .. } = context;
-    let known = context.known.state().iter().filter_map(|known| known.0.as_ref().ok().cloned().map(Arc::new)).collect();
-    let mut facts = gather(client, service, &GatherContext { surroundings: &context.surroundings, known }).await?;
+    let same_target = watches::same_target(&context.known, service);
+    let around = GatherContext { surroundings: &context.surroundings, same_target };
+    let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     let questions = resolve::questions(&service.spec, &facts);
     let asked = context.preflight.ask(client, &facts, &questions).await;

@@ -4,7 +4,6 @@ mod surroundings;
 mod workload;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -23,8 +22,8 @@ pub use surroundings::Surroundings;
 pub struct GatherContext<'a> {
     /// What all services share.
     pub surroundings: &'a Surroundings,
-    /// The ObservedServices that are known, among them those that point at the same workload.
-    pub known: Vec<Arc<ObservedService>>,
+    /// The ObservedServices that point at the same workload.
+    pub same_target: Vec<ObservedService>,
 }
 
 /// Something could not be read.
@@ -116,7 +115,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         uid: service.uid().unwrap_or_default(),
         target,
         services,
-        taken_by: taken_by(service, &context.known),
+        taken_by: taken_by(service, &context.same_target),
         served,
         prometheuses,
         namespace_labels,
@@ -168,7 +167,7 @@ fn select(service: &Service, pod_labels: &BTreeMap<String, String>) -> Option<fa
     let spec = service.spec.as_ref()?;
     let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;
     let selects = selector.iter().all(|(key, value)| pod_labels.get(key) == Some(value));
-    if !selects || spec.type_.as_deref() == Some("ExternalName") || service.meta().deletion_timestamp.is_some() {
+    if !selects || spec.type_.as_deref() == Some("ExternalName") || service.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let ports = spec.ports.iter().flatten().filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")));
@@ -202,12 +201,10 @@ async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<BTree
 }
 
 /// Name of the ObservedService that has the workload, if that is another one: the older, then the first by name.
-fn taken_by(service: &ObservedService, known: &[Arc<ObservedService>]) -> Option<String> {
+fn taken_by(service: &ObservedService, same_target: &[ObservedService]) -> Option<String> {
     let age = |service: &ObservedService| (service.creation_timestamp().map(|time| time.0), service.name_any());
-    let ours = (service.namespace(), service.spec.target_ref.kind, &service.spec.target_ref.name);
-    known
+    same_target
         .iter()
-        .filter(|other| (other.namespace(), other.spec.target_ref.kind, &other.spec.target_ref.name) == ours)
         .filter(|other| other.name_any() != service.name_any() && other.metadata.deletion_timestamp.is_none())
         .filter(|other| age(other) < age(service))
         .min_by_key(|other| age(other))

@@ -7,6 +7,8 @@ mod events;
 mod gather;
 mod managed_fields;
 mod metrics;
+#[cfg(test)]
+mod mock;
 mod preflight;
 mod server;
 mod settings;

@@ -91,11 +91,11 @@ impl Metrics {
         // They exist from the start, so that the first increase is seen as one.
         let by = ByController { controller: CONTROLLER };
         for result in [ReconcileResult::success, ReconcileResult::error] {
-            metrics.reconciles.get_or_create(&ByResult { controller: CONTROLLER, result });
+            drop(metrics.reconciles.get_or_create(&ByResult { controller: CONTROLLER, result }));
         }
-        metrics.errors.get_or_create(&by);
-        metrics.panics.get_or_create(&by);
-        metrics.workers.get_or_create(&by);
+        drop(metrics.errors.get_or_create(&by));
+        drop(metrics.panics.get_or_create(&by));
+        drop(metrics.workers.get_or_create(&by));
         metrics
     }
 

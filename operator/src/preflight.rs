@@ -115,7 +115,6 @@ impl Preflight {
         let Some(target) = facts.target.as_ref().filter(|_| !questions.is_empty()) else { return Ok(answers) };
         let pods = running_pods(client, &facts.namespace, target).await?;
         let declared: BTreeSet<i32> = target.containers.iter().flat_map(|c| &c.ports).map(|p| p.port).collect();
-        let mut rounds = Vec::new();
         // Two probes with the same question cost one request.
         let mut distinct: Vec<&Question> = Vec::new();
         for question in questions.iter().filter(|question| declared.contains(&question.port)) {
@@ -123,6 +122,7 @@ impl Preflight {
                 distinct.push(question);
             }
         }
+        let mut rounds = Vec::new();
         for pod in &pods {
             for question in &distinct {
                 rounds.push(async move { (*question, self.one(pod, question).await) });

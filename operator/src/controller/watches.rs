@@ -90,19 +90,26 @@ fn words(error: &watcher::Error) -> String {
 pub(super) fn rivals(known: &Known, changed: &Guarded) -> Vec<ObjectRef<Guarded>> {
     let Ok(changed) = &changed.0 else { return Vec::new() };
     let target = &changed.spec.target_ref;
-    pointing_at(known, changed.namespace().as_deref(), target.kind, &target.name)
+    refs(pointing_at(known, changed.namespace().as_deref(), target.kind, &target.name))
         .into_iter()
         .filter(|other| other.name != changed.name_any())
         .collect()
 }
 
-fn pointing_at(known: &Known, namespace: Option<&str>, kind: TargetKind, name: &str) -> Vec<ObjectRef<Guarded>> {
+/// The services that point at the same workload as this one, itself among them.
+pub(super) fn same_target(known: &Known, service: &ObservedService) -> Vec<ObservedService> {
+    let target = &service.spec.target_ref;
+    let all = pointing_at(known, service.namespace().as_deref(), target.kind, &target.name);
+    all.iter().filter_map(|service| service.0.as_ref().ok().cloned()).collect()
+}
+
+fn pointing_at(known: &Known, namespace: Option<&str>, kind: TargetKind, name: &str) -> Vec<Arc<Guarded>> {
     let points = |service: &ObservedService| {
         service.metadata.namespace.as_deref() == namespace
             && service.spec.target_ref.kind == kind
             && service.spec.target_ref.name == name
     };
-    refs(known.state_filter(|service| service.0.as_ref().is_ok_and(points)))
+    known.state_filter(|service| service.0.as_ref().is_ok_and(points))
 }
 
 fn refs(services: Vec<Arc<Guarded>>) -> Vec<ObjectRef<Guarded>> {
@@ -127,7 +134,7 @@ where
     metadata(scoped::<PartialObjectMeta<W>>(client, namespace), watcher::Config::default(), kind.plural().to_owned())
         .flat_map(move |changed| {
             let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
-            stream::iter(pointing_at(&known, namespace, kind, &name))
+            stream::iter(refs(pointing_at(&known, namespace, kind, &name)))
         })
         .boxed()
 }
@@ -184,7 +191,7 @@ fn child(
 }
 
 /// The services that a child says it belongs to, by its owner and by its label: one of the two may have been taken off.
-fn owners(child: &kube::api::ObjectMeta) -> BTreeSet<ObjectRef<Guarded>> {
+fn owners(child: &kube::api::ObjectMeta) -> Vec<ObjectRef<Guarded>> {
     let of_us = |api_version: &str| api_version.split('/').next() == Some(GROUP);
     let references = child.owner_references.iter().flatten();
     let owners = references.filter(|owner| owner.kind == "ObservedService" && of_us(&owner.api_version));
@@ -197,7 +204,7 @@ fn owners(child: &kube::api::ObjectMeta) -> BTreeSet<ObjectRef<Guarded>> {
 fn metadata<K>(api: Api<K>, config: watcher::Config, what: String) -> BoxStream<'static, K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Clone + Debug + Eq + std::hash::Hash + Default,
+    K::DynamicType: Clone + Debug + Eq + std::hash::Hash,
 {
     logged(watcher(api, config).default_backoff().touched_objects(), what)
 }

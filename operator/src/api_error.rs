@@ -56,7 +56,10 @@ pub fn shorten(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return clean.collect();
     }
-    clean.take(longest.saturating_sub(1)).chain(std::iter::once('…')).collect()
+    clean
+        .take(longest.saturating_sub(1))
+        .chain(std::iter::once('…'))
+        .collect()
 }
 
 #[cfg(test)]

@@ -75,7 +75,10 @@ pub enum Error {
         source: kube::Error,
     },
     /// The probes that were given.
-    #[error("could not let go of the probes given to {kind} {namespace}/{name}: {}", api_error::words(source))]
+    #[error(
+        "could not let go of the probes given to {kind} {namespace}/{name}: {}",
+        api_error::words(source)
+    )]
     LetGo {
         /// Kind of the workload.
         kind: &'static str,
@@ -121,8 +124,13 @@ pub async fn apply(
     writing: Writing,
 ) -> Result<Children<Applied>, Error> {
     if writing == Writing::Paused {
-        let paused = |child| Applied { child, outcome: ApplyOutcome::Paused };
-        return Ok(Children { items: children.items.into_iter().map(paused).collect() });
+        let paused = |child| Applied {
+            child,
+            outcome: ApplyOutcome::Paused,
+        };
+        return Ok(Children {
+            items: children.items.into_iter().map(paused).collect(),
+        });
     }
     let mut live = owned::Live::read(client, facts).await?;
     let mut applied = Vec::new();
@@ -141,7 +149,9 @@ pub async fn apply(
         }
     }
     // A crash between give and let go, or an answer that got lost, left our entry behind.
-    let given = applied.iter().any(|a| matches!(a.child.body, Body::Gift(_)) && a.outcome == ApplyOutcome::Written);
+    let given = applied
+        .iter()
+        .any(|a| matches!(a.child.body, Body::Gift(_)) && a.outcome == ApplyOutcome::Written);
     if !given && let Err(error) = let_go(client, facts).await {
         failed.get_or_insert(error);
     }
@@ -172,7 +182,10 @@ fn api(client: &Client, namespace: &str, kind: &ResourceKind) -> Api<DynamicObje
 fn decided(error: &kube::Error) -> Option<ApplyOutcome> {
     let kube::Error::Api(status) = error else { return None };
     let words = api_error::words(error);
-    let of_namespace = status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
+    let of_namespace = status
+        .details
+        .as_ref()
+        .is_some_and(|details| details.kind == "namespaces");
     let terminating = || {
         let causes = status.details.iter().flat_map(|details| &details.causes);
         causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")

@@ -1,53 +1,35 @@
-//! Watches, and one reconcile for each service: the six calls of the house and nothing else. Never builds an object.
+//! Starts the operator: what is watched, and what a change of it makes the controller look at again.
 
 mod memory;
+mod reconcile;
 mod watches;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, future, stream};
-use jiff::Timestamp;
-use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::client::ClientBuilder;
-use kube::core::ApiResource;
-use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::controller::{self, Controller};
 use kube::runtime::predicates;
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, WatchStreamExt};
-use kube::{Api, Client, Config, Resource, ResourceExt};
-use observed_core::child::{ApplyOutcome, Body, Children};
-use observed_core::facts::Facts;
-use observed_core::finding::{Code, Finding};
+use kube::{Client, Config};
 use observed_core::packs::{PackError, Packs};
-use observed_core::{outputs, resolve, status};
-use observed_crds::STATUS_MANAGER;
-use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
-use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api_error::{self, Retry};
-use crate::apply::{self, Writing, apply};
 use crate::events::Events;
-use crate::gather::{self, GatherContext, Surroundings, gather};
-use crate::metrics::{Metrics, ReconcileResult};
+use crate::gather::Surroundings;
+use crate::metrics::Metrics;
 use crate::preflight::{self, Preflight};
 use crate::server::{self, Readiness};
 use crate::settings::Settings;
 use crate::telemetry;
-use crate::verify::{self, Backends, verify};
-use memory::{Key, Memory, spread};
-use watches::{Guarded, Known};
+use crate::verify;
+use memory::Memory;
+use reconcile::{Context, after_error, reconcile};
+use watches::Guarded;
 
-/// How long one reconcile may take. The client tries again by itself for a long time.
-const LONGEST_RECONCILE: Duration = Duration::from_secs(60);
-/// Time between two looks at a service that is on its way.
-const HURRIED: Duration = Duration::from_secs(2);
-/// Time until an error is tried again that somebody has to do something about.
-const SELDOM: Duration = Duration::from_secs(60);
 /// How long a reconcile that is under way may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -72,67 +54,12 @@ pub enum Error {
     /// The built-in packs.
     #[error(transparent)]
     Packs(#[from] PackError),
-    /// The service itself.
-    #[error("could not read the ObservedService: {}", api_error::words(.0))]
-    Read(#[source] kube::Error),
-    /// What the plan depends on.
-    #[error(transparent)]
-    Gather(#[from] gather::Error),
-    /// The running pods.
+    /// What asks the pods.
     #[error(transparent)]
     Preflight(#[from] preflight::Error),
-    /// The children and the gift.
-    #[error(transparent)]
-    Apply(#[from] apply::Error),
     /// The client of Prometheus.
     #[error(transparent)]
     Verify(#[from] verify::Error),
-    /// The status.
-    #[error("could not write the status: {}", api_error::words(.0))]
-    Status(#[source] kube::Error),
-    /// A reconcile took too long.
-    #[error("not done within {} s: the API server is slow or away", LONGEST_RECONCILE.as_secs())]
-    TimedOut,
-    /// A reconcile panicked: a bug of ours.
-    #[error("a bug in Observed stopped the work on this service: {0}")]
-    Panicked(String),
-}
-
-impl Error {
-    /// The reason that it is reported under.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Gather(error) => error.reason(),
-            Self::Preflight(error) => error.reason(),
-            Self::Apply(error) => error.reason(),
-            Self::Read(error) | Self::Status(error) => api_error::reason(error),
-            _ => Reason::ApiError,
-        }
-    }
-
-    /// When to try again.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Gather(error) => error.retry(),
-            Self::Preflight(error) => error.retry(),
-            Self::Apply(error) => error.retry(),
-            Self::Read(error) | Self::Status(error) => api_error::retry(error),
-            _ => Retry::Backoff,
-        }
-    }
-}
-
-struct Context {
-    client: Client,
-    settings: Settings,
-    packs: Packs,
-    known: Known,
-    surroundings: Arc<Surroundings>,
-    preflight: Preflight,
-    prometheus: verify::Prometheus,
-    events: Events,
-    metrics: Metrics,
-    memory: Memory,
 }
 
 /// Runs the operator until it is told to end.
@@ -145,8 +72,10 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let metrics = Metrics::new();
     let config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), api_server = %config.cluster_url, "starting");
-    let client =
-        ClientBuilder::try_from(config).map_err(Error::Client)?.with_layer(&metrics.count_writes()).build();
+    let client = ClientBuilder::try_from(config)
+        .map_err(Error::Client)?
+        .with_layer(&metrics.count_writes())
+        .build();
     let readiness = Readiness::default();
     let served = server::serve(settings.listen, metrics.clone(), readiness.clone(), end.clone());
     let controlled = control(client, settings, metrics, readiness.clone(), end.clone());
@@ -175,7 +104,7 @@ fn end() -> Result<impl Future<Output = ()> + Clone + Send + Sync + 'static, Err
     let waiting = async move {
         let _ = heard.wait_for(|told| *told).await;
     };
-    Ok(waiting.boxed().shared().map(|()| ()).shared())
+    Ok(waiting.boxed().shared())
 }
 
 async fn control(
@@ -194,20 +123,25 @@ async fn control(
 
     let (gone_sender, gone) = futures::channel::mpsc::unbounded::<Guarded>();
     let (changed_sender, changed) = futures::channel::mpsc::unbounded::<Guarded>();
-    let services = watcher(watches::scoped::<Guarded>(&client, namespace), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .inspect(move |event| {
-            if let Ok(watcher::Event::Delete(service)) = event {
-                let _ = gone_sender.unbounded_send(service.clone());
-            }
-        })
-        .applied_objects()
-        // Without this every status write would lead to another reconcile.
-        .predicate_filter(
-            predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),
-            Default::default(),
-        );
+    let services = watcher(
+        watches::scoped::<Guarded>(&client, namespace),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .reflect(writer)
+    .inspect(move |event| {
+        if let Ok(watcher::Event::Delete(service)) = event {
+            let _ = gone_sender.unbounded_send(service.clone());
+        }
+    })
+    .applied_objects()
+    // Without this every status write would lead to another reconcile.
+    .predicate_filter(
+        predicates::generation
+            .combine(predicates::annotations)
+            .combine(predicates::finalizers),
+        Default::default(),
+    );
     let services = watches::logged(services, "observedservices".to_owned()).map(move |service| {
         let _ = changed_sender.unbounded_send(service.clone());
         Ok(service)
@@ -234,7 +168,10 @@ async fn control(
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
     let triggers = watches::workloads(&client, namespace, &known);
-    for triggers in triggers.into_iter().chain(watches::children(&client, namespace, &served)) {
+    for triggers in triggers
+        .into_iter()
+        .chain(watches::children(&client, namespace, &served))
+    {
         controller = controller.reconcile_on(triggers);
     }
     let ready = async {
@@ -247,178 +184,13 @@ async fn control(
     let forgetful = Arc::clone(&context);
     let work = controller.run(reconcile, after_error, context).for_each(|done| {
         if let Err(controller::Error::ObjectNotFound(gone)) = done {
-            forgetful.memory.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+            forgetful
+                .memory
+                .forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
         future::ready(())
     });
     tokio::select! { () = work => {}, () = ready => {} }
     poller.abort();
     Ok(())
-}
-
-async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let _working = context.metrics.working();
-    let began = Instant::now();
-    let once = AssertUnwindSafe(once(&seen, &context));
-    let done = match tokio::time::timeout(LONGEST_RECONCILE, once.catch_unwind()).await {
-        Err(_) => Err(Error::TimedOut),
-        Ok(Err(panic)) => {
-            context.metrics.panicked();
-            Err(Error::Panicked(panic_words(panic.as_ref())))
-        }
-        Ok(Ok(done)) => done,
-    };
-    let result = if done.is_ok() { ReconcileResult::success } else { ReconcileResult::error };
-    context.metrics.reconciled(result, began.elapsed());
-    let key = key(seen.as_ref());
-    match &done {
-        Ok(_) => context.memory.succeeded(&key),
-        Err(error) => {
-            if context.memory.failed(&key, error.to_string()) {
-                tracing::warn!(namespace = key.0, name = key.1, reason = error.reason().as_str(), %error, "failed");
-                context.events.failed(seen.as_ref(), error.reason(), &error.to_string()).await;
-            }
-        }
-    }
-    done
-}
-
-fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without words").to_owned()
-}
-
-fn after_error(seen: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    let pause = context.memory.pause(&key(seen.as_ref()));
-    Action::requeue(match error.retry() {
-        Retry::Backoff => pause,
-        Retry::Seldom => pause.max(spread(SELDOM, 0.1)),
-    })
-}
-
-fn key(service: &impl Resource<DynamicType = ()>) -> Key {
-    (service.meta().namespace.clone().unwrap_or_default(), service.meta().name.clone().unwrap_or_default())
-}
-
-async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
-    let key = key(seen);
-    // What the watch saw may be old; what is written must follow from what is.
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), &key.0, &ApiResource::erase::<ObservedService>(&()));
-    let live = api.get_opt(&key.1).await.map_err(Error::Read)?;
-    let Some(live) = live.filter(|live| live.metadata.deletion_timestamp.is_none()) else {
-        return Ok(Action::await_change());
-    };
-    let previous = live.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
-    let generation = live.metadata.generation.unwrap_or_default();
-    context.memory.begin(&key, &live.uid().unwrap_or_default(), generation, Instant::now());
-    match live.clone().try_parse::<ObservedService>() {
-        Ok(service) => six_calls(&api, &key, &service, previous.as_ref(), generation, context).await,
-        Err(error) => {
-            let facts = Facts {
-                namespace: key.0.clone(),
-                name: key.1.clone(),
-                uid: live.uid().unwrap_or_default(),
-                ..Facts::default()
-            };
-            let finding = Finding::error(
-                Code::WrongType,
-                "spec",
-                api_error::shorten(&error.to_string(), 300),
-                "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
-            );
-            let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            write_status(&api, &live.metadata, previous.as_ref(), &now).await?;
-            Ok(Action::await_change())
-        }
-    }
-}
-
-async fn six_calls(
-    api: &Api<DynamicObject>,
-    key: &Key,
-    service: &ObservedService,
-    previous: Option<&ObservedServiceStatus>,
-    generation: i64,
-    context: &Context,
-) -> Result<Action, Error> {
-    let Context { client, settings, memory, .. } = context;
-    let same_target = watches::same_target(&context.known, service);
-    let around = GatherContext { surroundings: &context.surroundings, same_target };
-    let mut facts = gather(client, service, &around).await?;
-    facts.contested = memory.contested(key, &facts, previous, Instant::now());
-    let questions = resolve::questions(&service.spec, &facts);
-    let asked = context.preflight.ask(client, &facts, &questions).await;
-    // That the pods cannot be listed holds the probes up, and nothing else.
-    let (answers, unasked) = asked.map_or_else(|error| (Default::default(), Some(error)), |answers| (answers, None));
-    facts.preflight = answers;
-
-    let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
-        Ok(plan) => {
-            let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
-            let applied = apply(client, &facts, outputs::render(&plan), writing).await?;
-            if applied.items.iter().any(|applied| applied.outcome == ApplyOutcome::Written) {
-                memory.hurry(key, Instant::now());
-            }
-            tell_gift(context, service, &facts, &applied).await;
-            let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
-            let verdicts = verify(&backends, &outputs::checks(&plan)).await;
-            status::status(&plan, &facts, &applied, &verdicts, previous, generation, Timestamp::now())
-        }
-        Err(findings) => {
-            apply::let_go(client, &facts).await?;
-            status::refused(&findings, &facts, previous, generation, Timestamp::now())
-        }
-    };
-    write_status(api, &service.metadata, previous, &now).await?;
-    context.events.tell(service, previous, &now).await;
-    if let Some(error) = unasked {
-        return Err(error.into());
-    }
-    let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
-    Ok(Action::requeue(if hurry { HURRIED } else { spread(settings.resync, 0.1) }))
-}
-
-async fn tell_gift(
-    context: &Context,
-    service: &ObservedService,
-    facts: &Facts,
-    applied: &Children<observed_core::child::Applied>,
-) {
-    for applied in applied.items.iter().filter(|applied| applied.outcome == ApplyOutcome::Written) {
-        if let Body::Gift(gift) = &applied.child.body {
-            let words: Vec<_> = gift.probes.iter().map(|(kind, shape)| format!("{kind}: {}", shape.words())).collect();
-            context.events.given(service, facts, &words.join("; ")).await;
-        }
-    }
-}
-
-/// Whether the next look may well see something else, without anybody changing anything.
-fn on_its_way(status: &ObservedServiceStatus) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == ConditionType::Reconciling.as_str())
-}
-
-async fn write_status(
-    api: &Api<DynamicObject>,
-    service: &kube::api::ObjectMeta,
-    before: Option<&ObservedServiceStatus>,
-    now: &ObservedServiceStatus,
-) -> Result<(), Error> {
-    if before == Some(now) {
-        return Ok(());
-    }
-    let name = service.name.clone().unwrap_or_default();
-    let body = json!({
-        "apiVersion": ObservedService::api_version(&()),
-        "kind": ObservedService::kind(&()),
-        // A service of the same name that was made anew in the meantime is not meant.
-        "metadata": {"name": name, "uid": service.uid},
-        "status": now,
-    });
-    match api.patch_status(&name, &PatchParams::apply(STATUS_MANAGER).force(), &Patch::Apply(body)).await {
-        Ok(_) => Ok(()),
-        // Deleted or made anew: its watch event is on its way.
-        Err(error) if api_error::is_not_found(&error) || api_error::is_conflict(&error) => Ok(()),
-        Err(error) => Err(Error::Status(error)),
-    }
 }

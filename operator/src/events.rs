@@ -29,7 +29,9 @@ pub struct Events {
 impl Events {
     /// In the operator's name.
     pub fn new(client: Client) -> Self {
-        Self { recorder: Recorder::new(client, Reporter::from("observed")) }
+        Self {
+            recorder: Recorder::new(client, Reporter::from("observed")),
+        }
     }
 
     /// Tells what changed between two states. An Event that cannot be published is lost: it is a hint, never a record.
@@ -55,7 +57,10 @@ impl Events {
             uid: Some(target.uid.clone()),
             ..Default::default()
         };
-        let note = format!("Observed gave the container probes, as ObservedService {} asks: {what}", facts.name);
+        let note = format!(
+            "Observed gave the container probes, as ObservedService {} asks: {what}",
+            facts.name
+        );
         let event = Event {
             type_: EventType::Normal,
             reason: "ProbesGiven".into(),
@@ -97,7 +102,11 @@ fn changes(before: Option<&ObservedServiceStatus>, after: &ObservedServiceStatus
         // What is only on its way is no news.
         .filter(|now| !passing(&now.reason))
         .map(|now| Event {
-            type_: if now.status == "False" { EventType::Warning } else { EventType::Normal },
+            type_: if now.status == "False" {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: now.reason.clone(),
             note: Some(shorten(&now.message, LONGEST_NOTE)),
             action: now.type_.clone(),
@@ -137,7 +146,10 @@ mod tests {
             last_transition_time: Time(Timestamp::UNIX_EPOCH),
             observed_generation: None,
         });
-        ObservedServiceStatus { conditions: conditions.collect(), ..Default::default() }
+        ObservedServiceStatus {
+            conditions: conditions.collect(),
+            ..Default::default()
+        }
     }
 
     fn reasons(before: Option<&ObservedServiceStatus>, after: &ObservedServiceStatus) -> Vec<String> {

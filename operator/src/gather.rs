@@ -58,7 +58,10 @@ pub enum Error {
         source: kube::Error,
     },
     /// The kinds of an API group.
-    #[error("could not ask which kinds of {api_version} are served: {}", api_error::words(source))]
+    #[error(
+        "could not ask which kinds of {api_version} are served: {}",
+        api_error::words(source)
+    )]
     Discover {
         /// Group and version.
         api_version: String,
@@ -108,8 +111,11 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
     };
     let (served, prometheuses) = context.surroundings.look().await?;
     // Only the namespace selectors of a Prometheus look at these labels.
-    let namespace_labels =
-        if prometheuses.is_empty() { BTreeMap::new() } else { read_namespace_labels(client, &namespace).await? };
+    let namespace_labels = if prometheuses.is_empty() {
+        BTreeMap::new()
+    } else {
+        read_namespace_labels(client, &namespace).await?
+    };
     Ok(Facts {
         name: service.name_any(),
         uid: service.uid().unwrap_or_default(),
@@ -155,9 +161,18 @@ async fn list_services(
     namespace: &str,
     pod_labels: &BTreeMap<String, String>,
 ) -> Result<Vec<facts::Service>, Error> {
-    let all = Api::<Service>::namespaced(client.clone(), namespace).list(&ListParams::default()).await;
-    let all = all.map_err(|source| Error::ListServices { namespace: namespace.to_owned(), source })?;
-    let mut services: Vec<_> = all.items.iter().filter_map(|service| select(service, pod_labels)).collect();
+    let all = Api::<Service>::namespaced(client.clone(), namespace)
+        .list(&ListParams::default())
+        .await;
+    let all = all.map_err(|source| Error::ListServices {
+        namespace: namespace.to_owned(),
+        source,
+    })?;
+    let mut services: Vec<_> = all
+        .items
+        .iter()
+        .filter_map(|service| select(service, pod_labels))
+        .collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(services)
 }
@@ -170,7 +185,11 @@ fn select(service: &Service, pod_labels: &BTreeMap<String, String>) -> Option<fa
     if !selects || spec.type_.as_deref() == Some("ExternalName") || service.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let ports = spec.ports.iter().flatten().filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")));
+    let ports = spec
+        .ports
+        .iter()
+        .flatten()
+        .filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")));
     Some(facts::Service {
         name: service.name_any(),
         labels: service.labels().clone(),
@@ -196,7 +215,10 @@ async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<BTree
         Ok(found) => Ok(found.map(|found| found.labels().clone()).unwrap_or_default()),
         // An operator that may only see its own namespace goes on without: it then counts as unlabelled.
         Err(error) if api_error::is_forbidden(&error) => Ok(BTreeMap::new()),
-        Err(source) => Err(Error::ReadNamespace { namespace: namespace.to_owned(), source }),
+        Err(source) => Err(Error::ReadNamespace {
+            namespace: namespace.to_owned(),
+            source,
+        }),
     }
 }
 

@@ -26,10 +26,14 @@ pub fn owners(entries: &[ManagedFieldsEntry], path: &[Step<'_>], except: &str) -
 }
 
 fn reaches(fields: &Value, path: &[Step<'_>]) -> bool {
-    let Some((step, rest)) = path.split_first() else { return true };
+    let Some((step, rest)) = path.split_first() else {
+        return true;
+    };
     let Some(fields) = fields.as_object() else { return false };
     match step {
-        Step::Field(name) => fields.get(&format!("f:{name}")).is_some_and(|inner| reaches(inner, rest)),
+        Step::Field(name) => fields
+            .get(&format!("f:{name}"))
+            .is_some_and(|inner| reaches(inner, rest)),
         Step::Named(name) => fields.iter().any(|(key, inner)| {
             item_key(key).is_some_and(|keys| keys.get("name").and_then(Value::as_str) == Some(name))
                 && reaches(inner, rest)
@@ -73,10 +77,15 @@ fn within(fields: &Value, wanted: &Value) -> bool {
             wanted.get(name).is_some_and(|value| within(inner, value))
         } else if let Some(keys) = item_key(key) {
             let is_it = |item: &&Value| keys.iter().all(|(k, v)| item.get(k) == Some(v));
-            wanted.as_array().and_then(|items| items.iter().find(is_it)).is_some_and(|item| within(inner, item))
+            wanted
+                .as_array()
+                .and_then(|items| items.iter().find(is_it))
+                .is_some_and(|item| within(inner, item))
         } else if let Some(value) = key.strip_prefix("v:") {
             let value: Option<Value> = serde_json::from_str(value).ok();
-            wanted.as_array().is_some_and(|items| items.iter().any(|item| Some(item) == value.as_ref()))
+            wanted
+                .as_array()
+                .is_some_and(|items| items.iter().any(|item| Some(item) == value.as_ref()))
         } else {
             // An index (`i:`) says nothing that the comparison of the values does not.
             true
@@ -126,8 +135,11 @@ mod tests {
 
     #[test]
     fn a_field_that_is_applied_but_no_longer_wanted_is_seen() {
-        let entries =
-            [entry("observed", "Apply", json!({"f:metadata": {"f:labels": {"f:a": {}, "f:b": {}}}, "f:spec": {"f:list": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}}}}))];
+        let entries = [entry(
+            "observed",
+            "Apply",
+            json!({"f:metadata": {"f:labels": {"f:a": {}, "f:b": {}}}, "f:spec": {"f:list": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}}}}),
+        )];
         let whole = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"list": [{"name": "x"}]}});
         assert!(all_wanted(&entries, "observed", &whole));
         for less in [

@@ -76,22 +76,53 @@ impl Metrics {
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let seconds = Family::new_with_constructor(buckets);
         let (workers, writes) = (Family::default(), Family::default());
-        registry.register("controller_runtime_reconcile", "Reconciles by result", Family::clone(&reconciles));
-        registry.register("controller_runtime_reconcile_errors", "Reconciles that failed", Family::clone(&errors));
-        registry.register("controller_runtime_reconcile_panics", "Reconciles that panicked", Family::clone(&panics));
+        registry.register(
+            "controller_runtime_reconcile",
+            "Reconciles by result",
+            Family::clone(&reconciles),
+        );
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Reconciles that failed",
+            Family::clone(&errors),
+        );
+        registry.register(
+            "controller_runtime_reconcile_panics",
+            "Reconciles that panicked",
+            Family::clone(&panics),
+        );
         registry.register_with_unit(
             "controller_runtime_reconcile_time",
             "Duration of a reconcile",
             Unit::Seconds,
             Family::clone(&seconds),
         );
-        registry.register("controller_runtime_active_workers", "Reconciles under way", Family::clone(&workers));
-        registry.register("observed_writes", "Write requests to the API server", Family::clone(&writes));
-        let metrics = Self { registry: Arc::new(registry), reconciles, errors, panics, seconds, workers, writes };
+        registry.register(
+            "controller_runtime_active_workers",
+            "Reconciles under way",
+            Family::clone(&workers),
+        );
+        registry.register(
+            "observed_writes",
+            "Write requests to the API server",
+            Family::clone(&writes),
+        );
+        let metrics = Self {
+            registry: Arc::new(registry),
+            reconciles,
+            errors,
+            panics,
+            seconds,
+            workers,
+            writes,
+        };
         // They exist from the start, so that the first increase is seen as one.
         let by = ByController { controller: CONTROLLER };
         for result in [ReconcileResult::success, ReconcileResult::error] {
-            drop(metrics.reconciles.get_or_create(&ByResult { controller: CONTROLLER, result }));
+            drop(metrics.reconciles.get_or_create(&ByResult {
+                controller: CONTROLLER,
+                result,
+            }));
         }
         drop(metrics.errors.get_or_create(&by));
         drop(metrics.panics.get_or_create(&by));
@@ -109,7 +140,9 @@ impl Metrics {
 
     /// Counts a reconcile as under way for as long as the guard lives.
     pub fn working(&self) -> Working {
-        let workers = self.workers.get_or_create_owned(&ByController { controller: CONTROLLER });
+        let workers = self
+            .workers
+            .get_or_create_owned(&ByController { controller: CONTROLLER });
         workers.inc();
         Working(workers)
     }
@@ -117,7 +150,12 @@ impl Metrics {
     /// Counts a reconcile that has ended.
     pub fn reconciled(&self, result: ReconcileResult, took: Duration) {
         let by = ByController { controller: CONTROLLER };
-        self.reconciles.get_or_create(&ByResult { controller: CONTROLLER, result }).inc();
+        self.reconciles
+            .get_or_create(&ByResult {
+                controller: CONTROLLER,
+                result,
+            })
+            .inc();
         self.seconds.get_or_create(&by).observe(took.as_secs_f64());
         if result == ReconcileResult::error {
             self.errors.get_or_create(&by).inc();
@@ -126,11 +164,15 @@ impl Metrics {
 
     /// Counts a reconcile that panicked.
     pub fn panicked(&self) {
-        self.panics.get_or_create(&ByController { controller: CONTROLLER }).inc();
+        self.panics
+            .get_or_create(&ByController { controller: CONTROLLER })
+            .inc();
     }
 
     /// A layer of the Kubernetes client that counts every write request, whoever sends it.
-    pub fn count_writes<S, B>(&self) -> impl Layer<S, Service = MapRequest<S, impl Fn(Request<B>) -> Request<B> + Clone + use<S, B>>> + use<S, B>
+    pub fn count_writes<S, B>(
+        &self,
+    ) -> impl Layer<S, Service = MapRequest<S, impl Fn(Request<B>) -> Request<B> + Clone + use<S, B>>> + use<S, B>
     where
         S: Service<Request<B>>,
     {
@@ -177,13 +219,23 @@ fn write(method: &Method, path: &str) -> Option<ByWrite> {
         rest.drain(..2);
     }
     let kind = kind_of(rest.first()?);
-    let kind = rest.get(2).map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
+    let kind = rest
+        .get(2)
+        .map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
     Some(ByWrite { kind, verb })
 }
 
 fn kind_of(plural: &str) -> &str {
-    let owned = outputs::owned_kinds().into_iter().find(|kind| kind.plural == plural).map(|kind| kind.kind);
-    let target = || TargetKind::ALL.into_iter().find(|kind| kind.plural() == plural).map(TargetKind::as_str);
+    let owned = outputs::owned_kinds()
+        .into_iter()
+        .find(|kind| kind.plural == plural)
+        .map(|kind| kind.kind);
+    let target = || {
+        TargetKind::ALL
+            .into_iter()
+            .find(|kind| kind.plural() == plural)
+            .map(TargetKind::as_str)
+    };
     owned.or_else(target).unwrap_or(match plural {
         "observedservices" => "ObservedService",
         "events" => "Event",
@@ -198,11 +250,36 @@ mod tests {
     #[test]
     fn every_write_is_counted_by_kind_and_verb() {
         for (method, path, kind, verb) in [
-            (Method::PATCH, "/api/v1/namespaces/prod/configmaps/a", "ConfigMap", "patch"),
-            (Method::PATCH, "/apis/apps/v1/namespaces/prod/deployments/a", "Deployment", "patch"),
-            (Method::DELETE, "/apis/monitoring.coreos.com/v1/namespaces/prod/servicemonitors/a", "ServiceMonitor", "delete"),
-            (Method::PATCH, "/apis/observed.rs/v1alpha1/namespaces/prod/observedservices/a/status", "ObservedService/status", "patch"),
-            (Method::POST, "/apis/events.k8s.io/v1/namespaces/prod/events", "Event", "create"),
+            (
+                Method::PATCH,
+                "/api/v1/namespaces/prod/configmaps/a",
+                "ConfigMap",
+                "patch",
+            ),
+            (
+                Method::PATCH,
+                "/apis/apps/v1/namespaces/prod/deployments/a",
+                "Deployment",
+                "patch",
+            ),
+            (
+                Method::DELETE,
+                "/apis/monitoring.coreos.com/v1/namespaces/prod/servicemonitors/a",
+                "ServiceMonitor",
+                "delete",
+            ),
+            (
+                Method::PATCH,
+                "/apis/observed.rs/v1alpha1/namespaces/prod/observedservices/a/status",
+                "ObservedService/status",
+                "patch",
+            ),
+            (
+                Method::POST,
+                "/apis/events.k8s.io/v1/namespaces/prod/events",
+                "Event",
+                "create",
+            ),
         ] {
             let counted = write(&method, path).unwrap();
             assert_eq!((counted.kind.as_str(), counted.verb), (kind, verb), "{path}");

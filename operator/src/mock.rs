@@ -73,7 +73,10 @@ pub fn client(answer: impl FnMut(&Asked) -> (u16, Value) + Send + 'static) -> (C
             };
             asked.0.lock().unwrap().push(request.clone());
             let (status, body) = (answer.lock().unwrap())(&request);
-            Response::builder().status(status).body(Body::from(serde_json::to_vec(&body).unwrap())).map_err(tower::BoxError::from)
+            Response::builder()
+                .status(status)
+                .body(Body::from(serde_json::to_vec(&body).unwrap()))
+                .map_err(tower::BoxError::from)
         }
     });
     (Client::new(service, "prod"), log)
@@ -94,5 +97,8 @@ pub fn not_found() -> (u16, Value) {
 
 /// A list of objects.
 pub fn list(items: &[Value]) -> (u16, Value) {
-    (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}))
+    (
+        200,
+        json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
+    )
 }

@@ -98,7 +98,10 @@ impl Preflight {
             .user_agent("observed-preflight")
             .build()
             .map_err(Error::Client)?;
-        Ok(Self { http, permits: Semaphore::new(MOST_REQUESTS) })
+        Ok(Self {
+            http,
+            permits: Semaphore::new(MOST_REQUESTS),
+        })
     }
 
     /// Asks the running pods of the target. Without a question nothing is read and nobody is asked.
@@ -112,9 +115,16 @@ impl Preflight {
         questions: &[Question],
     ) -> Result<BTreeMap<ProbeKind, Vec<Answer>>, Error> {
         let mut answers: BTreeMap<ProbeKind, Vec<Answer>> = BTreeMap::new();
-        let Some(target) = facts.target.as_ref().filter(|_| !questions.is_empty()) else { return Ok(answers) };
+        let Some(target) = facts.target.as_ref().filter(|_| !questions.is_empty()) else {
+            return Ok(answers);
+        };
         let pods = running_pods(client, &facts.namespace, target).await?;
-        let declared: BTreeSet<i32> = target.containers.iter().flat_map(|c| &c.ports).map(|p| p.port).collect();
+        let declared: BTreeSet<i32> = target
+            .containers
+            .iter()
+            .flat_map(|c| &c.ports)
+            .map(|p| p.port)
+            .collect();
         // Two probes with the same question cost one request.
         let mut distinct: Vec<&Question> = Vec::new();
         for question in questions.iter().filter(|question| declared.contains(&question.port)) {
@@ -130,7 +140,10 @@ impl Preflight {
         }
         let heard: Vec<(&Question, Answer)> = stream::iter(rounds).buffer_unordered(MOST_REQUESTS).collect().await;
         for question in questions {
-            let of_it = heard.iter().filter(|(asked, _)| same(asked, question)).map(|(_, answer)| answer.clone());
+            let of_it = heard
+                .iter()
+                .filter(|(asked, _)| same(asked, question))
+                .map(|(_, answer)| answer.clone());
             let list = answers.entry(question.probe).or_default();
             list.extend(of_it);
             list.sort_by(|a, b| a.pod.cmp(&b.pod));
@@ -143,11 +156,18 @@ impl Preflight {
         let allowed = Duration::from_secs(u64::try_from(question.timeout_seconds.max(1)).unwrap_or(1));
         let began = Instant::now();
         let outcome = match u16::try_from(question.port) {
-            Ok(port) => self.outcome(SocketAddr::new(pod.address, port), question.path.as_deref(), allowed).await,
+            Ok(port) => {
+                self.outcome(SocketAddr::new(pod.address, port), question.path.as_deref(), allowed)
+                    .await
+            }
             Err(_) => AnswerOutcome::Unreachable,
         };
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Answer { pod: pod.name.clone(), outcome, millis }
+        Answer {
+            pod: pod.name.clone(),
+            outcome,
+            millis,
+        }
     }
 
     async fn outcome(&self, address: SocketAddr, path: Option<&str>, allowed: Duration) -> AnswerOutcome {
@@ -202,22 +222,41 @@ struct RunningPod {
 /// The target's running pods, by its selector and by the chain of owners up to its UID.
 async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Result<Vec<RunningPod>, Error> {
     let by_labels = ListParams::default().labels_from(&selector(target)?);
-    let list_error = |what| move |source| Error::List { what, namespace: namespace.to_owned(), source };
+    let list_error = |what| {
+        move |source| Error::List {
+            what,
+            namespace: namespace.to_owned(),
+            source,
+        }
+    };
     let owners: BTreeSet<String> = match target.kind {
         TargetKind::Deployment => {
-            let sets = Api::<ReplicaSet>::namespaced(client.clone(), namespace).list_metadata(&by_labels).await;
+            let sets = Api::<ReplicaSet>::namespaced(client.clone(), namespace)
+                .list_metadata(&by_labels)
+                .await;
             let sets = sets.map_err(list_error("ReplicaSets"))?;
-            let ours = sets.items.iter().filter(|set| owned_by(set.owner_references(), |uid| *uid == target.uid));
+            let ours = sets
+                .items
+                .iter()
+                .filter(|set| owned_by(set.owner_references(), |uid| *uid == target.uid));
             ours.filter_map(ResourceExt::uid).collect()
         }
         TargetKind::StatefulSet | TargetKind::DaemonSet => BTreeSet::from([target.uid.clone()]),
     };
-    let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&by_labels).await.map_err(list_error("Pods"))?;
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace)
+        .list(&by_labels)
+        .await
+        .map_err(list_error("Pods"))?;
     let mut running: Vec<RunningPod> = pods
         .items
         .iter()
         .filter(|pod| owned_by(pod.owner_references(), |uid| owners.contains(uid)))
-        .filter_map(|pod| Some(RunningPod { name: pod.name_any(), address: address(pod)? }))
+        .filter_map(|pod| {
+            Some(RunningPod {
+                name: pod.name_any(),
+                address: address(pod)?,
+            })
+        })
         .collect();
     running.sort_by(|a, b| a.name.cmp(&b.name));
     running.truncate(MOST_PODS);
@@ -228,7 +267,9 @@ fn owned_by(
     references: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference],
     is_owner: impl Fn(&String) -> bool,
 ) -> bool {
-    references.iter().any(|reference| reference.controller == Some(true) && is_owner(&reference.uid))
+    references
+        .iter()
+        .any(|reference| reference.controller == Some(true) && is_owner(&reference.uid))
 }
 
 /// The address of a running pod, if it is one that may be asked.
@@ -248,17 +289,21 @@ fn may_be_asked(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             !(v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
         }
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast())
-        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
     }
 }
 
 fn selector(target: &Target) -> Result<Selector, Error> {
-    let words = |words: String| Error::Selector { kind: target.kind.as_str(), name: target.name.clone(), words };
+    let words = |words: String| Error::Selector {
+        kind: target.kind.as_str(),
+        name: target.name.clone(),
+        words,
+    };
     let native = serde_json::to_value(&target.selector).map_err(|error| words(error.to_string()))?;
     let native: LabelSelector = serde_json::from_value(native).map_err(|error| words(error.to_string()))?;
-    native.try_into().map_err(|error: kube::core::ParseExpressionError| words(error.to_string()))
+    native
+        .try_into()
+        .map_err(|error: kube::core::ParseExpressionError| words(error.to_string()))
 }
 
 #[cfg(test)]

@@ -58,17 +58,25 @@ pub async fn serve(
     readiness: Readiness,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-    axum::serve(listener, router(metrics, readiness)).with_graceful_shutdown(shutdown).await.map_err(Error::Serve)
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })?;
+    axum::serve(listener, router(metrics, readiness))
+        .with_graceful_shutdown(shutdown)
+        .await
+        .map_err(Error::Serve)
 }
 
 fn router(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(async |State(shared): State<Shared>| {
-            ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], shared.metrics.encode())
-        }))
+        .route(
+            "/metrics",
+            get(async |State(shared): State<Shared>| {
+                ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], shared.metrics.encode())
+            }),
+        )
         .with_state(Shared { metrics, readiness })
 }
 
@@ -76,7 +84,10 @@ async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
     if shared.readiness.0.load(Ordering::Acquire) {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the ObservedServices have not been listed yet\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the ObservedServices have not been listed yet\n",
+        )
     }
 }
 
@@ -91,7 +102,10 @@ mod tests {
 
     async fn ask(readiness: &Readiness, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router(Metrics::new(), readiness.clone()).oneshot(request).await.unwrap();
+        let response = router(Metrics::new(), readiness.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -110,7 +124,10 @@ mod tests {
     async fn the_metrics_are_served_as_open_metrics() {
         let (status, body) = ask(&Readiness::default(), "/metrics").await;
         assert_eq!(status, StatusCode::OK);
-        assert!(body.contains("# TYPE controller_runtime_active_workers gauge"), "{body}");
+        assert!(
+            body.contains("# TYPE controller_runtime_active_workers gauge"),
+            "{body}"
+        );
         assert!(body.ends_with("# EOF\n"), "{body}");
     }
 }

@@ -20,7 +20,12 @@ pub struct Settings {
     pub watch_namespace: Option<String>,
 
     /// Address of /livez, /readyz and /metrics.
-    #[arg(long, env = "OBSERVED_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(
+        long,
+        env = "OBSERVED_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
     pub listen: SocketAddr,
 
     /// Form of the log, on standard error. Its level is set by RUST_LOG, for instance RUST_LOG=observed=debug.
@@ -90,7 +95,10 @@ mod tests {
             ["--concurrency", "0"],
             ["--listen", "everywhere"],
         ] {
-            assert!(Line::try_parse_from(std::iter::once("observed").chain(wrong)).is_err(), "{wrong:?}");
+            assert!(
+                Line::try_parse_from(std::iter::once("observed").chain(wrong)).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 }

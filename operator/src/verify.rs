@@ -11,8 +11,8 @@ use observed_core::facts::{self, Facts};
 use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
-use prometheus::{Health, Target};
 pub use prometheus::{Error, Prometheus};
+use prometheus::{Health, Target};
 
 /// Longest foreign text in a verdict.
 const LONGEST_WORDS: usize = 300;
@@ -61,17 +61,30 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
             Check::Rules { .. } => rules(backends.prometheus, who, url, check).await,
         };
         if several {
-            verdict.message.push_str(&format!(" ({} Prometheus select it)", addresses.len()));
+            verdict
+                .message
+                .push_str(&format!(" ({} Prometheus select it)", addresses.len()));
         }
         verdict
     });
     // It works if it works in one of them; that nobody could be asked counts least.
-    let best = join_all(asked).await.into_iter().min_by_key(|verdict| match verdict.truth {
-        Truth::True => 0,
-        Truth::False => 1,
-        Truth::Unknown => 2,
-    });
-    best.unwrap_or_else(|| verdict(check, Truth::Unknown, Reason::Unreachable, "No Prometheus was found".into(), None))
+    let best = join_all(asked)
+        .await
+        .into_iter()
+        .min_by_key(|verdict| match verdict.truth {
+            Truth::True => 0,
+            Truth::False => 1,
+            Truth::Unknown => 2,
+        });
+    best.unwrap_or_else(|| {
+        verdict(
+            check,
+            Truth::Unknown,
+            Reason::Unreachable,
+            "No Prometheus was found".into(),
+            None,
+        )
+    })
 }
 
 /// Name and address of each Prometheus that selects the object; else the verdict that none does.
@@ -80,14 +93,21 @@ fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String,
         Check::Targets { kind, labels, .. } => (*kind, labels),
         Check::Rules { labels, .. } => ("PrometheusRule", labels),
     };
-    let object = selection::Object { kind, labels, namespace: backends.namespace, namespace_labels: backends.namespace_labels };
+    let object = selection::Object {
+        kind,
+        labels,
+        namespace: backends.namespace,
+        namespace_labels: backends.namespace_labels,
+    };
     let mut selecting = BTreeSet::new();
     let mut missed = Vec::new();
     for prometheus in backends.prometheuses {
         let who = format!("Prometheus {}/{}", prometheus.namespace, prometheus.name);
         match selection::missing(prometheus, &object) {
             None => {
-                let url = backends.prometheus_url.map_or_else(|| prometheus.url.clone(), str::to_owned);
+                let url = backends
+                    .prometheus_url
+                    .map_or_else(|| prometheus.url.clone(), str::to_owned);
                 selecting.insert((who, url));
             }
             Some(what) => missed.push(format!("{who} {what}")),
@@ -114,15 +134,32 @@ fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String,
 }
 
 async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Targets { kind, namespace, name, expected, .. } = check else {
+    let Check::Targets {
+        kind,
+        namespace,
+        name,
+        expected,
+        ..
+    } = check
+    else {
         return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
     };
-    let pool = format!("{}/{namespace}/{name}/", if *kind == "PodMonitor" { "podMonitor" } else { "serviceMonitor" });
+    let pool = format!(
+        "{}/{namespace}/{name}/",
+        if *kind == "PodMonitor" {
+            "podMonitor"
+        } else {
+            "serviceMonitor"
+        }
+    );
     let targets = match prometheus.targets(url, &format!("{pool}0")).await {
         Ok(targets) => targets,
         Err(error) => return unreachable(check, who, &error),
     };
-    let targets: Vec<Target> = targets.into_iter().filter(|target| target.scrape_pool.starts_with(&pool)).collect();
+    let targets: Vec<Target> = targets
+        .into_iter()
+        .filter(|target| target.scrape_pool.starts_with(&pool))
+        .collect();
     let expected = usize::try_from(*expected).unwrap_or(0);
     if targets.is_empty() {
         if expected == 0 {
@@ -140,7 +177,13 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
     let up = targets.iter().filter(|target| target.health == Health::Up).count();
     let count = Some((up, all));
     if up == all {
-        return verdict(check, Truth::True, Reason::TargetsUp, format!("{who} scrapes {up} of {all} pods"), count);
+        return verdict(
+            check,
+            Truth::True,
+            Reason::TargetsUp,
+            format!("{who} scrapes {up} of {all} pods"),
+            count,
+        );
     }
     let down = targets.iter().find(|target| target.health == Health::Down);
     let why = match down {
@@ -152,24 +195,39 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
         None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
         None => "the others were not scraped yet".to_owned(),
     };
-    verdict(check, Truth::False, Reason::TargetsDown, format!("{who} scrapes {up} of {all} pods: {why}"), count)
+    verdict(
+        check,
+        Truth::False,
+        Reason::TargetsDown,
+        format!("{who} scrapes {up} of {all} pods: {why}"),
+        count,
+    )
 }
 
 async fn rules(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Rules { name, groups, expected, .. } = check else {
+    let Check::Rules {
+        name, groups, expected, ..
+    } = check
+    else {
         return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
     };
     let loaded = match prometheus.rules(url, groups).await {
         Ok(loaded) => loaded,
         Err(error) => return unreachable(check, who, &error),
     };
-    let ours: Vec<_> = loaded.into_iter().filter(|group| groups.contains(&group.name)).collect();
+    let ours: Vec<_> = loaded
+        .into_iter()
+        .filter(|group| groups.contains(&group.name))
+        .collect();
     let rules: Vec<_> = ours.iter().flat_map(|group| &group.rules).collect();
     let healthy = rules.iter().filter(|rule| rule.health == "ok").count();
     let count = Some((healthy, *expected));
     if let Some(failing) = rules.iter().find(|rule| rule.health == "err") {
         let error = shorten(&failing.last_error, LONGEST_WORDS);
-        let message = format!("{who} cannot evaluate the rule {:?}: {error}", shorten(&failing.name, LONGEST_WORDS));
+        let message = format!(
+            "{who} cannot evaluate the rule {:?}: {error}",
+            shorten(&failing.name, LONGEST_WORDS)
+        );
         return verdict(check, Truth::False, Reason::RuleFailing, message, count);
     }
     if rules.len() != *expected {
@@ -194,7 +252,13 @@ fn unreachable(check: &Check, who: &str, error: &Error) -> Verdict {
 }
 
 fn verdict(check: &Check, truth: Truth, reason: Reason, message: String, count: Option<(usize, usize)>) -> Verdict {
-    Verdict { condition: check.condition(), truth, reason, message, count }
+    Verdict {
+        condition: check.condition(),
+        truth,
+        reason,
+        message,
+        count,
+    }
 }
 
 #[cfg(test)]

@@ -32,8 +32,12 @@ fn contains(live: &Value, wanted: &Value) -> bool {
 }
 
 fn has_each(live: &Value, wanted: &Value) -> bool {
-    let (Some(live), Some(wanted)) = (live.as_array(), wanted.as_array()) else { return false };
-    wanted.iter().all(|wanted| live.iter().any(|live| contains(live, wanted)))
+    let (Some(live), Some(wanted)) = (live.as_array(), wanted.as_array()) else {
+        return false;
+    };
+    wanted
+        .iter()
+        .all(|wanted| live.iter().any(|live| contains(live, wanted)))
 }
 
 #[cfg(test)]
@@ -88,7 +92,11 @@ mod tests {
             fields_v1: Some(FieldsV1(fields)),
             ..Default::default()
         };
-        assert!(!is_as_wanted(&wanted(), &live, &[entry(json!({"f:data": {"f:k": {}, "f:old": {}}}))]));
+        assert!(!is_as_wanted(
+            &wanted(),
+            &live,
+            &[entry(json!({"f:data": {"f:k": {}, "f:old": {}}}))]
+        ));
         assert!(is_as_wanted(&wanted(), &live, &[entry(json!({"f:data": {"f:k": {}}}))]));
     }
 

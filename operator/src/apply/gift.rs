@@ -24,7 +24,10 @@ pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<
     let Some(target) = &facts.target else {
         return Ok(ApplyOutcome::Conflict("the workload is gone".into()));
     };
-    let params = PatchParams { field_manager: Some(PROBES_MANAGER.into()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(PROBES_MANAGER.into()),
+        ..PatchParams::default()
+    };
     let patch = Patch::Strategic(patch(target, gift));
     let written = match api(client, facts, target).patch(&target.name, &params, &patch).await {
         Ok(written) => written,
@@ -57,12 +60,7 @@ pub async fn let_go(client: &Client, facts: &Facts) -> Result<(), Error> {
 }
 
 /// Takes our managedFields entry out, and nothing else: no rollout, no new generation.
-async fn release(
-    client: &Client,
-    facts: &Facts,
-    target: &Target,
-    mut known: Option<ObjectMeta>,
-) -> Result<(), Error> {
+async fn release(client: &Client, facts: &Facts, target: &Target, mut known: Option<ObjectMeta>) -> Result<(), Error> {
     let api = api(client, facts, target);
     let error = |source| Error::LetGo {
         kind: target.kind.as_str(),
@@ -74,24 +72,38 @@ async fn release(
     for _ in 0..MOST_ATTEMPTS {
         let meta = match known.take() {
             Some(meta) => Some(meta),
-            None => api.get_metadata_opt(&target.name).await.map_err(error)?.map(|found| found.metadata),
+            None => api
+                .get_metadata_opt(&target.name)
+                .await
+                .map_err(error)?
+                .map(|found| found.metadata),
         };
         // Gone, or another object of the same name: there is nothing of ours.
-        let Some(meta) = meta.filter(|meta| meta.uid.as_ref() == Some(&target.uid)) else { return Ok(()) };
+        let Some(meta) = meta.filter(|meta| meta.uid.as_ref() == Some(&target.uid)) else {
+            return Ok(());
+        };
         let entries = meta.managed_fields.as_deref().unwrap_or_default();
         let positions = managed_fields::positions(entries, PROBES_MANAGER);
         if positions.is_empty() {
             return Ok(());
         }
-        let mut steps = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version})];
+        let mut steps =
+            vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version})];
         for position in positions {
             let entry = format!("/metadata/managedFields/{position}");
             steps.push(json!({"op": "test", "path": format!("{entry}/manager"), "value": PROBES_MANAGER}));
             steps.push(json!({"op": "remove", "path": entry}));
         }
-        let steps = serde_json::from_value(Value::Array(steps)).map_err(|source| error(kube::Error::SerdeError(source)))?;
-        let params = PatchParams { field_manager: Some(PROBES_MANAGER.into()), ..PatchParams::default() };
-        match api.patch_metadata(&target.name, &params, &Patch::<()>::Json(steps)).await {
+        let steps =
+            serde_json::from_value(Value::Array(steps)).map_err(|source| error(kube::Error::SerdeError(source)))?;
+        let params = PatchParams {
+            field_manager: Some(PROBES_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        match api
+            .patch_metadata(&target.name, &params, &Patch::<()>::Json(steps))
+            .await
+        {
             Ok(_) => return Ok(()),
             // The test failed, or another write came between: look again.
             Err(source) if matches!(&source, kube::Error::Api(status) if matches!(status.code, 404 | 409 | 422)) => {
@@ -107,7 +119,10 @@ async fn release(
 }
 
 fn patch(target: &Target, gift: &Gift) -> Value {
-    let present = target.containers.iter().find(|container| container.name == gift.container);
+    let present = target
+        .containers
+        .iter()
+        .find(|container| container.name == gift.container);
     let mut container = Map::from_iter([("name".to_owned(), json!(gift.container))]);
     for (kind, shape) in &gift.probes {
         let replaces = present.is_some_and(|container| container.probes.contains_key(kind));

@@ -29,9 +29,14 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) async fn read(client: &Client, facts: &Facts) -> Result<Self, Error> {
-        let mut live = Self { objects: BTreeMap::new(), closed: BTreeMap::new() };
-        let ours =
-            ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{SERVICE_LABEL}={}", facts.name));
+        let mut live = Self {
+            objects: BTreeMap::new(),
+            closed: BTreeMap::new(),
+        };
+        let ours = ListParams::default().labels(&format!(
+            "{MANAGED_BY_LABEL}={MANAGED_BY},{SERVICE_LABEL}={}",
+            facts.name
+        ));
         for kind in outputs::owned_kinds() {
             if kind.optional && !facts.served.contains(kind.kind) {
                 live.closed.insert(kind.plural, ApplyOutcome::KindNotServed);
@@ -98,21 +103,26 @@ pub(super) async fn bring_about(
             source,
         })?,
     };
-    let write = async |body: &Value, params: PatchParams| match api.patch(&child.name, &params, &Patch::Apply(body)).await
-    {
-        Ok(_) => Ok(ApplyOutcome::Written),
-        Err(source) => decided(&source).ok_or(Error::Write {
-            kind: child.kind.kind,
-            namespace: facts.namespace.clone(),
-            name: child.name.clone(),
-            source,
-        }),
-    };
+    let write =
+        async |body: &Value, params: PatchParams| match api.patch(&child.name, &params, &Patch::Apply(body)).await {
+            Ok(_) => Ok(ApplyOutcome::Written),
+            Err(source) => decided(&source).ok_or(Error::Write {
+                kind: child.kind.kind,
+                namespace: facts.namespace.clone(),
+                name: child.name.clone(),
+                source,
+            }),
+        };
     // Without force: if somebody else makes an object of this name at this moment, it is theirs.
     let create = PatchParams::apply(MANAGER);
-    let Some(found) = found else { return write(wanted, create).await };
+    let Some(found) = found else {
+        return write(wanted, create).await;
+    };
     if found.metadata.deletion_timestamp.is_some() {
-        return Ok(ApplyOutcome::Conflict(format!("{} {:?} is being deleted", child.kind.kind, child.name)));
+        return Ok(ApplyOutcome::Conflict(format!(
+            "{} {:?} is being deleted",
+            child.kind.kind, child.name
+        )));
     }
     if is_ours(&found, facts) {
         let managed = found.metadata.managed_fields.clone().unwrap_or_default();
@@ -130,14 +140,24 @@ pub(super) async fn bring_about(
         delete(client, facts, child.kind, &found).await?;
         return write(wanted, create).await;
     }
-    Ok(ApplyOutcome::NameCollision(format!("{} {:?} {}", child.kind.kind, child.name, whose(&found))))
+    Ok(ApplyOutcome::NameCollision(format!(
+        "{} {:?} {}",
+        child.kind.kind,
+        child.name,
+        whose(&found)
+    )))
 }
 
 async fn delete(client: &Client, facts: &Facts, kind: &ResourceKind, object: &DynamicObject) -> Result<(), Error> {
     let (uid, resource_version) = preconditions(&object.metadata);
-    let params =
-        DeleteParams { preconditions: Some(Preconditions { uid, resource_version }), ..DeleteParams::background() };
-    match api(client, &facts.namespace, kind).delete(&object.name_any(), &params).await {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid, resource_version }),
+        ..DeleteParams::background()
+    };
+    match api(client, &facts.namespace, kind)
+        .delete(&object.name_any(), &params)
+        .await
+    {
         Ok(_) => Ok(()),
         // Gone, or changed since: the next reconcile sees which.
         Err(error) if api_error::is_not_found(&error) || api_error::is_conflict(&error) => Ok(()),
@@ -153,15 +173,27 @@ async fn delete(client: &Client, facts: &Facts, kind: &ResourceKind, object: &Dy
 /// By UID, never by name: the mark that we left, or the owner reference.
 fn is_ours(object: &DynamicObject, facts: &Facts) -> bool {
     let marked = object.annotations().get(OWNER_UID_ANNOTATION) == Some(&facts.uid);
-    let owned = object.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == facts.uid);
-    let owned_by_another = object.owner_references().iter().any(|o| o.controller == Some(true) && o.uid != facts.uid);
+    let owned = object
+        .owner_references()
+        .iter()
+        .any(|o| o.controller == Some(true) && o.uid == facts.uid);
+    let owned_by_another = object
+        .owner_references()
+        .iter()
+        .any(|o| o.controller == Some(true) && o.uid != facts.uid);
     (marked && !owned_by_another) || owned
 }
 
 /// Made by Observed for an ObservedService that had this one's name. Only one can have it, so the other one is gone.
 fn is_of_a_predecessor(object: &DynamicObject, facts: &Facts) -> bool {
-    let written_by_us = object.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(MANAGER));
-    let mut owners = object.owner_references().iter().filter(|owner| owner.controller == Some(true));
+    let written_by_us = object
+        .managed_fields()
+        .iter()
+        .any(|entry| entry.manager.as_deref() == Some(MANAGER));
+    let mut owners = object
+        .owner_references()
+        .iter()
+        .filter(|owner| owner.controller == Some(true));
     let label = |key: &str| object.labels().get(key).map(String::as_str);
     written_by_us
         && owners.all(|owner| owner.kind == "ObservedService")
@@ -172,7 +204,11 @@ fn is_of_a_predecessor(object: &DynamicObject, facts: &Facts) -> bool {
 
 /// Who manages an object, in words.
 fn whose(object: &DynamicObject) -> String {
-    if let Some(owner) = object.owner_references().iter().find(|owner| owner.controller == Some(true)) {
+    if let Some(owner) = object
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+    {
         return format!("exists and belongs to {} {:?}", owner.kind, owner.name);
     }
     if let Some(release) = object.annotations().get(HELM_RELEASE) {
@@ -181,7 +217,11 @@ fn whose(object: &DynamicObject) -> String {
     if let Some(manager) = object.labels().get(MANAGED_BY_LABEL) {
         return format!("exists and is managed by {manager:?}");
     }
-    let managers: Vec<&str> = object.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
+    let managers: Vec<&str> = object
+        .managed_fields()
+        .iter()
+        .filter_map(|entry| entry.manager.as_deref())
+        .collect();
     match managers.first() {
         Some(manager) => format!("exists and was made by {manager:?}"),
         None => "exists and does not belong to this ObservedService".to_owned(),

@@ -44,7 +44,10 @@ impl Memory {
         let mut services = self.lock();
         let service = services.entry(key.clone()).or_default();
         if service.uid != uid {
-            *service = Service { uid: uid.to_owned(), ..Service::default() };
+            *service = Service {
+                uid: uid.to_owned(),
+                ..Service::default()
+            };
         }
         if service.generation != generation {
             service.generation = generation;
@@ -61,7 +64,10 @@ impl Memory {
 
     /// Whether the service is looked at often.
     pub(super) fn hurries(&self, key: &Key, now: Instant) -> bool {
-        self.lock().get(key).and_then(|service| service.hurry_until).is_some_and(|until| now < until)
+        self.lock()
+            .get(key)
+            .and_then(|service| service.hurry_until)
+            .is_some_and(|until| now < until)
     }
 
     /// The reconcile succeeded.
@@ -178,7 +184,10 @@ fn in_place(facts: &Facts) -> Option<(String, String, BTreeSet<ProbeKind>)> {
     let gifted = target.gifted.as_ref().filter(|gifted| gifted.owner_uid == facts.uid)?;
     target.containers.iter().find_map(|container| {
         let still = gifted.probes.iter().filter(|(kind, hash)| {
-            container.probes.get(kind).is_some_and(|live| live.shape.hash() == **hash && live.owned_by.is_empty())
+            container
+                .probes
+                .get(kind)
+                .is_some_and(|live| live.shape.hash() == **hash && live.owned_by.is_empty())
         });
         let still: BTreeSet<ProbeKind> = still.map(|(kind, _)| *kind).collect();
         (!still.is_empty()).then(|| (target.uid.clone(), container.name.clone(), still))

@@ -90,17 +90,24 @@ fn words(error: &watcher::Error) -> String {
 pub(super) fn rivals(known: &Known, changed: &Guarded) -> Vec<ObjectRef<Guarded>> {
     let Ok(changed) = &changed.0 else { return Vec::new() };
     let target = &changed.spec.target_ref;
-    refs(pointing_at(known, changed.namespace().as_deref(), target.kind, &target.name))
-        .into_iter()
-        .filter(|other| other.name != changed.name_any())
-        .collect()
+    refs(&pointing_at(
+        known,
+        changed.namespace().as_deref(),
+        target.kind,
+        &target.name,
+    ))
+    .into_iter()
+    .filter(|other| other.name != changed.name_any())
+    .collect()
 }
 
 /// The services that point at the same workload as this one, itself among them.
 pub(super) fn same_target(known: &Known, service: &ObservedService) -> Vec<ObservedService> {
     let target = &service.spec.target_ref;
     let all = pointing_at(known, service.namespace().as_deref(), target.kind, &target.name);
-    all.iter().filter_map(|service| service.0.as_ref().ok().cloned()).collect()
+    all.iter()
+        .filter_map(|service| service.0.as_ref().ok().cloned())
+        .collect()
 }
 
 fn pointing_at(known: &Known, namespace: Option<&str>, kind: TargetKind, name: &str) -> Vec<Arc<Guarded>> {
@@ -112,8 +119,11 @@ fn pointing_at(known: &Known, namespace: Option<&str>, kind: TargetKind, name: &
     known.state_filter(|service| service.0.as_ref().is_ok_and(points))
 }
 
-fn refs(services: Vec<Arc<Guarded>>) -> Vec<ObjectRef<Guarded>> {
-    services.iter().map(|service| ObjectRef::from_obj(service.as_ref())).collect()
+fn refs(services: &[Arc<Guarded>]) -> Vec<ObjectRef<Guarded>> {
+    services
+        .iter()
+        .map(|service| ObjectRef::from_obj(service.as_ref()))
+        .collect()
 }
 
 /// Changes of the workloads, mapped to the services that point at them.
@@ -131,23 +141,31 @@ where
     W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let known = known.clone();
-    metadata(scoped::<PartialObjectMeta<W>>(client, namespace), watcher::Config::default(), kind.plural().to_owned())
-        .flat_map(move |changed| {
-            let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
-            stream::iter(refs(pointing_at(&known, namespace, kind, &name)))
-        })
-        .boxed()
+    metadata(
+        scoped::<PartialObjectMeta<W>>(client, namespace),
+        watcher::Config::default(),
+        kind.plural().to_owned(),
+    )
+    .flat_map(move |changed| {
+        let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
+        stream::iter(refs(&pointing_at(&known, namespace, kind, &name)))
+    })
+    .boxed()
 }
 
 /// Changes of Services, mapped to all services of the namespace: which one selects the pods may have changed.
 pub(super) fn services(client: &Client, namespace: Option<&str>, known: &Known) -> Triggers {
     let known = known.clone();
-    metadata(scoped::<PartialObjectMeta<Service>>(client, namespace), watcher::Config::default(), "services".to_owned())
-        .flat_map(move |changed| {
-            let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
-            stream::iter(refs(of_namespace))
-        })
-        .boxed()
+    metadata(
+        scoped::<PartialObjectMeta<Service>>(client, namespace),
+        watcher::Config::default(),
+        "services".to_owned(),
+    )
+    .flat_map(move |changed| {
+        let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
+        stream::iter(refs(&of_namespace))
+    })
+    .boxed()
 }
 
 /// Changes of every kind of child. The watch of a kind that is not served starts when it is.
@@ -198,7 +216,10 @@ fn owners(child: &kube::api::ObjectMeta) -> Vec<ObjectRef<Guarded>> {
     let label = child.labels.as_ref().and_then(|labels| labels.get(SERVICE_LABEL));
     let namespace = child.namespace.clone().unwrap_or_default();
     let names: BTreeSet<&String> = owners.map(|owner| &owner.name).chain(label).collect();
-    names.into_iter().map(|name| ObjectRef::new(name).within(&namespace)).collect()
+    names
+        .into_iter()
+        .map(|name| ObjectRef::new(name).within(&namespace))
+        .collect()
 }
 
 fn metadata<K>(api: Api<K>, config: watcher::Config, what: String) -> BoxStream<'static, K>
@@ -233,7 +254,10 @@ pub(super) async fn poll_served(surroundings: Arc<Surroundings>, served: watch::
 
 /// An item each time that the served kinds change.
 pub(super) fn served_changes(served: watch::Receiver<BTreeSet<String>>) -> BoxStream<'static, ()> {
-    stream::unfold(served, |mut served| async { served.changed().await.ok().map(|()| ((), served)) }).boxed()
+    stream::unfold(served, |mut served| async {
+        served.changed().await.ok().map(|()| ((), served))
+    })
+    .boxed()
 }
 
 /// The reflector's two ends.

@@ -33,7 +33,10 @@ pub struct Surroundings {
 impl Surroundings {
     /// Knows nothing yet.
     pub fn new(client: Client) -> Self {
-        Self { client, last: Mutex::new(None) }
+        Self {
+            client,
+            last: Mutex::new(None),
+        }
     }
 
     /// The optional kinds that are served, and every Prometheus. At most ten seconds old.
@@ -48,7 +51,11 @@ impl Surroundings {
             return Ok(look.clone());
         }
         let served = served(&self.client).await?;
-        let prometheuses = if served.contains("Prometheus") { prometheuses(&self.client).await? } else { Vec::new() };
+        let prometheuses = if served.contains("Prometheus") {
+            prometheuses(&self.client).await?
+        } else {
+            Vec::new()
+        };
         let look = (served, prometheuses);
         *last = Some((Instant::now(), look.clone()));
         Ok(look)
@@ -70,7 +77,10 @@ impl Surroundings {
 
 async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
     let prometheus = Prometheus::api_version(&()).into_owned();
-    let groups = outputs::owned_kinds().into_iter().filter(|kind| kind.optional).map(|kind| kind.api_version());
+    let groups = outputs::owned_kinds()
+        .into_iter()
+        .filter(|kind| kind.optional)
+        .map(|kind| kind.api_version());
     let mut served = BTreeSet::new();
     for api_version in groups.chain([prometheus]).collect::<BTreeSet<_>>() {
         match client.list_api_group_resources(&api_version).await {
@@ -81,13 +91,18 @@ async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
     }
     // Only what a plan can depend on, so that a new kind of the group changes no facts.
     served.retain(|kind| {
-        kind == "Prometheus" || outputs::owned_kinds().iter().any(|owned| owned.optional && owned.kind == kind)
+        kind == "Prometheus"
+            || outputs::owned_kinds()
+                .iter()
+                .any(|owned| owned.optional && owned.kind == kind)
     });
     Ok(served)
 }
 
 async fn prometheuses(client: &Client) -> Result<Vec<facts::Prometheus>, Error> {
-    let list = Api::<DeserializeGuard<Prometheus>>::all(client.clone()).list(&ListParams::default()).await;
+    let list = Api::<DeserializeGuard<Prometheus>>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
     let list = match list {
         Ok(list) => list,
         Err(error) if api_error::is_not_found(&error) || api_error::is_forbidden(&error) => {
@@ -123,8 +138,14 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
                 "ServiceMonitor".to_owned(),
                 selects(&spec.service_monitor_selector, &spec.service_monitor_namespace_selector),
             ),
-            ("PodMonitor".to_owned(), selects(&spec.pod_monitor_selector, &spec.pod_monitor_namespace_selector)),
-            ("PrometheusRule".to_owned(), selects(&spec.rule_selector, &spec.rule_namespace_selector)),
+            (
+                "PodMonitor".to_owned(),
+                selects(&spec.pod_monitor_selector, &spec.pod_monitor_namespace_selector),
+            ),
+            (
+                "PrometheusRule".to_owned(),
+                selects(&spec.rule_selector, &spec.rule_namespace_selector),
+            ),
         ]),
     }
 }
@@ -132,6 +153,10 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
 fn url(namespace: &str, spec: &PrometheusSpec) -> String {
     let service = spec.service_name.as_deref().unwrap_or(GOVERNING_SERVICE);
     let prefix = spec.route_prefix.as_deref().unwrap_or("/").trim_matches('/');
-    let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+    let prefix = if prefix.is_empty() {
+        String::new()
+    } else {
+        format!("/{prefix}")
+    };
     format!("http://{service}.{namespace}.svc:{WEB_PORT}{prefix}")
 }

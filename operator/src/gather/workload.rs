@@ -54,7 +54,10 @@ impl Workload for Deployment {
                 && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
         });
         if let Some(stuck) = stuck {
-            return Some(format!("its rollout is stuck: {}", stuck.message.clone().unwrap_or_default()));
+            return Some(format!(
+                "its rollout is stuck: {}",
+                stuck.message.clone().unwrap_or_default()
+            ));
         }
         let wanted = self.replicas();
         let updated = status.updated_replicas.unwrap_or(0);
@@ -89,7 +92,10 @@ impl Workload for StatefulSet {
         }
         // With OnDelete, or below a partition, old pods stay on purpose.
         let strategy = self.spec.update_strategy.as_ref();
-        let partition = strategy.and_then(|s| s.rolling_update.as_ref()).and_then(|r| r.partition).unwrap_or(0);
+        let partition = strategy
+            .and_then(|s| s.rolling_update.as_ref())
+            .and_then(|r| r.partition)
+            .unwrap_or(0);
         let rolling = strategy.and_then(|s| s.type_.as_deref()) != Some("OnDelete") && partition == 0;
         let updated = status.update_revision.is_none() || status.update_revision == status.current_revision;
         if rolling && !updated {
@@ -121,14 +127,18 @@ impl Workload for DaemonSet {
         }
         let on_delete = self.spec.update_strategy.as_ref().and_then(|s| s.type_.as_deref()) == Some("OnDelete");
         let wanted = self.replicas();
-        let updated = if on_delete { wanted } else { status.updated_number_scheduled.unwrap_or(0) };
-        behind(updated, wanted, "updated")
-            .or_else(|| behind(status.number_available.unwrap_or(0), wanted, "available"))
+        let updated = if on_delete {
+            wanted
+        } else {
+            status.updated_number_scheduled.unwrap_or(0)
+        };
+        behind(updated, wanted, "updated").or_else(|| behind(status.number_available.unwrap_or(0), wanted, "available"))
     }
 }
 
 fn unseen(meta: &ObjectMeta, observed: Option<i64>) -> Option<String> {
-    (observed.unwrap_or(0) < meta.generation.unwrap_or(0)).then(|| "its controller has not seen the last change yet".into())
+    (observed.unwrap_or(0) < meta.generation.unwrap_or(0))
+        .then(|| "its controller has not seen the last change yet".into())
 }
 
 fn behind(pods: i32, wanted: i32, what: &str) -> Option<String> {
@@ -140,7 +150,11 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
     let template = workload.template();
     let pod = template.metadata.clone().unwrap_or_default();
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
-    let containers = template.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let containers = template
+        .spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default();
     facts::Target {
         kind: W::KIND,
         name: meta.name.clone().unwrap_or_default(),
@@ -150,7 +164,9 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         unsettled: workload.unsettled(),
         selector: selector(workload.selector()),
         pod_labels: pod.labels.unwrap_or_default(),
-        default_container: pod.annotations.and_then(|mut annotations| annotations.remove(DEFAULT_CONTAINER)),
+        default_container: pod
+            .annotations
+            .and_then(|mut annotations| annotations.remove(DEFAULT_CONTAINER)),
         containers: containers
             .iter()
             .map(|container| facts::Container {
@@ -159,7 +175,11 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
                 probes: probes(container, |path| managed_fields::owners(managed, path, PROBES_MANAGER)),
             })
             .collect(),
-        gifted: meta.annotations.as_ref().and_then(|a| a.get(PROBES_ANNOTATION)).and_then(|text| Gifted::parse(text)),
+        gifted: meta
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(PROBES_ANNOTATION))
+            .and_then(|text| Gifted::parse(text)),
         held: !managed_fields::positions(managed, PROBES_MANAGER).is_empty(),
         last_writer: managed_fields::last_writer(managed, PROBES_MANAGER),
     }
@@ -167,14 +187,20 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
 
 fn ports(container: &Container) -> Vec<facts::ContainerPort> {
     let tcp = |protocol: Option<&str>| matches!(protocol, None | Some("TCP"));
-    let ports = container.ports.iter().flatten().filter(|port| tcp(port.protocol.as_deref()));
-    ports.map(|port| facts::ContainerPort { name: port.name.clone(), port: port.container_port }).collect()
+    let ports = container
+        .ports
+        .iter()
+        .flatten()
+        .filter(|port| tcp(port.protocol.as_deref()));
+    ports
+        .map(|port| facts::ContainerPort {
+            name: port.name.clone(),
+            port: port.container_port,
+        })
+        .collect()
 }
 
-fn probes(
-    container: &Container,
-    owners: impl Fn(&[Step<'_>]) -> Vec<String>,
-) -> BTreeMap<ProbeKind, facts::LiveProbe> {
+fn probes(container: &Container, owners: impl Fn(&[Step<'_>]) -> Vec<String>) -> BTreeMap<ProbeKind, facts::LiveProbe> {
     let live = |kind: ProbeKind, probe: &Option<Probe>| {
         let path = [
             Step::Field("spec"),
@@ -185,7 +211,13 @@ fn probes(
             Step::Field(kind.field()),
         ];
         let shape = ProbeShape::of(probe.as_ref()?);
-        Some((kind, facts::LiveProbe { shape, owned_by: owners(&path) }))
+        Some((
+            kind,
+            facts::LiveProbe {
+                shape,
+                owned_by: owners(&path),
+            },
+        ))
     };
     [
         live(ProbeKind::Liveness, &container.liveness_probe),
@@ -201,6 +233,8 @@ fn selector(selector: &LabelSelector) -> foreign::LabelSelector {
     let expressions = selector.match_expressions.iter().flatten();
     foreign::LabelSelector {
         match_labels: selector.match_labels.clone().unwrap_or_default(),
-        match_expressions: expressions.filter_map(|expression| serde_json::to_value(expression).ok()).collect(),
+        match_expressions: expressions
+            .filter_map(|expression| serde_json::to_value(expression).ok())
+            .collect(),
     }
 }

@@ -1,1 +1,214 @@
-//! TODO
+use std::net::Ipv4Addr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Redirect;
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::*;
+use crate::mock;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn preflight() -> Preflight {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Preflight::new().unwrap()
+}
+
+async fn serve(address: Ipv4Addr) -> SocketAddr {
+    let router = Router::new()
+        .route("/ok", get(async || "fine"))
+        .route("/down", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route("/moved", get(async || Redirect::temporary("/ok")))
+        .route("/slow", get(async || std::future::pending::<()>().await))
+        .route("/large", get(async || vec![b'x'; 1 << 20]));
+    let listener = TcpListener::bind((address, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test]
+async fn what_comes_back_is_told_apart() {
+    let address = serve(Ipv4Addr::LOCALHOST).await;
+    let preflight = preflight();
+    for (path, outcome) in [
+        (Some("/ok"), AnswerOutcome::Status(200)),
+        (Some("/down"), AnswerOutcome::Status(503)),
+        (Some("/missing"), AnswerOutcome::Status(404)),
+        // Not followed: a probe may, but where it would lead is not ours to ask.
+        (Some("/moved"), AnswerOutcome::Status(307)),
+        (Some("/slow"), AnswerOutcome::TimedOut),
+        (Some("/large"), AnswerOutcome::Status(200)),
+        (None, AnswerOutcome::Connected),
+    ] {
+        assert_eq!(preflight.outcome(address, path, SECOND).await, outcome, "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_not_the_same_as_nobody_reachable() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let preflight = preflight();
+    assert_eq!(
+        preflight.outcome(closed, Some("/ok"), SECOND).await,
+        AnswerOutcome::Refused
+    );
+    assert_eq!(preflight.outcome(closed, None, SECOND).await, AnswerOutcome::Refused);
+    // A queue that is full drops what comes, as a NetworkPolicy does.
+    let full = TcpSocket::new_v4().unwrap();
+    full.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let full = full.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(connection)) = tokio::time::timeout(SECOND / 5, TcpStream::connect(address)).await {
+        waiting.push(connection);
+        assert!(waiting.len() < 100, "the queue is never full");
+    }
+    assert_eq!(
+        preflight.outcome(address, None, SECOND / 5).await,
+        AnswerOutcome::Unreachable
+    );
+}
+
+#[tokio::test]
+async fn who_hangs_up_without_an_answer_refuses() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    assert_eq!(
+        preflight().outcome(address, Some("/ok"), SECOND).await,
+        AnswerOutcome::Refused
+    );
+}
+
+#[test]
+fn addresses_that_no_pod_can_have_are_never_asked() {
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "169.254.169.254",
+        "fe80::1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "::ffff:127.0.0.1",
+    ] {
+        assert!(!may_be_asked(address.parse().unwrap()), "{address}");
+    }
+    for address in ["10.1.2.3", "192.168.1.1", "fd00::2", "100.64.0.9"] {
+        assert!(may_be_asked(address.parse().unwrap()), "{address}");
+    }
+}
+
+fn pod(change: &Value) -> Value {
+    let mut pod = json!({
+        "metadata": {"name": "api-7d4b9c6f5-x2vqp", "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-7d4b9c6f5", "uid": "set-uid", "controller": true}]},
+        "spec": {"containers": []},
+        "status": {"phase": "Running", "podIP": "10.1.2.3", "hostIP": "192.168.0.1"},
+    });
+    for (path, value) in change.as_object().unwrap() {
+        *pod.pointer_mut(path).unwrap() = value.clone();
+    }
+    pod
+}
+
+/// Addresses of the pods that would be asked, with this pod in the cluster.
+async fn asked(pod: Value) -> Vec<String> {
+    let (client, _) = mock::client(move |asked| match asked.path.rsplit('/').next() {
+        Some("replicasets") => mock::list(&[
+            json!({"metadata": {"name": "api-7d4b9c6f5", "uid": "set-uid", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "target-uid", "controller": true}]}}),
+            json!({"metadata": {"name": "of-another", "uid": "other-set-uid", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "another-uid", "controller": true}]}}),
+        ]),
+        _ => mock::list(std::slice::from_ref(&pod)),
+    });
+    let target = Target {
+        name: "api".into(),
+        uid: "target-uid".into(),
+        ..Default::default()
+    };
+    let pods = running_pods(&client, "prod", &target).await.unwrap();
+    pods.into_iter().map(|pod| pod.address.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_running_pod_of_the_target_is_asked() {
+    assert_eq!(asked(pod(&json!({}))).await, ["10.1.2.3"]);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_not_the_targets_or_has_no_address_of_its_own_is_not_asked() {
+    for change in [
+        json!({"/metadata/ownerReferences/0/uid": "other-set-uid"}),
+        json!({"/metadata/ownerReferences/0/controller": false}),
+        json!({"/metadata/ownerReferences": []}),
+        json!({"/spec": {"containers": [], "hostNetwork": true}}),
+        json!({"/status/phase": "Pending"}),
+        json!({"/status/podIP": null}),
+        json!({"/status/podIP": "127.0.0.1"}),
+        json!({"/status/podIP": "169.254.169.254"}),
+        json!({"/status/podIP": "192.168.0.1"}),
+    ] {
+        assert!(asked(pod(&change)).await.is_empty(), "{change}");
+    }
+}
+
+fn question(probe: ProbeKind, port: i32) -> Question {
+    Question {
+        probe,
+        port,
+        path: Some("/ok".into()),
+        timeout_seconds: 1,
+    }
+}
+
+fn facts() -> Facts {
+    let ports = vec![observed_core::facts::ContainerPort { name: None, port: 8000 }];
+    let container = observed_core::facts::Container {
+        name: "api".into(),
+        ports,
+        ..Default::default()
+    };
+    let target = Target {
+        name: "api".into(),
+        containers: vec![container],
+        ..Default::default()
+    };
+    Facts {
+        namespace: "prod".into(),
+        target: Some(target),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn without_a_question_nothing_is_read_and_nobody_is_asked() {
+    let (client, log) = mock::client(|_| mock::list(&[]));
+    assert!(preflight().ask(&client, &facts(), &[]).await.unwrap().is_empty());
+    assert!(log.all().is_empty());
+}
+
+#[tokio::test]
+async fn every_question_gets_a_list_of_answers_even_where_no_pod_runs() {
+    let (client, _) = mock::client(|_| mock::list(&[]));
+    let questions = [question(ProbeKind::Liveness, 8000), question(ProbeKind::Startup, 8000)];
+    let answers = preflight().ask(&client, &facts(), &questions).await.unwrap();
+    assert_eq!(
+        answers.keys().copied().collect::<Vec<_>>(),
+        [ProbeKind::Liveness, ProbeKind::Startup]
+    );
+    assert!(answers.values().all(Vec::is_empty));
+}

@@ -22,7 +22,9 @@ pub enum Error {
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
     /// Nobody answered in time.
-    #[error("{url} does not answer ({words}); see whether the address is right and a NetworkPolicy lets the operator through")]
+    #[error(
+        "{url} does not answer ({words}); see whether the address is right and a NetworkPolicy lets the operator through"
+    )]
     NoAnswer {
         /// Its address.
         url: String,
@@ -132,7 +134,10 @@ impl Prometheus {
             .user_agent("observed")
             .build()
             .map_err(|error| Error::Client(error.to_string()))?;
-        Ok(Self { http, silent: Mutex::new(BTreeMap::new()) })
+        Ok(Self {
+            http,
+            silent: Mutex::new(BTreeMap::new()),
+        })
     }
 
     /// The active targets, where Prometheus can tell only those of one scrape pool.
@@ -166,15 +171,29 @@ impl Prometheus {
                 self.silent().remove(&url);
             }
         }
-        serde_json::from_slice(&answer?)
-            .map_err(|error| Error::Answer { url, words: crate::api_error::shorten(&error.to_string(), 200) })
+        serde_json::from_slice(&answer?).map_err(|error| Error::Answer {
+            url,
+            words: crate::api_error::shorten(&error.to_string(), 200),
+        })
     }
 
     async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
-        let no_answer = |error: reqwest::Error| Error::NoAnswer { url: url.to_owned(), words: words(&error) };
-        let mut response = self.http.get(format!("{url}{path}")).query(query).send().await.map_err(no_answer)?;
+        let no_answer = |error: reqwest::Error| Error::NoAnswer {
+            url: url.to_owned(),
+            words: words(&error),
+        };
+        let mut response = self
+            .http
+            .get(format!("{url}{path}"))
+            .query(query)
+            .send()
+            .await
+            .map_err(no_answer)?;
         if !response.status().is_success() {
-            return Err(Error::Status { url: url.to_owned(), status: response.status().as_u16() });
+            return Err(Error::Status {
+                url: url.to_owned(),
+                status: response.status().as_u16(),
+            });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {

@@ -30,14 +30,19 @@ pub(super) fn missing(prometheus: &Prometheus, object: &Object<'_>) -> Option<St
         }
         Some(selector) => {
             if let Some(wanted) = unmet(selector, object.namespace_labels) {
-                return Some(format!("does not look into namespace {:?}: the namespace's label {wanted}", object.namespace));
+                return Some(format!(
+                    "does not look into namespace {:?}: the namespace's label {wanted}",
+                    object.namespace
+                ));
             }
         }
         None => {}
     }
     match &selects.objects {
         None => Some(format!("selects no {kind} at all: it has no {}", selector(kind))),
-        Some(selector) => unmet(selector, object.labels).map(|wanted| format!("does not select it: its label {wanted}")),
+        Some(selector) => {
+            unmet(selector, object.labels).map(|wanted| format!("does not select it: its label {wanted}"))
+        }
     }
 }
 
@@ -64,18 +69,28 @@ fn unmet(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Option<
             return Some(format!("{key}={value} is missing"));
         }
     }
-    selector.match_expressions.iter().find_map(|expression| unmet_expression(expression, labels))
+    selector
+        .match_expressions
+        .iter()
+        .find_map(|expression| unmet_expression(expression, labels))
 }
 
 fn unmet_expression(expression: &Value, labels: &BTreeMap<String, String>) -> Option<String> {
     let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
-    let values: Vec<&str> =
-        expression.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let values: Vec<&str> = expression
+        .get("values")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let list = values.join(", ");
     let label = labels.get(key).map(String::as_str);
     match expression.get("operator").and_then(Value::as_str).unwrap_or_default() {
         "In" => (!label.is_some_and(|l| values.contains(&l))).then(|| format!("{key} must be one of: {list}")),
-        "NotIn" => label.is_some_and(|l| values.contains(&l)).then(|| format!("{key} must not be one of: {list}")),
+        "NotIn" => label
+            .is_some_and(|l| values.contains(&l))
+            .then(|| format!("{key} must not be one of: {list}")),
         "Exists" => label.is_none().then(|| format!("{key} is missing")),
         "DoesNotExist" => label.is_some().then(|| format!("{key} must not be there")),
         other => Some(format!("{key} is asked for in a way that is not known here: {other:?}")),
@@ -105,7 +120,12 @@ mod tests {
     fn missing_in(namespace: &str, objects: Value, namespaces: Value) -> Option<String> {
         let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
         let namespace_labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
-        let object = Object { kind: "ServiceMonitor", labels: &labels, namespace, namespace_labels: &namespace_labels };
+        let object = Object {
+            kind: "ServiceMonitor",
+            labels: &labels,
+            namespace,
+            namespace_labels: &namespace_labels,
+        };
         missing(&prometheus(objects, namespaces), &object)
     }
 
@@ -114,7 +134,11 @@ mod tests {
         for (namespace, objects, namespaces) in [
             ("prod", json!({}), json!({})),
             ("monitoring", json!({}), Value::Null),
-            ("prod", json!({"matchLabels": {"team": "a"}}), json!({"matchLabels": {"env": "prod"}})),
+            (
+                "prod",
+                json!({"matchLabels": {"team": "a"}}),
+                json!({"matchLabels": {"env": "prod"}}),
+            ),
             (
                 "prod",
                 json!({"matchExpressions": [
@@ -127,7 +151,11 @@ mod tests {
                 json!({}),
             ),
         ] {
-            assert_eq!(missing_in(namespace, objects.clone(), namespaces.clone()), None, "{objects} {namespaces}");
+            assert_eq!(
+                missing_in(namespace, objects.clone(), namespaces.clone()),
+                None,
+                "{objects} {namespaces}"
+            );
         }
     }
 
@@ -135,10 +163,30 @@ mod tests {
     fn what_is_not_selected_is_told_with_what_is_missing() {
         for (namespace, objects, namespaces, words) in [
             ("prod", Value::Null, json!({}), "has no serviceMonitorSelector"),
-            ("prod", json!({}), Value::Null, "only looks for ServiceMonitors in its own namespace"),
-            ("prod", json!({}), json!({"matchLabels": {"env": "test"}}), "namespace's label env=test is missing"),
-            ("prod", json!({"matchLabels": {"release": "kps"}}), json!({}), "its label release=kps is missing"),
-            ("prod", json!({"matchLabels": {"team": "b"}}), json!({}), "its label team=b is missing"),
+            (
+                "prod",
+                json!({}),
+                Value::Null,
+                "only looks for ServiceMonitors in its own namespace",
+            ),
+            (
+                "prod",
+                json!({}),
+                json!({"matchLabels": {"env": "test"}}),
+                "namespace's label env=test is missing",
+            ),
+            (
+                "prod",
+                json!({"matchLabels": {"release": "kps"}}),
+                json!({}),
+                "its label release=kps is missing",
+            ),
+            (
+                "prod",
+                json!({"matchLabels": {"team": "b"}}),
+                json!({}),
+                "its label team=b is missing",
+            ),
             (
                 "prod",
                 json!({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["a"]}]}),
@@ -151,7 +199,12 @@ mod tests {
                 json!({}),
                 "x must be one of: a, b",
             ),
-            ("prod", json!({"matchExpressions": [{"key": "x", "operator": "Gt", "values": ["1"]}]}), json!({}), "\"Gt\""),
+            (
+                "prod",
+                json!({"matchExpressions": [{"key": "x", "operator": "Gt", "values": ["1"]}]}),
+                json!({}),
+                "\"Gt\"",
+            ),
         ] {
             let told = missing_in(namespace, objects.clone(), namespaces.clone()).unwrap_or_default();
             assert!(told.contains(words), "{told:?} does not say {words:?}");

@@ -1,1 +1,186 @@
-//! TODO
+use observed_core::facts::{Container, LiveProbe, Target};
+use observed_core::gift::{Gifted, ProbeShape};
+use serde_json::json;
+
+use super::*;
+
+fn key() -> Key {
+    ("prod".into(), "api".into())
+}
+
+/// The workload with the gift in place, or without it.
+fn facts(with_gift: bool) -> Facts {
+    let shape = ProbeShape {
+        period_seconds: 10,
+        ..Default::default()
+    };
+    let probe = LiveProbe {
+        shape: shape.clone(),
+        owned_by: vec![],
+    };
+    let gifted = Gifted {
+        probes: [(ProbeKind::Liveness, shape.hash())].into(),
+        owner_uid: "our-uid".into(),
+    };
+    let container = Container {
+        name: "api".into(),
+        probes: if with_gift {
+            [(ProbeKind::Liveness, probe)].into()
+        } else {
+            Default::default()
+        },
+        ..Default::default()
+    };
+    Facts {
+        uid: "our-uid".into(),
+        target: Some(Target {
+            uid: "target-uid".into(),
+            containers: vec![container],
+            gifted: Some(gifted),
+            last_writer: Some("argocd-controller".into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+struct Story {
+    memory: Memory,
+    start: Instant,
+}
+
+impl Story {
+    fn new() -> Self {
+        let start = Instant::now();
+        let memory = Memory::default();
+        memory.begin(&key(), "our-uid", 1, start);
+        Self { memory, start }
+    }
+
+    fn sees(&self, facts: &Facts, minute: u64) -> Option<String> {
+        self.memory
+            .contested(&key(), facts, None, self.start + Duration::from_secs(60 * minute))
+    }
+}
+
+#[test]
+fn a_gift_that_vanishes_twice_in_ten_minutes_is_contested_and_the_writer_is_named() {
+    let story = Story::new();
+    for (minute, with_gift) in [(0, true), (1, false), (2, true)] {
+        assert_eq!(story.sees(&facts(with_gift), minute), None, "minute {minute}");
+    }
+    assert_eq!(story.sees(&facts(false), 3).as_deref(), Some("argocd-controller"));
+    // It stays so: giving again after a while would roll the workload for ever.
+    assert_eq!(story.sees(&facts(false), 60).as_deref(), Some("argocd-controller"));
+    // Until somebody changes the spec.
+    story.memory.begin(&key(), "our-uid", 2, story.start);
+    assert_eq!(story.sees(&facts(false), 61), None);
+}
+
+#[test]
+fn a_gift_that_vanishes_once_or_seldom_is_not_contested() {
+    let story = Story::new();
+    for (minute, with_gift) in [
+        (0, true),
+        (1, false),
+        (2, false),
+        (3, false),
+        (4, true),
+        (5, true),
+        (20, false),
+        (21, true),
+    ] {
+        assert_eq!(story.sees(&facts(with_gift), minute), None, "minute {minute}");
+    }
+}
+
+#[test]
+fn a_gift_that_somebody_changed_took_over_or_renamed_away_did_not_vanish() {
+    let mut changed = facts(true);
+    changed.target.as_mut().unwrap().containers[0]
+        .probes
+        .get_mut(&ProbeKind::Liveness)
+        .unwrap()
+        .shape
+        .period_seconds = 99;
+    let mut owned = facts(true);
+    owned.target.as_mut().unwrap().containers[0]
+        .probes
+        .get_mut(&ProbeKind::Liveness)
+        .unwrap()
+        .owned_by = vec!["helm".into()];
+    let mut renamed = facts(false);
+    renamed.target.as_mut().unwrap().containers[0].name = "web".into();
+    let mut anew = facts(false);
+    anew.target.as_mut().unwrap().uid = "another-uid".into();
+    for other in [changed, owned, renamed, anew] {
+        let story = Story::new();
+        for minute in 0..6 {
+            let seen = if minute % 2 == 0 { facts(true) } else { other.clone() };
+            assert_eq!(story.sees(&seen, minute), None, "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_contest_is_remembered_over_a_restart_by_the_status() {
+    let status: ObservedServiceStatus = serde_json::from_value(json!({"conditions": [{
+        "type": "ProbesInstalled", "status": "False", "reason": "Contested", "message": "", "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]}))
+    .unwrap();
+    let story = Story::new();
+    assert!(
+        story
+            .memory
+            .contested(&key(), &facts(false), Some(&status), story.start)
+            .is_some()
+    );
+    let story = Story::new();
+    story.memory.begin(&key(), "our-uid", 2, story.start);
+    assert_eq!(
+        story
+            .memory
+            .contested(&key(), &facts(false), Some(&status), story.start),
+        None
+    );
+}
+
+#[test]
+fn the_pause_grows_with_every_failure_up_to_its_cap_and_a_success_ends_it() {
+    let story = Story::new();
+    let mut longest = Duration::ZERO;
+    for failure in 0..20 {
+        story.memory.failed(&key(), "broken".into());
+        let pause = story.memory.pause(&key());
+        let middle = Duration::from_secs((1 << failure.min(16)).min(300));
+        assert!(pause >= middle / 2 && pause <= middle * 3 / 2, "{failure}: {pause:?}");
+        longest = longest.max(pause);
+    }
+    assert!(longest > Duration::from_secs(100));
+    story.memory.succeeded(&key());
+    assert!(story.memory.pause(&key()) < Duration::from_secs(2));
+}
+
+#[test]
+fn the_same_error_again_is_no_news() {
+    let story = Story::new();
+    assert!(story.memory.failed(&key(), "one".into()));
+    assert!(!story.memory.failed(&key(), "one".into()));
+    assert!(story.memory.failed(&key(), "two".into()));
+    story.memory.succeeded(&key());
+    assert!(story.memory.failed(&key(), "two".into()));
+}
+
+#[test]
+fn what_is_new_changed_or_written_is_looked_at_often_and_not_for_ever() {
+    let story = Story::new();
+    let later = |seconds| story.start + Duration::from_secs(seconds);
+    assert!(story.memory.hurries(&key(), later(10)));
+    assert!(!story.memory.hurries(&key(), later(181)));
+    story.memory.hurry(&key(), later(200));
+    assert!(story.memory.hurries(&key(), later(210)));
+    story.memory.begin(&key(), "our-uid", 1, later(500));
+    assert!(!story.memory.hurries(&key(), later(510)), "the same generation again");
+    story.memory.begin(&key(), "another-uid", 1, later(600));
+    assert!(story.memory.hurries(&key(), later(610)), "a service made anew");
+}

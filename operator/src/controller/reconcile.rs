@@ -1,0 +1,345 @@
+//! One reconcile: the six calls of the house, with a limit in time and a net below it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::runtime::controller::Action;
+use kube::{Api, Client, Resource, ResourceExt};
+use observed_core::child::{Applied, ApplyOutcome, Body, Children};
+use observed_core::facts::Facts;
+use observed_core::finding::{Code, Finding};
+use observed_core::packs::Packs;
+use observed_core::{outputs, resolve, status};
+use observed_crds::STATUS_MANAGER;
+use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+use serde_json::json;
+
+use super::memory::{Key, Memory, spread};
+use super::watches::{self, Guarded, Known};
+use crate::api_error::{self, Retry};
+use crate::apply::{self, Writing, apply};
+use crate::events::Events;
+use crate::gather::{self, GatherContext, Surroundings, gather};
+use crate::metrics::{Metrics, ReconcileResult};
+use crate::preflight::{self, Preflight};
+use crate::settings::Settings;
+use crate::verify::{self, Backends, verify};
+
+/// How long one reconcile may take. The client tries again by itself for a long time.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Time between two looks at a service that is on its way.
+const HURRIED: Duration = Duration::from_secs(2);
+/// Time until an error is tried again that somebody has to do something about.
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// A service could not be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The service itself.
+    #[error("could not read the ObservedService: {}", api_error::words(.0))]
+    Read(#[source] kube::Error),
+    /// What the plan depends on.
+    #[error(transparent)]
+    Gather(Box<gather::Error>),
+    /// The running pods.
+    #[error(transparent)]
+    Preflight(Box<preflight::Error>),
+    /// The children and the gift.
+    #[error(transparent)]
+    Apply(Box<apply::Error>),
+    /// The status.
+    #[error("could not write the status: {}", api_error::words(.0))]
+    Status(#[source] kube::Error),
+    /// It took too long.
+    #[error("not done within {} s: the API server is slow or away", LONGEST.as_secs())]
+    TimedOut,
+    /// It panicked: a bug of ours.
+    #[error("a bug in Observed stopped the work on this service: {0}")]
+    Panicked(String),
+}
+
+impl From<gather::Error> for Error {
+    fn from(error: gather::Error) -> Self {
+        Self::Gather(Box::new(error))
+    }
+}
+
+impl From<preflight::Error> for Error {
+    fn from(error: preflight::Error) -> Self {
+        Self::Preflight(Box::new(error))
+    }
+}
+
+impl From<apply::Error> for Error {
+    fn from(error: apply::Error) -> Self {
+        Self::Apply(Box::new(error))
+    }
+}
+
+impl Error {
+    /// The reason that it is reported under.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Gather(error) => error.reason(),
+            Self::Preflight(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+            Self::Read(error) | Self::Status(error) => api_error::reason(error),
+            _ => Reason::ApiError,
+        }
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Gather(error) => error.retry(),
+            Self::Preflight(error) => error.retry(),
+            Self::Apply(error) => error.retry(),
+            Self::Read(error) | Self::Status(error) => api_error::retry(error),
+            _ => Retry::Backoff,
+        }
+    }
+}
+
+/// What every reconcile needs.
+pub(super) struct Context {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) packs: Packs,
+    pub(super) known: Known,
+    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) preflight: Preflight,
+    pub(super) prometheus: verify::Prometheus,
+    pub(super) events: Events,
+    pub(super) metrics: Metrics,
+    pub(super) memory: Memory,
+}
+
+/// Brings one service to where it should be, or says why that cannot be.
+pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let _working = context.metrics.working();
+    let began = Instant::now();
+    let once = AssertUnwindSafe(once(&seen, &context));
+    let done = match tokio::time::timeout(LONGEST, once.catch_unwind()).await {
+        Err(_) => Err(Error::TimedOut),
+        Ok(Err(panic)) => {
+            context.metrics.panicked();
+            Err(Error::Panicked(panic_words(panic.as_ref())))
+        }
+        Ok(Ok(done)) => done,
+    };
+    let result = if done.is_ok() {
+        ReconcileResult::success
+    } else {
+        ReconcileResult::error
+    };
+    context.metrics.reconciled(result, began.elapsed());
+    let key = key(seen.as_ref());
+    match &done {
+        Ok(_) => context.memory.succeeded(&key),
+        Err(error) => {
+            if context.memory.failed(&key, error.to_string()) {
+                tracing::warn!(namespace = key.0, name = key.1, reason = error.reason().as_str(), %error, "failed");
+                context
+                    .events
+                    .failed(seen.as_ref(), error.reason(), &error.to_string())
+                    .await;
+            }
+        }
+    }
+    done
+}
+
+fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
+}
+
+/// When to try again after a reconcile failed.
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+pub(super) fn after_error(seen: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let pause = context.memory.pause(&key(seen.as_ref()));
+    Action::requeue(match error.retry() {
+        Retry::Backoff => pause,
+        Retry::Seldom => pause.max(spread(SELDOM, 0.1)),
+    })
+}
+
+fn key(service: &impl Resource<DynamicType = ()>) -> Key {
+    (
+        service.meta().namespace.clone().unwrap_or_default(),
+        service.meta().name.clone().unwrap_or_default(),
+    )
+}
+
+async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
+    let key = key(seen);
+    // What the watch saw may be old; what is written must follow from what is.
+    let api: Api<DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &key.0,
+        &ApiResource::erase::<ObservedService>(&()),
+    );
+    let live = api.get_opt(&key.1).await.map_err(Error::Read)?;
+    let Some(live) = live.filter(|live| live.metadata.deletion_timestamp.is_none()) else {
+        return Ok(Action::await_change());
+    };
+    let previous = live
+        .data
+        .get("status")
+        .and_then(|status| serde_json::from_value(status.clone()).ok());
+    let generation = live.metadata.generation.unwrap_or_default();
+    context
+        .memory
+        .begin(&key, &live.uid().unwrap_or_default(), generation, Instant::now());
+    match live.clone().try_parse::<ObservedService>() {
+        Ok(service) => six_calls(&api, &key, &service, previous.as_ref(), generation, context).await,
+        Err(error) => {
+            let facts = Facts {
+                namespace: key.0.clone(),
+                name: key.1.clone(),
+                uid: live.uid().unwrap_or_default(),
+                ..Facts::default()
+            };
+            let finding = Finding::error(
+                Code::WrongType,
+                "spec",
+                api_error::shorten(&error.to_string(), 300),
+                "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
+            );
+            let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
+            write_status(&api, &live.metadata, previous.as_ref(), &now).await?;
+            Ok(Action::await_change())
+        }
+    }
+}
+
+async fn six_calls(
+    api: &Api<DynamicObject>,
+    key: &Key,
+    service: &ObservedService,
+    previous: Option<&ObservedServiceStatus>,
+    generation: i64,
+    context: &Context,
+) -> Result<Action, Error> {
+    let Context {
+        client,
+        settings,
+        memory,
+        ..
+    } = context;
+    let same_target = watches::same_target(&context.known, service);
+    let around = GatherContext {
+        surroundings: &context.surroundings,
+        same_target,
+    };
+    let mut facts = gather(client, service, &around).await?;
+    facts.contested = memory.contested(key, &facts, previous, Instant::now());
+    let questions = resolve::questions(&service.spec, &facts);
+    let asked = context.preflight.ask(client, &facts, &questions).await;
+    // That the pods cannot be listed holds the probes up, and nothing else.
+    let (answers, unasked) = asked.map_or_else(|error| (Default::default(), Some(error)), |answers| (answers, None));
+    facts.preflight = answers;
+
+    let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
+        Ok(plan) => {
+            let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
+            let applied = apply(client, &facts, outputs::render(&plan), writing).await?;
+            if applied
+                .items
+                .iter()
+                .any(|applied| applied.outcome == ApplyOutcome::Written)
+            {
+                memory.hurry(key, Instant::now());
+            }
+            tell_gift(context, service, &facts, &applied).await;
+            let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
+            let verdicts = verify(&backends, &outputs::checks(&plan)).await;
+            status::status(
+                &plan,
+                &facts,
+                &applied,
+                &verdicts,
+                previous,
+                generation,
+                Timestamp::now(),
+            )
+        }
+        Err(findings) => {
+            apply::let_go(client, &facts).await?;
+            status::refused(&findings, &facts, previous, generation, Timestamp::now())
+        }
+    };
+    write_status(api, &service.metadata, previous, &now).await?;
+    context.events.tell(service, previous, &now).await;
+    if let Some(error) = unasked {
+        return Err(error.into());
+    }
+    let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
+    Ok(Action::requeue(if hurry {
+        HURRIED
+    } else {
+        spread(settings.resync, 0.1)
+    }))
+}
+
+async fn tell_gift(context: &Context, service: &ObservedService, facts: &Facts, applied: &Children<Applied>) {
+    for applied in applied
+        .items
+        .iter()
+        .filter(|applied| applied.outcome == ApplyOutcome::Written)
+    {
+        if let Body::Gift(gift) = &applied.child.body {
+            let words: Vec<_> = gift
+                .probes
+                .iter()
+                .map(|(kind, shape)| format!("{kind}: {}", shape.words()))
+                .collect();
+            context.events.given(service, facts, &words.join("; ")).await;
+        }
+    }
+}
+
+/// Whether the next look may well see something else, without anybody changing anything.
+fn on_its_way(status: &ObservedServiceStatus) -> bool {
+    status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == ConditionType::Reconciling.as_str())
+}
+
+async fn write_status(
+    api: &Api<DynamicObject>,
+    service: &kube::api::ObjectMeta,
+    before: Option<&ObservedServiceStatus>,
+    now: &ObservedServiceStatus,
+) -> Result<(), Error> {
+    if before == Some(now) {
+        return Ok(());
+    }
+    let name = service.name.clone().unwrap_or_default();
+    let body = json!({
+        "apiVersion": ObservedService::api_version(&()),
+        "kind": ObservedService::kind(&()),
+        // A service of the same name that was made anew in the meantime is not meant.
+        "metadata": {"name": name, "uid": service.uid},
+        "status": now,
+    });
+    match api
+        .patch_status(&name, &PatchParams::apply(STATUS_MANAGER).force(), &Patch::Apply(body))
+        .await
+    {
+        Ok(_) => Ok(()),
+        // Deleted or made anew: its watch event is on its way.
+        Err(error) if api_error::is_not_found(&error) || api_error::is_conflict(&error) => Ok(()),
+        Err(error) => Err(Error::Status(error)),
+    }
+}

@@ -1,21 +1,160 @@
-//! Our own programs, built by Cargo.
-use crate::Progress;
+//! Our own programs, built by Cargo in the workspace they belong to.
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::progress::Progress;
+
 /// A program could not be built.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
-/// The debug build of a package's program of the same name, for tests against the control plane: `binaries::debug("observed", &progress)`.
-///
-/// # Errors
-/// The build failed.
-pub async fn debug(_package: &str, _progress: &Progress) -> Result<PathBuf, Error> {
-    todo!()
+pub enum Error {
+    /// A program of the Rust toolchain is missing.
+    #[error("cannot run `{program}`: install Rust and put it on PATH")]
+    NoRust {
+        /// Which program.
+        program: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The build failed.
+    #[error("`cargo build` of {packages} failed:\n{output}")]
+    Build {
+        /// The packages.
+        packages: String,
+        /// What the compiler said.
+        output: String,
+    },
+    /// A package has no program of its own name.
+    #[error("the package {package} has no program of that name")]
+    NoProgram {
+        /// Which package.
+        package: String,
+    },
 }
-/// Static release builds of packages, by package name, to put into images: `binaries::fixed(&["observed", "claude-api"], &progress)`.
+
+/// The debug build of a package's program of the same name, for tests against a control plane: `debug("observed", &progress)`.
 ///
 /// # Errors
-/// The build failed.
-pub async fn for_images(_packages: &[&str], _progress: &Progress) -> Result<BTreeMap<String, PathBuf>, Error> {
-    todo!()
+/// Rust is missing, the build failed, or the package has no such program.
+pub async fn debug(package: &str, progress: &Progress) -> Result<PathBuf, Error> {
+    let step = progress.step(format!("cargo build {package}"), None);
+    let mut built = build(&[package], &[], None).await?;
+    step.done();
+    built.remove(package).ok_or_else(|| Error::NoProgram {
+        package: package.to_owned(),
+    })
+}
+
+/// Static release builds of packages' programs, by package, to be put into images: `for_images(&["observed", "claude-api"], &progress)`.
+///
+/// # Errors
+/// Rust is missing, the build failed, or a package has no program of its name.
+pub async fn for_images(packages: &[&str], progress: &Progress) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let step = progress.step(
+        format!("cargo build {}, static", packages.join(" ")),
+        Some(std::time::Duration::from_secs(150)),
+    );
+    let target = host_target().await?;
+    // With a target named, the flags hold for the programs and not for build scripts, and the files go to a directory of their own.
+    let arguments = ["--profile", "image", "--target", &target];
+    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    flags.push_str(" -C target-feature=+crt-static");
+    let built = build(packages, &arguments, Some(flags.trim())).await?;
+    if let Some(package) = packages.iter().find(|package| !built.contains_key(**package)) {
+        return Err(Error::NoProgram {
+            package: (*package).to_owned(),
+        });
+    }
+    step.done();
+    Ok(built)
+}
+
+async fn build(packages: &[&str], arguments: &[&str], flags: Option<&str>) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(workspace())
+        .args(["build", "--message-format=json-render-diagnostics", "--quiet"])
+        .args(arguments);
+    for package in packages {
+        command.args(["-p", package, "--bin", package]);
+    }
+    if let Some(flags) = flags {
+        command.env("RUSTFLAGS", flags);
+    }
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.map_err(|source| Error::NoRust { program: cargo, source })?;
+    if !output.status.success() {
+        let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Build {
+            packages: packages.join(", "),
+            output,
+        });
+    }
+    Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The programs that cargo's messages tell of, by name.
+fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
+    let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
+    let program = |message: serde_json::Value| {
+        let path = message.get("executable")?.as_str()?;
+        Some((
+            message.pointer("/target/name")?.as_str()?.to_owned(),
+            PathBuf::from(path),
+        ))
+    };
+    messages.lines().filter_map(message).filter_map(program).collect()
+}
+
+/// The target of this machine's own programs.
+async fn host_target() -> Result<String, Error> {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let output = Command::new(&rustc).arg("-vV").stdin(Stdio::null()).output().await;
+    let output = output.map_err(|source| Error::NoRust {
+        program: rustc.clone(),
+        source,
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    let unknown = || Error::NoRust {
+        program: rustc,
+        source: io::Error::other("`rustc -vV` names no host"),
+    };
+    host.map(str::to_owned).ok_or_else(unknown)
+}
+
+fn workspace() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_cargos_messages_and_libraries_are_not() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"observed_core"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"observed"},"executable":"/target/debug/observed"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            programs(messages),
+            BTreeMap::from([("observed".to_owned(), "/target/debug/observed".into())])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_package_that_does_not_exist_is_named_with_cargos_words() {
+        let error = debug("no-such-package", &Progress::silent())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no-such-package"), "{error}");
+    }
 }

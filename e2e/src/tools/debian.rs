@@ -1,1 +1,251 @@
-//! Debian.
+//! Programs that come from Debian's packages, unpacked into the cache: nothing is installed on the system.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cache::{self, Cache};
+use crate::progress::Progress;
+
+/// The programs a node needs that are not built here, and the packages that have them.
+const PROGRAMS: [(&str, &str); 3] = [("runc", "runc"), ("nft", "nftables"), ("ip", "iproute2")];
+
+/// A program of Debian could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cache directory could not be used.
+    #[error(transparent)]
+    Cache(#[from] cache::Error),
+    /// The machine has neither the programs nor apt.
+    #[error("a node needs {programs}, which this machine lacks, and there is no apt-get to fetch them: install them")]
+    NoApt {
+        /// The missing programs.
+        programs: String,
+    },
+    /// A step with apt or dpkg failed.
+    #[error("fetching {packages} from Debian failed; the log is {}; it ends:\n{tail}", log.display())]
+    Fetch {
+        /// The packages.
+        packages: String,
+        /// The whole output.
+        log: PathBuf,
+        /// Its last lines.
+        tail: String,
+    },
+    /// A file or directory of the cache could not be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Where the programs and their libraries are.
+#[derive(Clone, Debug, Default)]
+pub struct Debian {
+    root: Option<PathBuf>,
+}
+
+impl Debian {
+    /// Finds the programs on the system, and fetches the packages of those it lacks.
+    ///
+    /// # Errors
+    /// Packages are missing and cannot be fetched.
+    pub fn ensure(cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let missing: Vec<_> = PROGRAMS
+            .iter()
+            .filter(|(program, _)| on_path(program, &path).is_none())
+            .collect();
+        if missing.is_empty() {
+            return Ok(Self::default());
+        }
+        if on_path("apt-get", &path).is_none() || on_path("dpkg", &path).is_none() {
+            let programs = missing
+                .iter()
+                .map(|(program, _)| *program)
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(Error::NoApt { programs });
+        }
+        let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+        let root = cache.directory("debian")?.join(packages.join("+"));
+        if !root.exists() {
+            let _lock = cache.lock("tools.lock", || {
+                progress.line("another process fetches programs; waiting for it")
+            })?;
+            if !root.exists() {
+                let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
+                fetch(cache, &packages, &root)?;
+                step.done();
+            }
+        }
+        Ok(Self { root: Some(root) })
+    }
+
+    /// The directories for `PATH`.
+    #[must_use]
+    pub fn program_directories(&self) -> Vec<PathBuf> {
+        let below = |root: &PathBuf| {
+            ["usr/sbin", "usr/bin", "sbin", "bin"]
+                .map(|name| root.join(name))
+                .to_vec()
+        };
+        self.root.as_ref().map(below).unwrap_or_default()
+    }
+
+    /// The directories for `LD_LIBRARY_PATH`.
+    #[must_use]
+    pub fn library_directories(&self) -> Vec<PathBuf> {
+        let Some(root) = &self.root else { return Vec::new() };
+        let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+        ["usr/lib", "lib"]
+            .iter()
+            .flat_map(|lib| [root.join(lib).join(&triplet), root.join(lib)])
+            .collect()
+    }
+}
+
+/// The file that a shell would run.
+pub(crate) fn on_path(program: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
+    // Not every user has the administrator's directories on PATH, and half of these programs are there.
+    let administrator = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(path)
+        .chain(administrator)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
+}
+
+fn fetch(cache: &Cache, packages: &[&str], root: &Path) -> Result<(), Error> {
+    let names = packages.join(" ");
+    let work = cache.directory("debian")?.join(".unfinished");
+    let _ = fs::remove_dir_all(&work); // what an interrupted fetch left
+    for name in ["lists/partial", "archives/partial", "root"] {
+        let path = work.join(name);
+        fs::create_dir_all(&path).map_err(|source| Error::Io {
+            action: "make",
+            path,
+            source,
+        })?;
+    }
+    let log = cache.directory("debian")?.join("fetch.log");
+    let file = File::create(&log).map_err(|source| Error::Io {
+        action: "write",
+        path: log.clone(),
+        source,
+    })?;
+    let run = |mut command: Command| -> Result<(), Error> {
+        let clone = || {
+            file.try_clone().map_err(|source| Error::Io {
+                action: "write",
+                path: log.clone(),
+                source,
+            })
+        };
+        let status = command.stdin(Stdio::null()).stdout(clone()?).stderr(clone()?).status();
+        if matches!(status, Ok(status) if status.success()) {
+            return Ok(());
+        }
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(8)..].join("\n");
+        Err(Error::Fetch {
+            packages: names.clone(),
+            log: log.clone(),
+            tail,
+        })
+    };
+    run(apt(&work, &["update"]))?;
+    let install = [
+        "install",
+        "--yes",
+        "--download-only",
+        "--no-install-recommends",
+        "--reinstall",
+    ];
+    run(apt(&work, &[&install[..], packages].concat()))?;
+    let archives = work.join("archives");
+    let entries = fs::read_dir(&archives).map_err(|source| Error::Io {
+        action: "read",
+        path: archives.clone(),
+        source,
+    })?;
+    for archive in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            let mut unpack = Command::new("dpkg");
+            unpack.arg("-x").arg(&archive).arg(work.join("root"));
+            run(unpack)?;
+        }
+    }
+    fs::rename(work.join("root"), root).map_err(|source| Error::Io {
+        action: "rename to",
+        path: root.to_owned(),
+        source,
+    })?;
+    let _ = fs::remove_dir_all(&work); // only archives are left in it
+    Ok(())
+}
+
+/// `apt-get` with its lists and archives in our cache; the system's package state is only read, to know which libraries are already there.
+fn apt(work: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    let directory = |option: &str, name: &str| {
+        let mut text = OsString::from(format!("{option}="));
+        text.push(work.join(name));
+        text
+    };
+    for option in [
+        directory("Dir::State::lists", "lists"),
+        directory("Dir::Cache", ""),
+        directory("Dir::Cache::archives", "archives"),
+        directory("Dir::State::extended_states", "extended_states"),
+        directory("Dir::Log", ""),
+        "Debug::NoLocking=1".into(),
+        "APT::Sandbox::User=root".into(),
+        "APT::Update::Post-Invoke::=true".into(),
+    ] {
+        command.arg("-o").arg(option);
+    }
+    command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("LC_ALL", "C");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_where_a_shell_would_find_it_and_not_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("some-program-of-a-test");
+        fs::write(&program, "").unwrap();
+        assert_eq!(
+            on_path("some-program-of-a-test", directory.path().as_os_str()),
+            Some(program)
+        );
+        assert_eq!(on_path("some-program-of-a-test", "/usr/bin".as_ref()), None);
+    }
+
+    #[test]
+    fn a_system_that_has_everything_adds_no_directory() {
+        assert!(Debian::default().program_directories().is_empty());
+        let own = Debian {
+            root: Some("/cache/debian/runc".into()),
+        };
+        assert!(
+            own.program_directories()
+                .contains(&"/cache/debian/runc/usr/sbin".into())
+        );
+        assert!(own.library_directories()[0].ends_with(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH)));
+    }
+}

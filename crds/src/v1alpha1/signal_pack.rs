@@ -246,20 +246,21 @@ pub struct DrillSeries {
     /// count of a counter that grows once, from zero to it, right after the start.
     #[serde(default)]
     pub count: Option<Amount>,
-    /// resetAt: the counter starts again from zero at this time. Prometheus duration.
+    /// resetAt: the counter starts again from zero at this time after the start.
     #[serde(default)]
-    pub reset_at: Option<String>,
-    /// until: the series ends at this time. Prometheus duration. Default: the end.
+    pub reset_at: Option<Amount>,
+    /// until: the series ends at this time after the start. Default: the end.
     #[serde(default)]
-    pub until: Option<String>,
+    pub until: Option<Amount>,
 }
 
-/// A number of a drill: `10`, or arithmetic on the alert's threshold as in `10 * (1 - threshold)`.
+/// A number of a drill: `10`, or PromQL arithmetic as in `10 * (1 - threshold)` or `15m`. In it `threshold` is the
+/// alert's threshold, and `for` the seconds that its condition must hold.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Amount {
     /// A plain number.
     Number(f64),
-    /// PromQL arithmetic, in which `threshold` is the threshold of the alert.
+    /// Arithmetic.
     Formula(String),
 }

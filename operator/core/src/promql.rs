@@ -1,1 +1,130 @@
-//! TODO
+//! PromQL: parse, tie to one service, print. The only place where it is touched, and never as text.
+
+mod amount;
+mod prove;
+mod tie;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use promql_parser::parser::{self, Expr};
+
+pub use amount::amount;
+pub use prove::prove_namespaced;
+pub use tie::{Declared, Match, Panel, Tie};
+
+/// Why an expression cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The parser refused it.
+    #[error("{expr:?} is not PromQL: {message}")]
+    Syntax {
+        /// The expression.
+        expr: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// A selector without a metric name, or with a pattern for it.
+    #[error("the selector {0:?} does not name its metric")]
+    Nameless(String),
+    /// A selector of a series that is not declared.
+    #[error("the series {0:?} is neither declared nor recorded in the pack")]
+    Undeclared(String),
+    /// A selector that already says something about a label which ties it to the service.
+    #[error("the selector {selector:?} has a matcher of its own on {label:?}, which ties it to the service")]
+    Contradiction {
+        /// The selector.
+        selector: String,
+        /// The label.
+        label: String,
+    },
+    /// A selector with `or` between matchers.
+    #[error("the selector {0:?} has alternatives, which cannot be tied to one service")]
+    Alternatives(String),
+    /// A function that makes label names from strings, where renames do not reach.
+    #[error("{0} makes labels from text, which cannot follow a rename")]
+    LabelFunction(&'static str),
+    /// A name that is no Prometheus name.
+    #[error("{0:?} is not a Prometheus name")]
+    Name(String),
+    /// A pattern that is no regular expression.
+    #[error("{0:?} is not a regular expression")]
+    Pattern(String),
+    /// A selector that reaches out of the namespace.
+    #[error("the selector {selector:?} is not tied to the namespace {namespace:?}")]
+    Escape {
+        /// The selector.
+        selector: String,
+        /// The namespace.
+        namespace: String,
+    },
+    /// A drill's number that is no arithmetic on what a drill knows.
+    #[error("{0:?} is not arithmetic")]
+    Amount(String),
+}
+
+/// A parsed expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expression(Expr);
+
+impl Expression {
+    /// Parses.
+    ///
+    /// # Errors
+    /// What the parser says.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        parser::parse(text.trim())
+            .map(Self)
+            .map_err(|message| Error::Syntax { expr: text.trim().to_owned(), message })
+    }
+
+    /// The metrics that it selects.
+    pub fn metrics(&self) -> BTreeSet<String> {
+        walk::selectors(&self.0).into_iter().filter_map(|found| found.vector.name.clone()).collect()
+    }
+
+    /// How far it looks back, where `behind` tells how far the values of a series themselves look back.
+    pub fn reach(&self, behind: &dyn Fn(&str) -> Duration) -> Duration {
+        walk::selectors(&self.0)
+            .into_iter()
+            .map(|found| found.reach + behind(found.vector.name.as_deref().unwrap_or_default()))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Its text as an operand: in parentheses if an operator could tear it apart.
+    pub fn operand(&self) -> String {
+        if matches!(self.0, Expr::Binary(_) | Expr::Unary(_)) { format!("({self})") } else { self.to_string() }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Whether it is a metric name of Prometheus' legacy character set.
+pub fn is_metric_name(name: &str) -> bool {
+    is_name(name, |c| c == ':')
+}
+
+/// Whether it is a label name of Prometheus' legacy character set that is not reserved.
+pub fn is_label_name(name: &str) -> bool {
+    is_name(name, |_| false) && !name.starts_with("__")
+}
+
+fn is_name(name: &str, also: impl Fn(char) -> bool) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || also(c))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || also(c))
+}
+
+/// A string literal or a quoted label value.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", promql_parser::util::escape_string(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! The proof that an expression stays in its namespace.
+
+use promql_parser::label::MatchOp;
+
+use super::{Error, Expression, walk};
+
+/// The label that tells namespaces apart.
+const NAMESPACE: &str = "namespace";
+
+impl Expression {
+    /// Proves that every selector demands the namespace, whatever else it says.
+    ///
+    /// # Errors
+    /// The first selector that does not.
+    pub fn prove_namespaced(&self, namespace: &str) -> Result<(), Error> {
+        for found in walk::selectors(&self.0) {
+            let matchers = &found.vector.matchers;
+            let demands = matchers.or_matchers.is_empty()
+                && matchers.matchers.iter().any(|matcher| {
+                    matcher.name == NAMESPACE && matcher.op == MatchOp::Equal && matcher.value == namespace
+                });
+            if !demands {
+                return Err(Error::Escape { selector: found.vector.to_string(), namespace: namespace.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Proves of a printed expression that every selector demands the namespace.
+///
+/// # Errors
+/// It is not PromQL, or a selector does not.
+pub fn prove_namespaced(text: &str, namespace: &str) -> Result<(), Error> {
+    Expression::parse(text)?.prove_namespaced(namespace)
+}

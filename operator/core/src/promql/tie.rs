@@ -1,0 +1,190 @@
+//! Ties the expressions of a pack to one service: matchers, names, labels and ranges, on the syntax tree.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use promql_parser::label::{Labels, MatchOp, Matcher};
+use promql_parser::parser::{VectorSelector, token};
+use promql_parser::util::display_duration;
+
+use super::walk::{self, Change};
+use super::{Error, Expression, is_label_name, is_metric_name, quoted};
+
+/// The label by which a metric's name can be matched too.
+const METRIC_NAME: &str = "__name__";
+
+/// Grafana's range that fits both the width of the graph and the scrape interval.
+const RATE_INTERVAL: &str = "$__rate_interval";
+
+/// How a label is matched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Match<'a> {
+    /// It is this.
+    Is(&'a str),
+    /// It is like this regular expression, all of it.
+    Like(&'a str),
+}
+
+/// Everything that ties expressions to one service.
+#[derive(Clone, Debug)]
+pub struct Tie {
+    /// The range that stands for the service's own.
+    pack_window: Duration,
+    /// The service's own.
+    window: Duration,
+    /// New names of labels.
+    labels: BTreeMap<String, String>,
+    series: BTreeMap<String, Series>,
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    name: String,
+    matchers: Vec<Matcher>,
+    panel_matchers: Vec<Matcher>,
+    windowed: bool,
+}
+
+/// What a series of a pack is at the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared<'a> {
+    /// Its name there.
+    pub name: &'a str,
+    /// What every selector of it must match.
+    pub matches: &'a [(&'a str, Match<'a>)],
+    /// What a selector in a panel must match too.
+    pub panel_matches: &'a [(&'a str, Match<'a>)],
+    /// The service's window applies to it: it is scraped from the service.
+    pub windowed: bool,
+}
+
+impl Tie {
+    /// A tie that knows no series yet.
+    ///
+    /// # Errors
+    /// A new label name that is none.
+    pub fn new(pack_window: Duration, window: Duration, labels: BTreeMap<String, String>) -> Result<Self, Error> {
+        match labels.values().find(|name| !is_label_name(name)) {
+            Some(name) => Err(Error::Name(name.clone())),
+            None => Ok(Self { pack_window, window, labels, series: BTreeMap::new() }),
+        }
+    }
+
+    /// Declares what `metric` is at the service.
+    ///
+    /// # Errors
+    /// A name or a pattern that is none.
+    pub fn declare(&mut self, metric: &str, declared: Declared<'_>) -> Result<(), Error> {
+        let Declared { name, matches, panel_matches, windowed } = declared;
+        if !is_metric_name(name) {
+            return Err(Error::Name(name.to_owned()));
+        }
+        let (matchers, panel_matchers) = (matchers(matches)?, matchers(panel_matches)?);
+        self.series.insert(metric.to_owned(), Series { name: name.to_owned(), matchers, panel_matchers, windowed });
+        Ok(())
+    }
+
+    /// The expression for a rule: with the service's window.
+    ///
+    /// # Errors
+    /// It is not PromQL, or cannot be tied.
+    pub fn rule(&self, text: &str) -> Result<Expression, Error> {
+        let range = |series: &Series| if series.windowed { self.window } else { self.pack_window };
+        self.apply(text, false, range)
+    }
+
+    /// The expression for a panel: with Grafana's rate interval for the window.
+    ///
+    /// # Errors
+    /// It is not PromQL, or cannot be tied.
+    pub fn panel(&self, text: &str) -> Result<Panel, Error> {
+        let plain = self.apply(text, true, |_| self.pack_window)?;
+        // A range that cannot be taken for anything else in the expression stands for Grafana's variable.
+        let printed = plain.to_string();
+        let sentinel = (1..)
+            .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
+            .find(|candidate| !printed.contains(&display_duration(candidate)))
+            .unwrap_or_default();
+        let marked = self.apply(text, true, |_| sentinel)?.to_string();
+        let expr = marked.replace(&format!("[{}]", display_duration(&sentinel)), &format!("[{RATE_INTERVAL}]"));
+        Ok(Panel { expr, plain })
+    }
+
+    fn apply(&self, text: &str, panel: bool, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
+        let mut expression = Expression::parse(text)?;
+        walk::change(&mut expression.0, &Application { tie: self, panel, range })?;
+        Ok(expression)
+    }
+
+    /// The name of a label at the service.
+    pub fn label<'a>(&'a self, label: &'a str) -> &'a str {
+        self.labels.get(label).map_or(label, String::as_str)
+    }
+
+    /// The name of a metric at the service, if it is declared.
+    pub fn metric(&self, metric: &str) -> Option<&str> {
+        self.series.get(metric).map(|series| series.name.as_str())
+    }
+}
+
+/// An expression for a panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// For Grafana.
+    pub expr: String,
+    /// The same with the pack's window, which is PromQL that can be parsed.
+    pub plain: Expression,
+}
+
+struct Application<'a, F> {
+    tie: &'a Tie,
+    panel: bool,
+    range: F,
+}
+
+impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
+    fn selector(&self, vector: &mut VectorSelector, range: Option<&mut Duration>) -> Result<(), Error> {
+        let written = vector.to_string();
+        let name = vector.name.as_deref().ok_or_else(|| Error::Nameless(written.clone()))?;
+        if !vector.matchers.or_matchers.is_empty() {
+            return Err(Error::Alternatives(written));
+        }
+        if vector.matchers.matchers.iter().any(|matcher| matcher.name == METRIC_NAME) {
+            return Err(Error::Nameless(written));
+        }
+        let series = self.tie.series.get(name).ok_or_else(|| Error::Undeclared(name.to_owned()))?;
+        let tied = |label: &str| series.matchers.iter().any(|matcher| matcher.name == label);
+        if let Some(own) = vector.matchers.matchers.iter().find(|own| tied(&own.name)) {
+            return Err(Error::Contradiction { selector: written, label: own.name.clone() });
+        }
+        let own = std::mem::take(&mut vector.matchers.matchers);
+        let renamed = own.into_iter().map(|own| Matcher { name: self.tie.label(&own.name).to_owned(), ..own });
+        let panel = series.panel_matchers.iter().filter(|_| self.panel);
+        vector.matchers.matchers = series.matchers.iter().chain(panel).cloned().chain(renamed).collect();
+        vector.name = Some(series.name.clone());
+        if let Some(range) = range
+            && *range == self.tie.pack_window
+        {
+            *range = (self.range)(series);
+        }
+        Ok(())
+    }
+
+    fn labels(&self, labels: &mut Labels) {
+        for label in &mut labels.labels {
+            *label = self.tie.label(label).to_owned();
+        }
+    }
+}
+
+fn matchers(matches: &[(&str, Match<'_>)]) -> Result<Vec<Matcher>, Error> {
+    matches.iter().map(|(label, by)| matcher(label, *by)).collect()
+}
+
+fn matcher(label: &str, by: Match<'_>) -> Result<Matcher, Error> {
+    match by {
+        Match::Is(value) => Ok(Matcher::new(MatchOp::Equal, label, value)),
+        Match::Like(pattern) => Matcher::new_matcher(token::T_EQL_REGEX, label.to_owned(), pattern.to_owned())
+            .map_err(|_| Error::Pattern(pattern.to_owned())),
+    }
+}

@@ -1,1 +1,111 @@
-//! TODO
+//! The spec and the facts become a plan, or every finding that stands against it. One concern a file.
+
+mod ports;
+mod probes;
+mod scrape;
+mod signals;
+mod target;
+
+use observed_crds::v1alpha1::ObservedServiceSpec;
+
+use crate::facts::{Facts, Question};
+use crate::finding::{Code, Finding};
+use crate::packs::Packs;
+use crate::plan::{Dashboard, Owner, Plan};
+
+/// Validates, defaults and combines.
+///
+/// # Errors
+/// Every finding that stops the plan, not the first. Findings that do not stop it are in [`Plan::warnings`].
+pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Result<Plan, Vec<Finding>> {
+    if let Some(other) = &facts.taken_by {
+        return Err(vec![Finding::error(
+            Code::TargetTaken,
+            "spec.targetRef",
+            format!("{} {:?} already belongs to the older ObservedService {other:?}", spec.target_ref.kind.as_str(), spec.target_ref.name),
+            "Point one ObservedService at a workload: change this one's targetRef, or delete one of the two",
+        )]);
+    }
+    let target = target::target(spec, facts)?;
+    let container = target::container(spec, target);
+    let (mut findings, mut warnings) = (Vec::new(), Vec::new());
+
+    let scrape = match &container {
+        Ok(container) => Some(scrape::scrape(spec, facts, target, container)),
+        Err(_) => None,
+    };
+    let probes = container.as_ref().ok().map(|container| probes::probes(spec, facts, target, container));
+    // Signals are bound even when the scrape is in doubt, so that all their findings come at once too.
+    let job = match &scrape {
+        Some(Ok((scrape, _))) => scrape.job.clone(),
+        _ => facts.name.clone(),
+    };
+    let interval = scrape::interval_seconds(spec).unwrap_or(scrape::DEFAULT_INTERVAL_SECONDS);
+    let signals = signals::signals(spec, facts, target, packs, &job, interval);
+
+    let mut keep = |found: &Vec<Finding>| findings.extend(found.iter().cloned());
+    if let Err(found) = &container {
+        keep(found);
+    }
+    if let Some(Err(found)) = &scrape {
+        keep(found);
+    }
+    if let Some(Err(found)) = &probes {
+        keep(found);
+    }
+    if let Err(found) = &signals {
+        keep(found);
+    }
+    match (container, scrape, probes, signals) {
+        (Ok(container), Some(Ok((scrape, scrape_warnings))), Some(Ok((probes, probe_warnings))), Ok((window, packs))) => {
+            warnings.extend(scrape_warnings);
+            warnings.extend(probe_warnings);
+            let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
+            warnings.extend(selection_warnings);
+            Ok(Plan {
+                owner: Owner { namespace: facts.namespace.clone(), name: facts.name.clone(), uid: facts.uid.clone() },
+                target: crate::plan::Target {
+                    kind: target.kind,
+                    name: target.name.clone(),
+                    container: container.name.clone(),
+                    replicas: target.replicas,
+                },
+                probes,
+                scrape,
+                selection_labels,
+                window,
+                packs,
+                dashboard: dashboard(spec),
+                warnings,
+                paused: spec.paused,
+            })
+        }
+        _ => {
+            findings.sort();
+            findings.dedup();
+            Err(findings)
+        }
+    }
+}
+
+/// What preflight must ask the running pods before the plan may give a probe. Empty once there is nothing to give.
+pub fn questions(spec: &ObservedServiceSpec, facts: &Facts) -> Vec<Question> {
+    let Ok(target) = target::target(spec, facts) else { return Vec::new() };
+    if facts.taken_by.is_some() || spec.paused {
+        return Vec::new();
+    }
+    match target::container(spec, target) {
+        Ok(container) => probes::questions(spec, facts, target, container),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {
+    let dashboards = spec.dashboards.clone().unwrap_or_default();
+    let labels = if dashboards.labels.is_empty() {
+        [("grafana_dashboard".to_owned(), "1".to_owned())].into()
+    } else {
+        dashboards.labels
+    };
+    Dashboard { folder: dashboards.folder, labels }
+}

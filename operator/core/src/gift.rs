@@ -149,7 +149,10 @@ impl ProbeShape {
     /// Eight hex digits that tell this shape from others.
     pub fn hash(&self) -> String {
         let canonical = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(canonical)[..4].iter().map(|b| format!("{b:02x}")).collect()
+        Sha256::digest(canonical)[..4]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
     }
 
     /// The shape in words: `GET /health on port http every 10s, 5s to answer, 6 failures`.
@@ -193,7 +196,10 @@ impl Gifted {
     /// Reads the annotation. A value that Observed did not write reads as nothing given.
     pub fn parse(annotation: &str) -> Option<Self> {
         let (probes, owner_uid) = annotation.split_once('@')?;
-        let mut gifted = Self { probes: BTreeMap::new(), owner_uid: owner_uid.to_owned() };
+        let mut gifted = Self {
+            probes: BTreeMap::new(),
+            owner_uid: owner_uid.to_owned(),
+        };
         for part in probes.split(',').filter(|p| !p.is_empty()) {
             let (kind, hash) = part.split_once(':')?;
             let kind = ProbeKind::ALL.into_iter().find(|k| k.as_str() == kind)?;
@@ -205,7 +211,11 @@ impl Gifted {
 
 impl fmt::Display for Gifted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let probes: Vec<_> = self.probes.iter().map(|(kind, hash)| format!("{kind}:{hash}")).collect();
+        let probes: Vec<_> = self
+            .probes
+            .iter()
+            .map(|(kind, hash)| format!("{kind}:{hash}"))
+            .collect();
         write!(f, "{}@{}", probes.join(","), self.owner_uid)
     }
 }
@@ -253,7 +263,13 @@ mod tests {
     #[test]
     fn a_probe_that_somebody_changed_has_another_hash() {
         let given = shape("/health");
-        for changed in [shape("/healthz"), ProbeShape { period_seconds: 11, ..given.clone() }] {
+        for changed in [
+            shape("/healthz"),
+            ProbeShape {
+                period_seconds: 11,
+                ..given.clone()
+            },
+        ] {
             assert_ne!(changed.hash(), given.hash());
         }
     }
@@ -261,7 +277,11 @@ mod tests {
     #[test]
     fn the_annotation_is_read_back_as_it_was_written() {
         let gifted = Gifted {
-            probes: [(ProbeKind::Liveness, "1a2b3c4d".into()), (ProbeKind::Startup, "00ff00ff".into())].into(),
+            probes: [
+                (ProbeKind::Liveness, "1a2b3c4d".into()),
+                (ProbeKind::Startup, "00ff00ff".into()),
+            ]
+            .into(),
             owner_uid: "b7c0".into(),
         };
         assert_eq!(Gifted::parse(&gifted.to_string()), Some(gifted));

@@ -8,7 +8,11 @@ const SUFFIX: &str = "[bcdfghjklmnpqrstvwxz2456789]";
 
 /// Name of an ObservedService's object. The CRD bounds the service's name so that it stays within 63 characters.
 pub fn child(service: &str, suffix: &str) -> String {
-    if suffix.is_empty() { service.to_owned() } else { format!("{service}-{suffix}") }
+    if suffix.is_empty() {
+        service.to_owned()
+    } else {
+        format!("{service}-{suffix}")
+    }
 }
 
 /// Regular expression (anchored by PromQL) of the names of a workload's pods, and of no other workload's.

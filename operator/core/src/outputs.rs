@@ -64,7 +64,9 @@ pub fn owned_kinds() -> Vec<&'static ResourceKind> {
 
 /// Every object of the plan.
 pub fn render(plan: &Plan) -> Children<Rendered> {
-    Children { items: OUTPUTS.iter().flat_map(|output| output.render(plan)).collect() }
+    Children {
+        items: OUTPUTS.iter().flat_map(|output| output.render(plan)).collect(),
+    }
 }
 
 /// Everything that is to be asked about the plan.
@@ -110,5 +112,10 @@ fn owned(
     if let (Some(object), Value::Object(body)) = (object.as_object_mut(), body) {
         object.extend(body);
     }
-    Child { output, kind, name, body: Body::Owned(object) }
+    Child {
+        output,
+        kind,
+        name,
+        body: Body::Owned(object),
+    }
 }

@@ -75,14 +75,18 @@ impl Expression {
     /// # Errors
     /// What the parser says.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        parser::parse(text.trim())
-            .map(Self)
-            .map_err(|message| Error::Syntax { expr: text.trim().to_owned(), message })
+        parser::parse(text.trim()).map(Self).map_err(|message| Error::Syntax {
+            expr: text.trim().to_owned(),
+            message,
+        })
     }
 
     /// The metrics that it selects.
     pub fn metrics(&self) -> BTreeSet<String> {
-        walk::selectors(&self.0).into_iter().filter_map(|found| found.vector.name.clone()).collect()
+        walk::selectors(&self.0)
+            .into_iter()
+            .filter_map(|found| found.vector.name.clone())
+            .collect()
     }
 
     /// How far it looks back, where `behind` tells how far the values of a series themselves look back.
@@ -96,7 +100,11 @@ impl Expression {
 
     /// Its text as an operand: in parentheses if an operator could tear it apart.
     pub fn operand(&self) -> String {
-        if matches!(self.0, Expr::Binary(_) | Expr::Unary(_)) { format!("({self})") } else { self.to_string() }
+        if matches!(self.0, Expr::Binary(_) | Expr::Unary(_)) {
+            format!("({self})")
+        } else {
+            self.to_string()
+        }
     }
 }
 

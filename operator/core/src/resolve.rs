@@ -22,7 +22,11 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
         return Err(vec![Finding::error(
             Code::TargetTaken,
             "spec.targetRef",
-            format!("{} {:?} already belongs to the older ObservedService {other:?}", spec.target_ref.kind.as_str(), spec.target_ref.name),
+            format!(
+                "{} {:?} already belongs to the older ObservedService {other:?}",
+                spec.target_ref.kind.as_str(),
+                spec.target_ref.name
+            ),
             "Point one ObservedService at a workload: change this one's targetRef, or delete one of the two",
         )]);
     }
@@ -34,7 +38,10 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
         Ok(container) => Some(scrape::scrape(spec, facts, target, container)),
         Err(_) => None,
     };
-    let probes = container.as_ref().ok().map(|container| probes::probes(spec, facts, target, container));
+    let probes = container
+        .as_ref()
+        .ok()
+        .map(|container| probes::probes(spec, facts, target, container));
     // Signals are bound even when the scrape is in doubt, so that all their findings come at once too.
     let job = match &scrape {
         Some(Ok((scrape, _))) => scrape.job.clone(),
@@ -57,13 +64,22 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
         keep(found);
     }
     match (container, scrape, probes, signals) {
-        (Ok(container), Some(Ok((scrape, scrape_warnings))), Some(Ok((probes, probe_warnings))), Ok((window, packs))) => {
+        (
+            Ok(container),
+            Some(Ok((scrape, scrape_warnings))),
+            Some(Ok((probes, probe_warnings))),
+            Ok((window, packs)),
+        ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);
             Ok(Plan {
-                owner: Owner { namespace: facts.namespace.clone(), name: facts.name.clone(), uid: facts.uid.clone() },
+                owner: Owner {
+                    namespace: facts.namespace.clone(),
+                    name: facts.name.clone(),
+                    uid: facts.uid.clone(),
+                },
                 target: crate::plan::Target {
                     kind: target.kind,
                     name: target.name.clone(),
@@ -90,7 +106,9 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
 
 /// What preflight must ask the running pods before the plan may give a probe. Empty once there is nothing to give.
 pub fn questions(spec: &ObservedServiceSpec, facts: &Facts) -> Vec<Question> {
-    let Ok(target) = target::target(spec, facts) else { return Vec::new() };
+    let Ok(target) = target::target(spec, facts) else {
+        return Vec::new();
+    };
     if facts.taken_by.is_some() || spec.paused {
         return Vec::new();
     }
@@ -107,5 +125,8 @@ fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {
     } else {
         dashboards.labels
     };
-    Dashboard { folder: dashboards.folder, labels }
+    Dashboard {
+        folder: dashboards.folder,
+        labels,
+    }
 }

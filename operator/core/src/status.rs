@@ -19,7 +19,10 @@ pub fn status(
     generation: i64,
     _now: Timestamp,
 ) -> ObservedServiceStatus {
-    ObservedServiceStatus { observed_generation: Some(generation), ..Default::default() }
+    ObservedServiceStatus {
+        observed_generation: Some(generation),
+        ..Default::default()
+    }
 }
 
 /// The status of a service for which there is no plan.
@@ -30,5 +33,8 @@ pub fn refused(
     generation: i64,
     _now: Timestamp,
 ) -> ObservedServiceStatus {
-    ObservedServiceStatus { observed_generation: Some(generation), ..Default::default() }
+    ObservedServiceStatus {
+        observed_generation: Some(generation),
+        ..Default::default()
+    }
 }

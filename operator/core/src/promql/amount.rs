@@ -23,7 +23,10 @@ fn value(expr: &Expr, variables: &[(&str, f64)]) -> Option<f64> {
         Expr::Unary(unary) => value(&unary.expr, variables).map(|value| -value),
         Expr::VectorSelector(vector) => {
             let name = vector.to_string();
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value)
+            variables
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| *value)
         }
         Expr::Binary(binary) => {
             let (left, right) = (value(&binary.lhs, variables)?, value(&binary.rhs, variables)?);

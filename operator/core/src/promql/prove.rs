@@ -20,7 +20,10 @@ impl Expression {
                     matcher.name == NAMESPACE && matcher.op == MatchOp::Equal && matcher.value == namespace
                 });
             if !demands {
-                return Err(Error::Escape { selector: found.vector.to_string(), namespace: namespace.to_owned() });
+                return Err(Error::Escape {
+                    selector: found.vector.to_string(),
+                    namespace: namespace.to_owned(),
+                });
             }
         }
         Ok(())

@@ -66,7 +66,12 @@ impl Tie {
     pub fn new(pack_window: Duration, window: Duration, labels: BTreeMap<String, String>) -> Result<Self, Error> {
         match labels.values().find(|name| !is_label_name(name)) {
             Some(name) => Err(Error::Name(name.clone())),
-            None => Ok(Self { pack_window, window, labels, series: BTreeMap::new() }),
+            None => Ok(Self {
+                pack_window,
+                window,
+                labels,
+                series: BTreeMap::new(),
+            }),
         }
     }
 
@@ -75,12 +80,25 @@ impl Tie {
     /// # Errors
     /// A name or a pattern that is none.
     pub fn declare(&mut self, metric: &str, declared: Declared<'_>) -> Result<(), Error> {
-        let Declared { name, matches, panel_matches, windowed } = declared;
+        let Declared {
+            name,
+            matches,
+            panel_matches,
+            windowed,
+        } = declared;
         if !is_metric_name(name) {
             return Err(Error::Name(name.to_owned()));
         }
         let (matchers, panel_matchers) = (matchers(matches)?, matchers(panel_matches)?);
-        self.series.insert(metric.to_owned(), Series { name: name.to_owned(), matchers, panel_matchers, windowed });
+        self.series.insert(
+            metric.to_owned(),
+            Series {
+                name: name.to_owned(),
+                matchers,
+                panel_matchers,
+                windowed,
+            },
+        );
         Ok(())
     }
 
@@ -106,13 +124,23 @@ impl Tie {
             .find(|candidate| !printed.contains(&display_duration(candidate)))
             .unwrap_or_default();
         let marked = self.apply(text, true, |_| sentinel)?.to_string();
-        let expr = marked.replace(&format!("[{}]", display_duration(&sentinel)), &format!("[{RATE_INTERVAL}]"));
+        let expr = marked.replace(
+            &format!("[{}]", display_duration(&sentinel)),
+            &format!("[{RATE_INTERVAL}]"),
+        );
         Ok(Panel { expr, plain })
     }
 
     fn apply(&self, text: &str, panel: bool, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
         let mut expression = Expression::parse(text)?;
-        walk::change(&mut expression.0, &Application { tie: self, panel, range })?;
+        walk::change(
+            &mut expression.0,
+            &Application {
+                tie: self,
+                panel,
+                range,
+            },
+        )?;
         Ok(expression)
     }
 
@@ -149,16 +177,31 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
         if !vector.matchers.or_matchers.is_empty() {
             return Err(Error::Alternatives(written));
         }
-        if vector.matchers.matchers.iter().any(|matcher| matcher.name == METRIC_NAME) {
+        if vector
+            .matchers
+            .matchers
+            .iter()
+            .any(|matcher| matcher.name == METRIC_NAME)
+        {
             return Err(Error::Nameless(written));
         }
-        let series = self.tie.series.get(name).ok_or_else(|| Error::Undeclared(name.to_owned()))?;
+        let series = self
+            .tie
+            .series
+            .get(name)
+            .ok_or_else(|| Error::Undeclared(name.to_owned()))?;
         let tied = |label: &str| series.matchers.iter().any(|matcher| matcher.name == label);
         if let Some(own) = vector.matchers.matchers.iter().find(|own| tied(&own.name)) {
-            return Err(Error::Contradiction { selector: written, label: own.name.clone() });
+            return Err(Error::Contradiction {
+                selector: written,
+                label: own.name.clone(),
+            });
         }
         let own = std::mem::take(&mut vector.matchers.matchers);
-        let renamed = own.into_iter().map(|own| Matcher { name: self.tie.label(&own.name).to_owned(), ..own });
+        let renamed = own.into_iter().map(|own| Matcher {
+            name: self.tie.label(&own.name).to_owned(),
+            ..own
+        });
         let panel = series.panel_matchers.iter().filter(|_| self.panel);
         vector.matchers.matchers = series.matchers.iter().chain(panel).cloned().chain(renamed).collect();
         vector.name = Some(series.name.clone());

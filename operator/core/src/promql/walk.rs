@@ -23,10 +23,16 @@ pub(super) fn selectors(expr: &Expr) -> Vec<Selector<'_>> {
 
 fn collect<'a>(expr: &'a Expr, reach: Duration, found: &mut Vec<Selector<'a>>) {
     match expr {
-        Expr::VectorSelector(vector) => found.push(Selector { vector, reach: reach + back(vector.offset.as_ref()) }),
+        Expr::VectorSelector(vector) => found.push(Selector {
+            vector,
+            reach: reach + back(vector.offset.as_ref()),
+        }),
         Expr::MatrixSelector(matrix) => {
             let vector = &matrix.vs;
-            found.push(Selector { vector, reach: reach + matrix.range + back(vector.offset.as_ref()) });
+            found.push(Selector {
+                vector,
+                reach: reach + matrix.range + back(vector.offset.as_ref()),
+            });
         }
         Expr::Subquery(query) => collect(&query.expr, reach + query.range + back(query.offset.as_ref()), found),
         Expr::Aggregate(aggregate) => {
@@ -63,7 +69,13 @@ pub(super) trait Change {
 }
 
 /// Functions that make label names from strings.
-const LABEL_FUNCTIONS: [&str; 5] = ["label_replace", "label_join", "sort_by_label", "sort_by_label_desc", "info"];
+const LABEL_FUNCTIONS: [&str; 5] = [
+    "label_replace",
+    "label_join",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "info",
+];
 
 /// Applies a change to every selector and every list of labels.
 pub(super) fn change(expr: &mut Expr, with: &impl Change) -> Result<(), Error> {

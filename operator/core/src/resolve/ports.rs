@@ -17,10 +17,13 @@ pub(super) fn port<'a>(
     let found = match wanted {
         Some(IntOrString::String(name)) => by_name(name),
         Some(IntOrString::Int(number)) => container.ports.iter().find(|p| p.port == *number),
-        None => preferred.iter().find_map(|name| by_name(name)).or(match container.ports.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }),
+        None => preferred
+            .iter()
+            .find_map(|name| by_name(name))
+            .or(match container.ports.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            }),
     };
     found.ok_or_else(|| missing(container, wanted, path))
 }
@@ -55,7 +58,13 @@ fn missing(container: &Container, wanted: Option<&Port>, path: &str) -> Finding 
         ),
         Some(IntOrString::Int(port)) => (format!("container {name:?} declares no port {port}"), None),
         None if container.ports.is_empty() => (format!("container {name:?} declares no port"), None),
-        None => (format!("container {name:?} has {} ports and none is named here", container.ports.len()), None),
+        None => (
+            format!(
+                "container {name:?} has {} ports and none is named here",
+                container.ports.len()
+            ),
+            None,
+        ),
     };
     let meant = meant.map(|m| format!("Did you mean {m:?}? ")).unwrap_or_default();
     Finding::error(Code::Port, path, message, format!("{meant}{has}"))

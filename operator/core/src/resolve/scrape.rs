@@ -40,11 +40,20 @@ pub(super) fn scrape(
     let mut findings = Vec::new();
     let mut warnings = Vec::new();
 
-    let port = ports::port(container, settings.port.as_ref(), &["metrics", "http"], "spec.scrape.port");
+    let port = ports::port(
+        container,
+        settings.port.as_ref(),
+        &["metrics", "http"],
+        "spec.scrape.port",
+    );
     let interval = match interval_seconds(spec) {
         Some(seconds) if seconds <= LONGEST_INTERVAL_SECONDS => Some(seconds),
         _ => {
-            findings.push(wrong_duration("spec.scrape.interval", settings.interval.as_deref(), "from 1s to 5m"));
+            findings.push(wrong_duration(
+                "spec.scrape.interval",
+                settings.interval.as_deref(),
+                "from 1s to 5m",
+            ));
             None
         }
     };
@@ -55,7 +64,10 @@ pub(super) fn scrape(
                 findings.push(Finding::error(
                     Code::Duration,
                     "spec.scrape.timeout",
-                    format!("the timeout {text:?} is longer than the interval {:?}", duration::text(interval)),
+                    format!(
+                        "the timeout {text:?} is longer than the interval {:?}",
+                        duration::text(interval)
+                    ),
                     "prometheus-operator refuses such a monitor: make it at most the interval",
                 ));
                 None
@@ -114,7 +126,11 @@ fn via(facts: &Facts, target: &Target, port: &ContainerPort, warnings: &mut Vec<
     // The one named like the workload first, then by name, so that the choice never changes by itself.
     usable.sort_by_key(|(service, _)| (service.name != target.name, service.name.clone()));
     if let Some((service, port)) = usable.first() {
-        let via = Via::Service { name: service.name.clone(), labels: service.labels.clone(), port: (*port).to_owned() };
+        let via = Via::Service {
+            name: service.name.clone(),
+            labels: service.labels.clone(),
+            port: (*port).to_owned(),
+        };
         return (via, service.name.clone());
     }
     if let Some(service) = facts.services.first() {
@@ -129,7 +145,13 @@ fn via(facts: &Facts, target: &Target, port: &ContainerPort, warnings: &mut Vec<
             "The pods are scraped by a PodMonitor instead",
         ));
     }
-    (Via::Pods { selector: target.selector.clone(), port: ports::reference(port) }, facts.name.clone())
+    (
+        Via::Pods {
+            selector: target.selector.clone(),
+            port: ports::reference(port),
+        },
+        facts.name.clone(),
+    )
 }
 
 /// Name of the Service's port that leads to the container's port.

@@ -49,9 +49,15 @@ pub(super) fn signals(
             runbook_base: spec.runbooks.as_ref().map(|r| r.base_url.as_str()),
         },
     )?;
-    Ok((signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)), bound))
+    Ok((
+        signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)),
+        bound,
+    ))
 }
 
 fn names(signals: &Signals) -> Vec<String> {
-    signals.packs.clone().unwrap_or_else(|| DEFAULT_PACKS.map(str::to_owned).to_vec())
+    signals
+        .packs
+        .clone()
+        .unwrap_or_else(|| DEFAULT_PACKS.map(str::to_owned).to_vec())
 }

@@ -25,7 +25,9 @@ pub(super) fn container<'a>(spec: &ObservedServiceSpec, target: &'a Target) -> R
     let by_name = |name: &str| target.containers.iter().find(|c| c.name == name);
     if let Some(name) = &spec.target_ref.container {
         return by_name(name).ok_or_else(|| {
-            let meant = nearest(name, names()).map(|n| format!("did you mean {n:?}? ")).unwrap_or_default();
+            let meant = nearest(name, names())
+                .map(|n| format!("did you mean {n:?}? "))
+                .unwrap_or_default();
             vec![Finding::error(
                 Code::Container,
                 "spec.targetRef.container",
@@ -40,13 +42,21 @@ pub(super) fn container<'a>(spec: &ObservedServiceSpec, target: &'a Target) -> R
     if let Some(default) = target.default_container.as_deref().and_then(by_name) {
         return Ok(default);
     }
-    let mut with_http = target.containers.iter().filter(|c| c.ports.iter().any(|p| p.name.as_deref() == Some("http")));
+    let mut with_http = target
+        .containers
+        .iter()
+        .filter(|c| c.ports.iter().any(|p| p.name.as_deref() == Some("http")));
     match (with_http.next(), with_http.next()) {
         (Some(one), None) => Ok(one),
         _ => Err(vec![Finding::error(
             Code::Container,
             "spec.targetRef.container",
-            format!("{} {:?} has {} containers and none is named here", target.kind.as_str(), target.name, target.containers.len()),
+            format!(
+                "{} {:?} has {} containers and none is named here",
+                target.kind.as_str(),
+                target.name,
+                target.containers.len()
+            ),
             format!("Name the one that serves. It has: {}", list()),
         )]),
     }

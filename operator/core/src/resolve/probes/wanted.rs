@@ -294,8 +294,10 @@ fn numbers(
     let before = findings.len();
     let written = period.unwrap_or(defaults.period);
     bounded(&format!("{at}.periodSeconds"), written, 1..=300, findings);
+    if let Some(timeout) = timeout {
+        bounded(&format!("{at}.timeoutSeconds"), timeout, 1..=60, findings);
+    }
     let allowed = timeout.unwrap_or_else(|| defaults.timeout.min(written));
-    bounded(&format!("{at}.timeoutSeconds"), allowed, 1..=60, findings);
     if findings.len() == before && allowed > written {
         let which = if period.is_none() { ", the default" } else { "" };
         findings.push(Finding::error(

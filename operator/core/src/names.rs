@@ -90,7 +90,10 @@ mod tests {
         for suffix in ["", "dashboard"] {
             assert!(child(&longest, suffix).len() <= 63);
         }
-        assert_eq!((child("api", ""), child("api", "dashboard")), ("api".into(), "api-dashboard".into()));
+        assert_eq!(
+            (child("api", ""), child("api", "dashboard")),
+            ("api".into(), "api-dashboard".into())
+        );
     }
 
     #[test]
@@ -124,12 +127,21 @@ mod tests {
             let name = "a".repeat(length);
             for hash in ["7d4b9c", "7d4b9c6f5", "7d4b9c6f5d"] {
                 let pod = made(&format!("{name}-{hash}-"));
-                assert!(matches(&pod_pattern(TargetKind::Deployment, &name), &pod), "{length} {pod}");
+                assert!(
+                    matches(&pod_pattern(TargetKind::Deployment, &name), &pod),
+                    "{length} {pod}"
+                );
             }
             let pod = made(&format!("{name}-"));
-            assert!(matches(&pod_pattern(TargetKind::DaemonSet, &name), &pod), "{length} {pod}");
+            assert!(
+                matches(&pod_pattern(TargetKind::DaemonSet, &name), &pod),
+                "{length} {pod}"
+            );
             for kind in KINDS {
-                assert!(matches(&pod_pattern(kind, &name), &sample_pod(kind, &name)), "{kind:?} {length}");
+                assert!(
+                    matches(&pod_pattern(kind, &name), &sample_pod(kind, &name)),
+                    "{kind:?} {length}"
+                );
             }
         }
     }

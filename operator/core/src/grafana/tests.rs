@@ -53,10 +53,19 @@ fn all(dashboard: &Value) -> Vec<&Value> {
 #[test]
 fn a_uid_is_stable_tells_dashboards_apart_and_is_one_that_grafana_takes() {
     assert_eq!(uid(&["prod", "api"]), uid(&["prod", "api"]));
-    let distinct: BTreeSet<_> = [uid(&["prod", "api"]), uid(&["prod-api"]), uid(&["pro", "dapi"]), uid(&["dev", "api"])].into();
+    let distinct: BTreeSet<_> = [
+        uid(&["prod", "api"]),
+        uid(&["prod-api"]),
+        uid(&["pro", "dapi"]),
+        uid(&["dev", "api"]),
+    ]
+    .into();
     assert_eq!(distinct.len(), 4);
     for uid in distinct {
-        assert!(uid.len() <= 40 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{uid}");
+        assert!(
+            uid.len() <= 40 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+            "{uid}"
+        );
     }
 }
 
@@ -76,7 +85,11 @@ fn no_text_becomes_a_variable() {
 
 #[test]
 fn panels_have_distinct_ids_fill_their_lines_and_never_overlap() {
-    let rows = vec![row(PanelKind::Stat, 8), row(PanelKind::Timeseries, 5), row(PanelKind::Timeseries, 1)];
+    let rows = vec![
+        row(PanelKind::Stat, 8),
+        row(PanelKind::Timeseries, 5),
+        row(PanelKind::Timeseries, 1),
+    ];
     let dashboard = dashboard(rows);
     let panels = all(&dashboard);
     let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
@@ -96,7 +109,10 @@ fn panels_have_distinct_ids_fill_their_lines_and_never_overlap() {
 
 #[test]
 fn a_row_without_panels_is_left_out() {
-    assert_eq!(all(&dashboard(vec![row(PanelKind::Stat, 0), row(PanelKind::Stat, 1)])).len(), 2);
+    assert_eq!(
+        all(&dashboard(vec![row(PanelKind::Stat, 0), row(PanelKind::Stat, 1)])).len(),
+        2
+    );
 }
 
 #[test]
@@ -107,7 +123,12 @@ fn rows_that_would_send_too_many_queries_are_closed() {
         .unwrap()
         .iter()
         .filter(|panel| panel["type"] == "row")
-        .map(|row| (row["collapsed"].as_bool().unwrap(), row["panels"].as_array().unwrap().len()))
+        .map(|row| {
+            (
+                row["collapsed"].as_bool().unwrap(),
+                row["panels"].as_array().unwrap().len(),
+            )
+        })
         .collect();
     assert_eq!(closed, [(false, 0), (true, 11)]);
 }
@@ -118,8 +139,14 @@ fn a_query_names_the_viewers_datasource_and_the_shortest_step() {
     let panel = all(&dashboard)[1];
     let target = &panel["targets"][0];
     assert_eq!(target["expr"], "sum(rate(a[$__rate_interval]))");
-    assert_eq!((&target["interval"], &target["refId"], &target["legendFormat"]), (&"30s".into(), &"A".into(), &"{{status}}".into()));
-    assert_eq!((&panel["datasource"]["uid"], &target["datasource"]["uid"]), (&"${datasource}".into(), &"${datasource}".into()));
+    assert_eq!(
+        (&target["interval"], &target["refId"], &target["legendFormat"]),
+        (&"30s".into(), &"A".into(), &"{{status}}".into())
+    );
+    assert_eq!(
+        (&panel["datasource"]["uid"], &target["datasource"]["uid"]),
+        (&"${datasource}".into(), &"${datasource}".into())
+    );
     assert_eq!(dashboard["templating"]["list"][0]["name"], "datasource");
 }
 
@@ -130,7 +157,9 @@ fn steps(kind: PanelKind, thresholds: &[Threshold]) -> Vec<(Option<f64>, String)
     }]);
     let steps = all(&dashboard)[1]["fieldConfig"]["defaults"]["thresholds"]["steps"].clone();
     let steps = steps.as_array().unwrap().iter();
-    steps.map(|step| (step["value"].as_f64(), step["color"].as_str().unwrap().to_owned())).collect()
+    steps
+        .map(|step| (step["value"].as_f64(), step["color"].as_str().unwrap().to_owned()))
+        .collect()
 }
 
 fn step(value: Option<f64>, color: &str) -> (Option<f64>, String) {
@@ -157,12 +186,21 @@ fn a_threshold_is_a_line_in_its_colour_whichever_side_is_wrong() {
 #[test]
 fn a_number_is_coloured_by_what_is_wrong_at_its_value() {
     let above = [limit(0.05, true, Color::Red), limit(0.01, true, Color::Orange)];
-    assert_eq!(steps(PanelKind::Stat, &above), [step(None, "green"), step(Some(0.01), "orange"), step(Some(0.05), "red")]);
+    assert_eq!(
+        steps(PanelKind::Stat, &above),
+        [step(None, "green"), step(Some(0.01), "orange"), step(Some(0.05), "red")]
+    );
     let below = [limit(0.5, false, Color::Red), limit(0.9, false, Color::Orange)];
-    assert_eq!(steps(PanelKind::Stat, &below), [step(None, "red"), step(Some(0.5), "orange"), step(Some(0.9), "green")]);
+    assert_eq!(
+        steps(PanelKind::Stat, &below),
+        [step(None, "red"), step(Some(0.5), "orange"), step(Some(0.9), "green")]
+    );
 }
 
 #[test]
 fn a_threshold_that_is_no_number_draws_nothing() {
-    assert_eq!(steps(PanelKind::Stat, &[limit(f64::NAN, true, Color::Red)]), [step(None, "green")]);
+    assert_eq!(
+        steps(PanelKind::Stat, &[limit(f64::NAN, true, Color::Red)]),
+        [step(None, "green")]
+    );
 }

@@ -58,7 +58,7 @@ impl Output for Dashboard {
         // The sidecar writes every key into one directory: the key is the file's name.
         let key = format!("{}-{}.json", plan.owner.namespace, plan.owner.name);
         let name = names::child(&plan.owner.name, "dashboard");
-        let body = json!({"data": {key: text(dashboard(plan), MOST_BYTES)}});
+        let body = json!({"data": {key: text(&dashboard(plan), MOST_BYTES)}});
         vec![owned(plan, self.id(), CONFIG_MAP, name, extra, body)]
     }
 
@@ -68,7 +68,7 @@ impl Output for Dashboard {
 }
 
 /// The JSON of as many rows as fit. That rows are left out stands in the description.
-fn text(whole: grafana::Dashboard, most_bytes: usize) -> String {
+fn text(whole: &grafana::Dashboard, most_bytes: usize) -> String {
     let mut shown = whole.clone();
     loop {
         let text = shown.to_json().to_string();

@@ -6,6 +6,7 @@
 mod lint;
 mod preflight;
 mod wanted;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::plan::Probes;
 use lint::Linted;
 use preflight::Judgement;
 use wanted::{AllWanted, Wanted};
+use words::{all_words, in_place, refusals, sentences, waits};
 
 /// What happens with the probes, and what is worth knowing about those that are there.
 pub(super) fn probes(
@@ -364,46 +366,6 @@ fn nothing_given(
         reason,
         message,
     }
-}
-
-/// What a probe does to a pod, and after how many seconds.
-fn words(kind: ProbeKind, shape: &ProbeShape) -> String {
-    let seconds = shape.verdict_seconds();
-    let effect = match kind {
-        ProbeKind::Liveness => format!("liveness restarts after {seconds} s without an answer"),
-        ProbeKind::Readiness => format!("readiness takes a pod out after {seconds} s without an answer"),
-        ProbeKind::Startup => format!("startup allows a start of {seconds} s"),
-    };
-    format!("{effect} ({})", shape.words())
-}
-
-fn all_words(verb: &str, shapes: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
-    let all: Vec<_> = shapes.iter().map(|(kind, shape)| words(*kind, shape)).collect();
-    (!all.is_empty()).then(|| format!("{verb}: {}", all.join("; ")))
-}
-
-fn in_place(present: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
-    all_words("In place", present).or_else(|| Some("The container has no probe".into()))
-}
-
-fn refusals(refused: &BTreeMap<ProbeKind, String>) -> Option<String> {
-    let all: Vec<_> = refused
-        .iter()
-        .map(|(kind, why)| format!("No {kind} probe: {why}"))
-        .collect();
-    (!all.is_empty()).then(|| all.join(". "))
-}
-
-fn waits(pending: &BTreeMap<ProbeKind, String>) -> Option<String> {
-    let all: Vec<_> = pending
-        .iter()
-        .map(|(kind, why)| format!("The {kind} probe waits: {why}"))
-        .collect();
-    (!all.is_empty()).then(|| all.join(". "))
-}
-
-fn sentences<const N: usize>(parts: [Option<String>; N]) -> String {
-    parts.into_iter().flatten().collect::<Vec<_>>().join(". ")
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -30,22 +32,29 @@ fn spec(change: impl FnOnce(&mut Value)) -> ObservedServiceSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-fn packs() -> Packs {
-    Packs::builtin().unwrap()
+fn packs() -> &'static Packs {
+    static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().unwrap());
+    &PACKS
 }
 
 fn refused(spec: &ObservedServiceSpec, facts: &Facts) -> Vec<Finding> {
-    resolve(spec, facts, &packs()).unwrap_err()
+    resolve(spec, facts, packs()).unwrap_err()
 }
 
 fn places(findings: &[Finding]) -> Vec<(Code, &str)> {
-    findings.iter().map(|finding| (finding.code, finding.path.as_str())).collect()
+    findings
+        .iter()
+        .map(|finding| (finding.code, finding.path.as_str()))
+        .collect()
 }
 
 #[test]
 fn a_spec_that_names_its_target_and_nothing_else_is_enough() {
-    let plan = resolve(&spec(|_| {}), &facts(|_| {}), &packs()).unwrap();
-    assert_eq!((plan.target.container.as_str(), plan.scrape.job.as_str()), ("api", "api"));
+    let plan = resolve(&spec(|_| {}), &facts(|_| {}), packs()).unwrap();
+    assert_eq!(
+        (plan.target.container.as_str(), plan.scrape.job.as_str()),
+        ("api", "api")
+    );
     assert_eq!(plan.warnings, []);
     let rendered = outputs::render(&plan);
     for id in ["service-monitor", "dashboard", "probes"] {
@@ -55,11 +64,16 @@ fn a_spec_that_names_its_target_and_nothing_else_is_enough() {
 
 #[test]
 fn the_workload_comes_last_and_only_where_there_is_something_to_give() {
-    let plan = resolve(&spec(|_| {}), &facts(|_| {}), &packs()).unwrap();
+    let plan = resolve(&spec(|_| {}), &facts(|_| {}), packs()).unwrap();
     let last = outputs::render(&plan).items.pop().unwrap();
     assert!(matches!(last, Child { body: Body::Gift(_), name, .. } if name == "api"));
-    let paused = resolve(&spec(|spec| spec["paused"] = json!(true)), &facts(|_| {}), &packs()).unwrap();
-    assert!(!outputs::render(&paused).items.iter().any(|child| child.output == "probes"));
+    let paused = resolve(&spec(|spec| spec["paused"] = json!(true)), &facts(|_| {}), packs()).unwrap();
+    assert!(
+        !outputs::render(&paused)
+            .items
+            .iter()
+            .any(|child| child.output == "probes")
+    );
 }
 
 #[test]
@@ -68,7 +82,13 @@ fn a_workload_that_does_not_exist_is_one_finding() {
     let facts = facts(|facts| facts["target"] = Value::Null);
     let findings = refused(&spec, &facts);
     assert_eq!(places(&findings), [(Code::TargetNotFound, "spec.targetRef.name")]);
-    assert!(findings[0].message.contains("no StatefulSet \"api\" in namespace \"prod\""), "{}", findings[0]);
+    assert!(
+        findings[0]
+            .message
+            .contains("no StatefulSet \"api\" in namespace \"prod\""),
+        "{}",
+        findings[0]
+    );
     assert_eq!(questions(&spec, &facts), []);
 }
 
@@ -95,9 +115,12 @@ fn of_several_containers_one_must_be_named_by_name_or_by_what_it_is() {
     let wrong = refused(&spec(|spec| spec["targetRef"]["container"] = json!("ap")), &facts(two));
     assert!(wrong[0].help.contains("did you mean \"app\""), "{}", wrong[0]);
     let container = |spec: &ObservedServiceSpec, facts: &Facts| {
-        resolve(spec, facts, &packs()).map(|plan| plan.target.container).unwrap()
+        resolve(spec, facts, packs()).map(|plan| plan.target.container).unwrap()
     };
-    assert_eq!(container(&spec(|spec| spec["targetRef"]["container"] = json!("app")), &facts(two)), "app");
+    assert_eq!(
+        container(&spec(|spec| spec["targetRef"]["container"] = json!("app")), &facts(two)),
+        "app"
+    );
     let by_default = facts(|facts| {
         two(facts);
         facts["target"]["defaultContainer"] = json!("proxy");
@@ -115,17 +138,31 @@ fn a_port_that_the_container_lacks_is_answered_with_those_that_it_has() {
     let findings = refused(&spec(|spec| spec["scrape"] = json!({"port": "htp"})), &facts(|_| {}));
     assert_eq!(places(&findings), [(Code::Port, "spec.scrape.port")]);
     assert!(findings[0].message.contains("no port named \"htp\""), "{}", findings[0]);
-    assert!(findings[0].help.contains("Did you mean \"http\"? It has: http (8000), admin (9000)"), "{}", findings[0]);
+    assert!(
+        findings[0]
+            .help
+            .contains("Did you mean \"http\"? It has: http (8000), admin (9000)"),
+        "{}",
+        findings[0]
+    );
     let by_number = refused(&spec(|spec| spec["scrape"] = json!({"port": 7})), &facts(|_| {}));
     assert!(by_number[0].message.contains("declares no port 7"), "{}", by_number[0]);
-    assert!(resolve(&spec(|spec| spec["scrape"] = json!({"port": 9000})), &facts(|_| {}), &packs()).is_ok());
+    assert!(
+        resolve(
+            &spec(|spec| spec["scrape"] = json!({"port": 9000})),
+            &facts(|_| {}),
+            packs()
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn findings_of_every_concern_come_at_once_in_order_and_once() {
     let spec = spec(|spec| {
         spec["scrape"] = json!({"port": "gone", "interval": "10m", "timeout": "soon"});
-        spec["probes"] = json!({"liveness": {"httpGet": {"path": "/health", "port": "gone"}}, "startup": {"within": "x"}});
+        spec["probes"] =
+            json!({"liveness": {"httpGet": {"path": "/health", "port": "gone"}}, "startup": {"within": "x"}});
     });
     let findings = refused(&spec, &facts(|_| {}));
     let mut found = places(&findings);
@@ -146,21 +183,27 @@ fn findings_of_every_concern_come_at_once_in_order_and_once() {
 #[test]
 fn a_timeout_longer_than_its_interval_is_a_finding_and_the_default_never_is() {
     let long = spec(|spec| spec["scrape"] = json!({"interval": "5s", "timeout": "6s"}));
-    assert_eq!(places(&refused(&long, &facts(|_| {}))), [(Code::Duration, "spec.scrape.timeout")]);
+    assert_eq!(
+        places(&refused(&long, &facts(|_| {}))),
+        [(Code::Duration, "spec.scrape.timeout")]
+    );
     let short = spec(|spec| spec["scrape"] = json!({"interval": "5s"}));
-    let plan = resolve(&short, &facts(|_| {}), &packs()).unwrap();
+    let plan = resolve(&short, &facts(|_| {}), packs()).unwrap();
     assert_eq!((plan.scrape.interval_seconds, plan.scrape.timeout_seconds), (5, 5));
 }
 
 #[test]
 fn the_children_of_the_longest_name_have_names_that_the_api_server_takes() {
     let longest = "a".repeat(52);
-    let plan = resolve(&spec(|_| {}), &facts(|facts| facts["name"] = json!(longest)), &packs()).unwrap();
+    let plan = resolve(&spec(|_| {}), &facts(|facts| facts["name"] = json!(longest)), packs()).unwrap();
     for child in outputs::render(&plan).items {
         assert!(child.name.len() <= 63, "{}", child.name);
         if let Body::Owned(object) = &child.body {
             let labels = object["metadata"]["labels"].as_object().unwrap();
-            assert!(labels.values().all(|value| value.as_str().unwrap().len() <= 63), "{labels:?}");
+            assert!(
+                labels.values().all(|value| value.as_str().unwrap().len() <= 63),
+                "{labels:?}"
+            );
         }
     }
 }
@@ -178,7 +221,7 @@ const HOSTILE: [&str; 8] = [
 
 /// Renders; whatever comes out can be read again, and says the same.
 fn rendered(spec: &ObservedServiceSpec, facts: &Facts) -> Option<usize> {
-    let plan = resolve(spec, facts, &packs()).ok()?;
+    let plan = resolve(spec, facts, packs()).ok()?;
     let rules = plan.packs.iter().flat_map(|pack| {
         let records = pack.records.iter().map(|record| &record.expr);
         records.chain(pack.alerts.iter().map(|alert| &alert.expr))
@@ -209,15 +252,25 @@ fn hostile_text_in_any_field_of_the_spec_breaks_nothing() {
         ("scrape.path", |s, t| s["scrape"] = json!({"path": t})),
         ("scrape.interval", |s, t| s["scrape"] = json!({"interval": t})),
         ("scrape.timeout", |s, t| s["scrape"] = json!({"timeout": t})),
-        ("scrape.limits.bodySize", |s, t| s["scrape"] = json!({"limits": {"bodySize": t}})),
-        ("probes.liveness.httpGet.path", |s, t| s["probes"] = json!({"liveness": {"httpGet": {"path": t}}})),
-        ("probes.readiness.tcpSocket.port", |s, t| s["probes"] = json!({"readiness": {"tcpSocket": {"port": t}}})),
-        ("probes.startup.within", |s, t| s["probes"] = json!({"startup": {"within": t}})),
+        ("scrape.limits.bodySize", |s, t| {
+            s["scrape"] = json!({"limits": {"bodySize": t}})
+        }),
+        ("probes.liveness.httpGet.path", |s, t| {
+            s["probes"] = json!({"liveness": {"httpGet": {"path": t}}})
+        }),
+        ("probes.readiness.tcpSocket.port", |s, t| {
+            s["probes"] = json!({"readiness": {"tcpSocket": {"port": t}}})
+        }),
+        ("probes.startup.within", |s, t| {
+            s["probes"] = json!({"startup": {"within": t}})
+        }),
         ("dashboards.folder", |s, t| s["dashboards"] = json!({"folder": t})),
         ("dashboards.labels", |s, t| s["dashboards"] = json!({"labels": {t: t}})),
-        ("runbooks.baseUrl", |s, t| s["runbooks"] = json!({"baseUrl": t})),
+        ("runbooks.baseURL", |s, t| s["runbooks"] = json!({"baseURL": t})),
         ("signals.packs", |s, t| s["signals"] = json!({"packs": [t]})),
-        ("signals.rename", |s, t| s["signals"] = json!({"rename": {"http_requests_total": t}})),
+        ("signals.rename", |s, t| {
+            s["signals"] = json!({"rename": {"http_requests_total": t}})
+        }),
         ("signals.alerts", |s, t| {
             s["signals"] = json!({"alerts": {"HighErrorRate": {"above": t, "for": t, "because": t}}});
         }),
@@ -226,11 +279,17 @@ fn hostile_text_in_any_field_of_the_spec_breaks_nothing() {
         for text in HOSTILE {
             let spec = spec(|spec| set(spec, text));
             let questions = questions(&spec, &facts(|_| {}));
-            assert!(questions.iter().flat_map(|q| &q.path).all(|path| path.bytes().all(|b| b.is_ascii_graphic())), "{field}");
+            assert!(
+                questions
+                    .iter()
+                    .flat_map(|q| &q.path)
+                    .all(|path| path.bytes().all(|b| b.is_ascii_graphic())),
+                "{field}"
+            );
             rendered(&spec, &facts(|_| {}));
         }
     }
-    assert_eq!(rendered(&spec(|_| {}), &facts(|_| {})).is_some(), true);
+    assert!(rendered(&spec(|_| {}), &facts(|_| {})).is_some());
 }
 
 #[test]
@@ -278,8 +337,8 @@ proptest! {
         for answer in facts.preflight.get_mut(&ProbeKind::Readiness).unwrap() {
             answer.outcome = AnswerOutcome::Status(status);
         }
-        let once = resolve(&spec, &facts, &packs());
-        let again = resolve(&spec.clone(), &facts.clone(), &packs());
+        let once = resolve(&spec, &facts, packs());
+        let again = resolve(&spec.clone(), &facts.clone(), packs());
         prop_assert_eq!(&once, &again);
         let plan = once.unwrap();
         let render = |plan: &Plan| format!("{:?}", outputs::render(plan));

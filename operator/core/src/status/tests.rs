@@ -1,9 +1,13 @@
+#![allow(clippy::needless_pass_by_value)] // values are written where they are passed
+
+mod probes;
+mod refused;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::child::{Child, ResourceKind};
-use crate::gift::{Gift, Gifted, ProbeKind};
 use crate::outputs;
 use crate::packs::Packs;
 
@@ -78,8 +82,18 @@ impl Case {
             facts,
             applied: children.into_iter().map(unchanged).collect(),
             verdicts: vec![
-                verdict(ConditionType::ScrapeVerified, Truth::True, Reason::TargetsUp, Some((2, 2))),
-                verdict(ConditionType::RulesHealthy, Truth::True, Reason::RulesLoaded, Some((14, 14))),
+                verdict(
+                    ConditionType::ScrapeVerified,
+                    Truth::True,
+                    Reason::TargetsUp,
+                    Some((2, 2)),
+                ),
+                verdict(
+                    ConditionType::RulesHealthy,
+                    Truth::True,
+                    Reason::RulesLoaded,
+                    Some((14, 14)),
+                ),
             ],
         }
     }
@@ -130,7 +144,11 @@ fn of<'a>(status: &'a ObservedServiceStatus, kind: &str) -> (&'a str, &'a str) {
 }
 
 fn types(status: &ObservedServiceStatus) -> Vec<&str> {
-    status.conditions.iter().map(|condition| condition.type_.as_str()).collect()
+    status
+        .conditions
+        .iter()
+        .map(|condition| condition.type_.as_str())
+        .collect()
 }
 
 const LOOKED_AT: [&str; 6] = [
@@ -146,14 +164,37 @@ const LOOKED_AT: [&str; 6] = [
 fn a_service_that_works_is_ready_and_nothing_more_is_said() {
     let status = Case::good().status();
     assert_eq!(types(&status), LOOKED_AT);
-    assert!(status.conditions.iter().all(|c| c.status == "True" && c.observed_generation == Some(1)), "{status:?}");
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|c| c.status == "True" && c.observed_generation == Some(1)),
+        "{status:?}"
+    );
     assert_eq!(of(&status, "Ready"), ("True", "Converged"));
-    assert_eq!((status.targets_up.as_deref(), status.rules_healthy.as_deref()), (Some("2/2"), Some("14/14")));
-    let kinds: Vec<_> = status.inventory.iter().map(|item| (item.kind.as_str(), item.name.as_str())).collect();
-    assert_eq!(kinds, [("PrometheusRule", "api"), ("ServiceMonitor", "api"), ("ConfigMap", "api-dashboard")]);
+    assert_eq!(
+        (status.targets_up.as_deref(), status.rules_healthy.as_deref()),
+        (Some("2/2"), Some("14/14"))
+    );
+    let kinds: Vec<_> = status
+        .inventory
+        .iter()
+        .map(|item| (item.kind.as_str(), item.name.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("PrometheusRule", "api"),
+            ("ServiceMonitor", "api"),
+            ("ConfigMap", "api-dashboard")
+        ]
+    );
     let resolved = status.resolved.unwrap();
     assert_eq!((resolved.container.as_str(), resolved.probes.len()), ("api", 3));
-    assert_eq!(resolved.scrape, "GET /metrics on port http of Service \"api\" every 30s, 10s to answer, as job \"api\"");
+    assert_eq!(
+        resolved.scrape,
+        "GET /metrics on port http of Service \"api\" every 30s, 10s to answer, as job \"api\""
+    );
 }
 
 #[test]
@@ -170,21 +211,55 @@ fn a_condition_keeps_its_time_until_its_status_changes() {
     let first = Case::good().after(None, 100);
     let broken = Case::good().verdict(ConditionType::ScrapeVerified, Truth::False, Reason::TargetsDown);
     let second = broken.after(Some(&first), 200);
-    let third = broken.verdict(ConditionType::ScrapeVerified, Truth::False, Reason::NoTargets).after(Some(&second), 300);
+    let third = broken
+        .verdict(ConditionType::ScrapeVerified, Truth::False, Reason::NoTargets)
+        .after(Some(&second), 300);
     let since = |status, kind| get(status, kind).unwrap().last_transition_time.0.as_second();
-    assert_eq!((since(&second, "ScrapeVerified"), since(&second, "RulesHealthy")), (200, 100));
-    assert_eq!(since(&third, "ScrapeVerified"), 200, "another reason is no other status");
+    assert_eq!(
+        (since(&second, "ScrapeVerified"), since(&second, "RulesHealthy")),
+        (200, 100)
+    );
+    assert_eq!(
+        since(&third, "ScrapeVerified"),
+        200,
+        "another reason is no other status"
+    );
 }
 
 #[test]
 fn every_outcome_becomes_a_condition_and_none_of_them_is_ready() {
     let words = || "in its words".to_owned();
     let cases = [
-        (ApplyOutcome::KindNotServed, ("Unknown", "KindNotServed"), ("Unknown", "KindNotServed"), ""),
-        (ApplyOutcome::NameCollision(words()), ("False", "NameCollision"), ("False", "OutputNotReady"), "Stalled"),
-        (ApplyOutcome::Conflict(words()), ("Unknown", "Progressing"), ("False", "Progressing"), "Reconciling"),
-        (ApplyOutcome::Rejected(words()), ("False", "Rejected"), ("False", "OutputNotReady"), "Stalled"),
-        (ApplyOutcome::Forbidden(words()), ("False", "Forbidden"), ("False", "OutputNotReady"), "Stalled"),
+        (
+            ApplyOutcome::KindNotServed,
+            ("Unknown", "KindNotServed"),
+            ("Unknown", "KindNotServed"),
+            "",
+        ),
+        (
+            ApplyOutcome::NameCollision(words()),
+            ("False", "NameCollision"),
+            ("False", "OutputNotReady"),
+            "Stalled",
+        ),
+        (
+            ApplyOutcome::Conflict(words()),
+            ("Unknown", "Progressing"),
+            ("False", "Progressing"),
+            "Reconciling",
+        ),
+        (
+            ApplyOutcome::Rejected(words()),
+            ("False", "Rejected"),
+            ("False", "OutputNotReady"),
+            "Stalled",
+        ),
+        (
+            ApplyOutcome::Forbidden(words()),
+            ("False", "Forbidden"),
+            ("False", "OutputNotReady"),
+            "Stalled",
+        ),
     ];
     for (output, kind) in [
         ("service-monitor", "ScrapeVerified"),
@@ -207,9 +282,14 @@ fn every_outcome_becomes_a_condition_and_none_of_them_is_ready() {
 
 #[test]
 fn a_kind_that_is_not_served_leaves_the_others_alone_and_tells_no_count() {
-    let status = Case::good().outcome("service-monitor", ApplyOutcome::KindNotServed).status();
+    let status = Case::good()
+        .outcome("service-monitor", ApplyOutcome::KindNotServed)
+        .status();
     assert_eq!(status.targets_up, None);
-    assert_eq!((of(&status, "RulesHealthy").0, of(&status, "DashboardLoaded").0), ("True", "True"));
+    assert_eq!(
+        (of(&status, "RulesHealthy").0, of(&status, "DashboardLoaded").0),
+        ("True", "True")
+    );
     assert!(!status.inventory.iter().any(|item| item.kind == "ServiceMonitor"));
 }
 
@@ -224,7 +304,9 @@ fn who_cannot_be_asked_makes_ready_unknown_and_who_says_no_makes_it_false() {
     assert_eq!(of(&unknown, "Ready"), ("Unknown", "NotVerified"));
     let no = old(Case::good().verdict(ConditionType::ScrapeVerified, Truth::False, Reason::TargetsDown));
     assert_eq!(of(&no, "Ready"), ("False", "OutputNotReady"));
-    let failing = Case::good().verdict(ConditionType::RulesHealthy, Truth::False, Reason::RuleFailing).status();
+    let failing = Case::good()
+        .verdict(ConditionType::RulesHealthy, Truth::False, Reason::RuleFailing)
+        .status();
     assert_eq!(of(&failing, "Ready"), ("False", "OutputNotReady"));
 }
 
@@ -236,11 +318,17 @@ fn what_prometheus_has_not_loaded_is_on_its_way_for_three_minutes() {
     ] {
         let case = Case::good().verdict(kind, Truth::False, reason);
         let first = case.after(None, 1000);
-        assert_eq!((of(&first, "Ready").1, of(&first, "Reconciling").0), ("Progressing", "True"));
+        assert_eq!(
+            (of(&first, "Ready").1, of(&first, "Reconciling").0),
+            ("Progressing", "True")
+        );
         let still = case.after(Some(&first), 1179);
         assert_eq!(still, first);
         let late = case.after(Some(&still), 1180);
-        assert_eq!((of(&late, "Ready").1, of(&late, "Reconciling").0), ("OutputNotReady", ""));
+        assert_eq!(
+            (of(&late, "Ready").1, of(&late, "Reconciling").0),
+            ("OutputNotReady", "")
+        );
         assert_eq!(case.after(Some(&late), 9999), late, "and then nothing changes any more");
     }
 }
@@ -249,95 +337,10 @@ fn what_prometheus_has_not_loaded_is_on_its_way_for_three_minutes() {
 fn a_workload_without_pods_waits_for_nobody() {
     let facts = facts(|facts| facts["target"]["replicas"] = json!(0));
     let case = Case::new(plan_of(json!({}), &facts), facts);
-    let status = case.verdict(ConditionType::ScrapeVerified, Truth::Unknown, Reason::NoTargets).status();
+    let status = case
+        .verdict(ConditionType::ScrapeVerified, Truth::Unknown, Reason::NoTargets)
+        .status();
     assert_eq!((of(&status, "Ready").0, of(&status, "Reconciling").0), ("Unknown", ""));
-}
-
-fn without_probes(change: impl FnOnce(&mut Value)) -> Facts {
-    facts(|facts| {
-        facts["target"]["containers"][0]["probes"] = json!({});
-        change(facts);
-    })
-}
-
-fn with_gift(outcome: ApplyOutcome) -> Case {
-    let good = json!([{"pod": "a", "outcome": {"status": 200}, "millis": 1}]);
-    let facts = without_probes(|facts| {
-        facts["preflight"] = json!({"liveness": good, "readiness": good, "startup": good});
-    });
-    Case::new(plan_of(json!({}), &facts), facts).outcome("probes", outcome)
-}
-
-#[test]
-fn a_gift_is_installed_when_the_rollout_with_it_has_ended_and_stays_so_in_later_ones() {
-    let given = with_gift(ApplyOutcome::Written);
-    let first = given.status();
-    assert_eq!(of(&first, "ProbesInstalled"), ("False", "RolloutInProgress"));
-    assert_eq!((of(&first, "Ready").1, of(&first, "Reconciling").0), ("Progressing", "True"));
-
-    let gift: &Gift = given.plan.probes.gift.as_ref().unwrap();
-    let live = |unsettled: Value| {
-        let facts = facts(|facts| {
-            let mut probes = json!({});
-            for (kind, shape) in &gift.probes {
-                probes[kind.as_str()] = json!({"shape": shape});
-            }
-            facts["target"]["containers"][0]["probes"] = probes;
-            facts["target"]["gifted"] = json!(gift.gifted);
-            facts["target"]["unsettled"] = unsettled;
-        });
-        Case::new(plan_of(json!({}), &facts), facts)
-    };
-    let rolling = live(json!("1 of 2 pods are updated"));
-    let second = rolling.after(Some(&first), 10);
-    assert_eq!(of(&second, "ProbesInstalled"), ("False", "RolloutInProgress"));
-    assert!(get(&second, "ProbesInstalled").unwrap().message.contains("1 of 2 pods"));
-    let third = live(Value::Null).after(Some(&second), 20);
-    assert_eq!((of(&third, "ProbesInstalled"), of(&third, "Ready").0), (("True", "Installed"), "True"));
-    assert_eq!(of(&rolling.after(Some(&third), 30), "ProbesInstalled"), ("True", "Installed"));
-}
-
-#[test]
-fn a_gift_that_the_api_server_did_not_take_is_told() {
-    for (outcome, expected) in [
-        (ApplyOutcome::Conflict("changed".into()), ("Unknown", "Progressing")),
-        (ApplyOutcome::Rejected("invalid".into()), ("False", "Rejected")),
-        (ApplyOutcome::Forbidden("no patch".into()), ("False", "Forbidden")),
-    ] {
-        assert_eq!(of(&with_gift(outcome).status(), "ProbesInstalled"), expected);
-    }
-}
-
-#[test]
-fn the_reasons_of_missing_probes_count_for_ready_unless_they_were_asked_for() {
-    type Change = fn(&mut Value);
-    let cases: [(Value, Change, &str, &str, &str); 6] = [
-        (json!({}), |_| {}, "PreflightPending", "False", "Reconciling"),
-        (json!({}), |f| f["target"]["replicas"] = json!(0), "PreflightPending", "False", ""),
-        (json!({}), |f| f["target"]["unsettled"] = json!("paused"), "RolloutInProgress", "False", "Reconciling"),
-        (json!({}), |f| f["contested"] = json!("argocd"), "Contested", "False", "Stalled"),
-        (json!({"mode": "Observe"}), |_| {}, "Observed", "True", ""),
-        (json!({"mode": "Disabled"}), |_| {}, "Disabled", "True", ""),
-    ];
-    for (probes, change, reason, ready, kstatus) in cases {
-        let facts = without_probes(change);
-        let status = Case::new(plan_of(json!({"probes": probes}), &facts), facts).status();
-        assert_eq!((of(&status, "ProbesInstalled").1, of(&status, "Ready").0), (reason, ready));
-        let also = types(&status).into_iter().nth(LOOKED_AT.len()).unwrap_or_default();
-        assert_eq!(also, kstatus, "{reason}");
-    }
-}
-
-#[test]
-fn a_refusal_of_preflight_is_what_ready_speaks_of_first() {
-    let facts = without_probes(|facts| {
-        let no = json!([{"pod": "a", "outcome": {"status": 404}, "millis": 1}]);
-        facts["preflight"] = json!({"liveness": no, "readiness": no, "startup": no});
-    });
-    let case = Case::new(plan_of(json!({}), &facts), facts);
-    let status = case.verdict(ConditionType::ScrapeVerified, Truth::False, Reason::NoTargets).status();
-    assert_eq!((of(&status, "ProbesInstalled").1, of(&status, "Ready").1), ("PreflightFailed", "OutputNotReady"));
-    assert!(get(&status, "Ready").unwrap().message.contains("HTTP 404"));
 }
 
 #[test]
@@ -350,8 +353,14 @@ fn a_paused_service_keeps_its_inventory_and_tells_what_prometheus_says() {
     }
     let status = case.after(Some(&before), 10);
     assert_eq!(of(&status, "Ready"), ("Unknown", "Paused"));
-    assert_eq!((of(&status, "ScrapeVerified").0, of(&status, "DashboardLoaded")), ("True", ("Unknown", "Paused")));
-    assert_eq!((types(&status).len(), &status.inventory), (LOOKED_AT.len(), &before.inventory));
+    assert_eq!(
+        (of(&status, "ScrapeVerified").0, of(&status, "DashboardLoaded")),
+        ("True", ("Unknown", "Paused"))
+    );
+    assert_eq!(
+        (types(&status).len(), &status.inventory),
+        (LOOKED_AT.len(), &before.inventory)
+    );
     assert_eq!(case.after(None, 10).inventory, []);
 }
 
@@ -365,7 +374,10 @@ fn an_object_that_could_not_be_written_this_time_stays_in_the_inventory_if_it_wa
     ] {
         let case = Case::good().outcome("dashboard", outcome);
         let listed = |status: &ObservedServiceStatus| status.inventory.iter().any(|item| item.kind == "ConfigMap");
-        assert_eq!((listed(&case.after(Some(&before), 1)), listed(&case.after(None, 1))), (stays, false));
+        assert_eq!(
+            (listed(&case.after(Some(&before), 1)), listed(&case.after(None, 1))),
+            (stays, false)
+        );
     }
 }
 
@@ -374,11 +386,18 @@ fn warnings_are_told_by_the_condition_that_they_are_about() {
     let mut case = Case::good();
     case.plan.warnings = vec![
         Finding::warning(Code::RiskyProbe, "spec.targetRef", "the probe is risky", "Mend it"),
-        Finding::warning(Code::Service, "spec.scrape", "the Service has no labels", "Give it some"),
+        Finding::warning(
+            Code::Service,
+            "spec.scrape",
+            "the Service has no labels",
+            "Give it some",
+        ),
     ];
     let status = case.status();
     let says = |kind: &str, words: &str| get(&status, kind).unwrap().message.contains(words);
-    assert!(says("ProbesInstalled", "the probe is risky. Mend it") && says("TargetResolved", "the Service has no labels"));
+    assert!(
+        says("ProbesInstalled", "the probe is risky. Mend it") && says("TargetResolved", "the Service has no labels")
+    );
     assert!(!says("ProbesInstalled", "Service") && !says("TargetResolved", "risky"));
     assert_eq!(of(&status, "Ready").0, "True", "a warning can be lived with");
 }
@@ -391,72 +410,4 @@ fn messages_are_bounded_and_hold_no_control_characters() {
         assert!(condition.message.chars().count() <= 1024 && !condition.message.is_empty());
         assert!(!condition.message.contains(['\u{0}', '\u{1b}']));
     }
-}
-
-fn refusal(findings: &[Finding], facts: &Facts) -> ObservedServiceStatus {
-    let previous = Case::good().after(None, 5);
-    refused(findings, facts, Some(&previous), 2, Timestamp::from_second(100).unwrap())
-}
-
-#[test]
-fn a_workload_that_is_missing_is_waited_for() {
-    let finding = Finding::error(Code::TargetNotFound, "spec.targetRef.name", "there is no Deployment", "Wait");
-    let status = refusal(&[finding], &facts(|facts| facts["target"] = Value::Null));
-    assert_eq!(types(&status), LOOKED_AT);
-    assert_eq!((of(&status, "TargetResolved"), of(&status, "Ready")), (("False", "TargetNotFound"), ("False", "TargetNotFound")));
-    assert_eq!(of(&status, "ScrapeVerified").0, "Unknown");
-    assert_eq!((status.inventory.len(), status.observed_generation), (3, Some(2)));
-}
-
-#[test]
-fn a_spec_that_cannot_be_lists_every_finding_and_stalls() {
-    let findings: Vec<_> = (0..30)
-        .map(|n| Finding::error(Code::Duration, format!("spec.field{n}"), "x".repeat(100), "y"))
-        .collect();
-    let status = refusal(&findings, &facts(|_| {}));
-    let message = &get(&status, "Ready").unwrap().message;
-    assert!((0..30).all(|n| message.contains(&format!("spec.field{n}: "))), "{message}");
-    assert_eq!((of(&status, "Stalled"), of(&status, "Ready").1), (("True", "InvalidSpec"), "InvalidSpec"));
-    assert_eq!(of(&status, "TargetResolved"), ("True", "Found"));
-}
-
-#[test]
-fn a_finding_about_the_container_or_its_ports_is_one_about_the_target() {
-    for code in [Code::Container, Code::Port] {
-        let status = refusal(&[Finding::error(code, "spec", "no", "y")], &facts(|_| {}));
-        assert_eq!(of(&status, "TargetResolved"), ("False", "InvalidSpec"));
-    }
-}
-
-#[test]
-fn a_workload_that_another_one_has_stalls() {
-    let finding = Finding::error(Code::TargetTaken, "spec.targetRef", "belongs to \"older\"", "Change it");
-    let status = refusal(&[finding], &facts(|_| {}));
-    assert_eq!((of(&status, "Ready").1, of(&status, "Stalled").1), ("TargetTaken", "TargetTaken"));
-    assert!(get(&status, "TargetResolved").unwrap().message.contains("older"));
-}
-
-#[test]
-fn a_refusal_is_the_same_the_next_time() {
-    let finding = [Finding::error(Code::Duration, "spec.scrape.interval", "no", "y")];
-    let first = refusal(&finding, &facts(|_| {}));
-    let later = Timestamp::from_second(5000).unwrap();
-    assert_eq!(refused(&finding, &facts(|_| {}), Some(&first), 2, later), first);
-}
-
-#[test]
-fn a_gift_by_another_service_is_no_rollout_of_ours() {
-    let facts = facts(|facts| {
-        facts["target"]["gifted"] = json!(Gifted {
-            probes: [(ProbeKind::Liveness, "00000000".to_owned())].into(),
-            owner_uid: "somebody".into(),
-        });
-        facts["target"]["unsettled"] = json!("1 of 2 pods are updated");
-    });
-    let case = Case::new(plan_of(json!({}), &facts), facts);
-    let mut before = Case::good().status();
-    for condition in &mut before.conditions {
-        condition.status = "False".into();
-    }
-    assert_eq!(of(&case.after(Some(&before), 1), "ProbesInstalled"), ("True", "Installed"));
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value)] // values are written where they are passed
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,7 +64,10 @@ fn shown(plan: &Plan) -> Value {
 fn the_config_map_is_found_by_the_sidecar_in_the_folder_that_is_asked_for() {
     let object = config_map(&plan(json!({"folder": "Team A"})));
     let metadata = &object["metadata"];
-    assert_eq!((&object["kind"], &metadata["name"]), (&json!("ConfigMap"), &json!("api-dashboard")));
+    assert_eq!(
+        (&object["kind"], &metadata["name"]),
+        (&json!("ConfigMap"), &json!("api-dashboard"))
+    );
     assert_eq!(metadata["labels"]["grafana_dashboard"], "1");
     assert_eq!(metadata["annotations"]["grafana_folder"], "Team A");
     let object = config_map(&plan(json!({"labels": {"dash": "yes"}})));
@@ -100,7 +105,10 @@ fn the_first_row_is_the_overview_and_every_pack_has_one() {
 fn the_threshold_of_an_alert_is_a_line_in_the_colour_of_its_severity() {
     let shown = shown(&plan(json!({})));
     let defaults = &shown["panels"][4]["fieldConfig"]["defaults"];
-    assert_eq!(defaults["thresholds"]["steps"][1], json!({"color": "red", "value": 0.05}));
+    assert_eq!(
+        defaults["thresholds"]["steps"][1],
+        json!({"color": "red", "value": 0.05})
+    );
     assert_eq!(defaults["unit"], "percentunit");
 }
 
@@ -109,7 +117,10 @@ fn two_services_have_different_files_and_uids() {
     let one = plan(json!({}));
     let mut other = one.clone();
     other.owner.namespace = "dev".into();
-    assert_ne!(shown(&one)["uid"], serde_json::from_str::<Value>(config_map(&other)["data"]["dev-api.json"].as_str().unwrap()).unwrap()["uid"]);
+    assert_ne!(
+        shown(&one)["uid"],
+        serde_json::from_str::<Value>(config_map(&other)["data"]["dev-api.json"].as_str().unwrap()).unwrap()["uid"]
+    );
 }
 
 #[test]
@@ -121,15 +132,25 @@ fn hostile_text_stays_text() {
     plan.packs[0].panels[0].description = hostile.into();
     let shown = shown(&plan);
     let title = shown["panels"][1]["title"].as_str().unwrap();
-    assert!(title.contains("{{ .Evil }}`") && !title.contains("$datasource") && !title.contains("[["), "{title:?}");
+    assert!(
+        title.contains("{{ .Evil }}`") && !title.contains("$datasource") && !title.contains("[["),
+        "{title:?}"
+    );
 }
 
 #[test]
 fn a_dashboard_that_does_not_fit_says_what_is_left_out() {
     let whole = dashboard(&plan(json!({})));
     let size = whole.to_json().to_string().len();
-    assert_eq!(text(whole.clone(), size), whole.to_json().to_string());
-    let less: Value = serde_json::from_str(&text(whole.clone(), size - 1)).unwrap();
-    assert!(less["description"].as_str().unwrap().contains("last 1 rows are left out"), "{}", less["description"]);
+    assert_eq!(text(&whole, size), whole.to_json().to_string());
+    let less: Value = serde_json::from_str(&text(&whole, size - 1)).unwrap();
+    assert!(
+        less["description"]
+            .as_str()
+            .unwrap()
+            .contains("last 1 rows are left out"),
+        "{}",
+        less["description"]
+    );
     assert!(less.to_string().len() < size);
 }

@@ -84,13 +84,19 @@ fn a_pod_port_without_a_name_is_scraped_by_number() {
         facts["target"]["containers"][0]["ports"] = json!([{"port": 8000}]);
     });
     let endpoint = &object(&plan)["spec"]["podMetricsEndpoints"][0];
-    assert_eq!((&endpoint["port"], &endpoint["portNumber"]), (&Value::Null, &json!(8000)));
+    assert_eq!(
+        (&endpoint["port"], &endpoint["portNumber"]),
+        (&Value::Null, &json!(8000))
+    );
 }
 
 #[test]
 fn labels_of_a_release_are_selected_on_only_where_there_is_nothing_else() {
     let only = plan(|facts| facts["services"][0]["labels"] = json!({"helm.sh/chart": "api-1.2.3"}));
-    assert_eq!(object(&only)["spec"]["selector"], json!({"matchLabels": {"helm.sh/chart": "api-1.2.3"}}));
+    assert_eq!(
+        object(&only)["spec"]["selector"],
+        json!({"matchLabels": {"helm.sh/chart": "api-1.2.3"}})
+    );
 }
 
 #[test]
@@ -99,10 +105,22 @@ fn the_check_asks_about_the_very_object_that_is_rendered() {
         let plan = plan(change);
         let object = object(&plan);
         let checks = ServiceMonitor.checks(&plan);
-        let [Check::Targets { kind, namespace, name, labels, expected }] = checks.as_slice() else {
+        let [
+            Check::Targets {
+                kind,
+                namespace,
+                name,
+                labels,
+                expected,
+            },
+        ] = checks.as_slice()
+        else {
             panic!("one check: {checks:?}");
         };
-        assert_eq!((*kind, namespace.as_str(), name.as_str(), *expected), (object["kind"].as_str().unwrap(), "prod", "api", 3));
+        assert_eq!(
+            (*kind, namespace.as_str(), name.as_str(), *expected),
+            (object["kind"].as_str().unwrap(), "prod", "api", 3)
+        );
         assert_eq!(json!(labels), object["metadata"]["labels"]);
     }
 }

@@ -1,3 +1,8 @@
+#![allow(clippy::needless_pass_by_value)] // values are written where they are passed
+
+mod gift;
+mod spec;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -56,16 +61,6 @@ fn answers(facts: &mut Value, kind: &str, outcome: Value) {
     ]);
 }
 
-/// What the API server then has: the gift, let go of.
-fn with_gift(facts: &mut Value, gift: &Gift, owners: &[&str]) {
-    let mut live = json!({});
-    for (kind, shape) in &gift.probes {
-        live[kind.as_str()] = json!({"shape": shape, "ownedBy": owners});
-    }
-    facts["target"]["containers"][0]["probes"] = live;
-    facts["target"]["gifted"] = json!(gift.gifted);
-}
-
 fn live(path: &str, port: Value) -> Value {
     json!({"shape": {
         "handler": {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}},
@@ -89,17 +84,34 @@ fn a_container_without_probes_whose_pods_answer_is_given_all_three_in_one_gift()
             "GET /health on port http every 5s, 3s to answer, 60 failures",
         ]
     );
-    assert_eq!((gift.target_uid.as_str(), gift.resource_version.as_str()), ("target-1", "7"));
+    assert_eq!(
+        (gift.target_uid.as_str(), gift.resource_version.as_str()),
+        ("target-1", "7")
+    );
     assert_eq!(gift.gifted.owner_uid, "owner-1");
-    assert!(probes.message.contains("liveness restarts after 55 s without an answer"), "{}", probes.message);
+    assert!(
+        probes
+            .message
+            .contains("liveness restarts after 55 s without an answer"),
+        "{}",
+        probes.message
+    );
 }
 
 #[test]
 fn the_pods_are_asked_what_the_probes_would_ask() {
     let facts = facts(|_| {});
     let target = facts.target.as_ref().unwrap();
-    let questions = questions(&spec(json!({"readiness": {"tcpSocket": {}}})), &facts, target, &target.containers[0]);
-    let asked: Vec<_> = questions.iter().map(|q| (q.probe, q.port, q.path.as_deref(), q.timeout_seconds)).collect();
+    let questions = questions(
+        &spec(json!({"readiness": {"tcpSocket": {}}})),
+        &facts,
+        target,
+        &target.containers[0],
+    );
+    let asked: Vec<_> = questions
+        .iter()
+        .map(|q| (q.probe, q.port, q.path.as_deref(), q.timeout_seconds))
+        .collect();
     assert_eq!(
         asked,
         [
@@ -120,7 +132,10 @@ fn a_probe_that_is_there_is_never_touched() {
     });
     let spec = spec(json!({"liveness": {"httpGet": {"path": "/other"}}}));
     let probes = resolved(&spec, &facts);
-    assert_eq!((probes.reason, given(&probes), asked(&spec, &facts)), (Reason::Installed, vec![], vec![]));
+    assert_eq!(
+        (probes.reason, given(&probes), asked(&spec, &facts)),
+        (Reason::Installed, vec![], vec![])
+    );
 }
 
 #[test]
@@ -157,7 +172,11 @@ fn every_answer_but_a_good_one_refuses() {
         let facts = facts(|facts| answers(facts, "readiness", outcome));
         let probes = resolved(&spec(json!({})), &facts);
         assert!(!given(&probes).contains(&ProbeKind::Readiness), "{words}");
-        assert!(probes.refused[&ProbeKind::Readiness].contains(words), "{:?}", probes.refused);
+        assert!(
+            probes.refused[&ProbeKind::Readiness].contains(words),
+            "{:?}",
+            probes.refused
+        );
     }
 }
 
@@ -183,7 +202,10 @@ fn a_liveness_probe_is_not_given_without_the_startup_probe_that_would_protect_it
     let present = facts(|facts| {
         facts["target"]["containers"][0]["probes"] = json!({"startup": live("/alive", json!("http"))});
     });
-    assert_eq!(given(&resolved(&spec(json!({})), &present)), [ProbeKind::Liveness, ProbeKind::Readiness]);
+    assert_eq!(
+        given(&resolved(&spec(json!({})), &present)),
+        [ProbeKind::Liveness, ProbeKind::Readiness]
+    );
 }
 
 #[test]
@@ -198,8 +220,14 @@ fn an_answer_that_takes_a_third_of_the_timeout_is_too_slow_for_liveness_only() {
     let probes = resolved(&spec(json!({})), &slow(1700));
     assert_eq!(given(&probes), [ProbeKind::Readiness]);
     let words = &probes.refused[&ProbeKind::Liveness];
-    assert!(words.contains("1 of 2 pods takes more than a third of the 5 s"), "{words}");
-    assert!(!words.contains("1700"), "what was measured changes from one time to the next: {words}");
+    assert!(
+        words.contains("1 of 2 pods takes more than a third of the 5 s"),
+        "{words}"
+    );
+    assert!(
+        !words.contains("1700"),
+        "what was measured changes from one time to the next: {words}"
+    );
     assert_eq!(given(&resolved(&spec(json!({})), &slow(1600))), ALL);
 }
 
@@ -223,7 +251,11 @@ fn nothing_is_given_before_a_pod_has_answered() {
 fn nothing_is_given_and_nobody_asked_while_something_holds_it_back() {
     type Change = fn(&mut Value);
     let cases: [(Value, Change, Reason); 5] = [
-        (json!({}), |f| f["target"]["unsettled"] = json!("1 of 2 pods are updated"), Reason::RolloutInProgress),
+        (
+            json!({}),
+            |f| f["target"]["unsettled"] = json!("1 of 2 pods are updated"),
+            Reason::RolloutInProgress,
+        ),
         (json!({}), |f| f["contested"] = json!("argocd"), Reason::Contested),
         (json!({}), |f| f["uid"] = json!(""), Reason::PreflightPending),
         (json!({}), |f| f["target"]["uid"] = json!(""), Reason::PreflightPending),
@@ -232,10 +264,16 @@ fn nothing_is_given_and_nobody_asked_while_something_holds_it_back() {
     for (probes, change, reason) in cases {
         let (spec, facts) = (spec(probes), facts(change));
         let probes = resolved(&spec, &facts);
-        assert_eq!((given(&probes), probes.reason, asked(&spec, &facts)), (vec![], reason, vec![]));
+        assert_eq!(
+            (given(&probes), probes.reason, asked(&spec, &facts)),
+            (vec![], reason, vec![])
+        );
     }
     let (spec, facts) = (spec(json!({})), facts(|_| {}));
-    assert_eq!((given(&resolved(&spec, &facts)), asked(&spec, &facts)), (ALL.to_vec(), ALL.to_vec()));
+    assert_eq!(
+        (given(&resolved(&spec, &facts)), asked(&spec, &facts)),
+        (ALL.to_vec(), ALL.to_vec())
+    );
 }
 
 #[test]
@@ -243,7 +281,11 @@ fn what_holds_a_gift_back_is_told_with_what_would_be_given() {
     let contested = resolved(&spec(json!({})), &facts(|f| f["contested"] = json!("argocd")));
     assert!(contested.message.contains("argocd"), "{}", contested.message);
     let offline = resolved(&spec(json!({})), &facts(|f| f["uid"] = json!("")));
-    assert!(offline.message.contains("GET /ready on port http"), "{}", offline.message);
+    assert!(
+        offline.message.contains("GET /ready on port http"),
+        "{}",
+        offline.message
+    );
 }
 
 #[test]
@@ -251,151 +293,14 @@ fn mode_observe_asks_and_says_what_would_be_given_and_gives_nothing() {
     let facts = facts(|facts| answers(facts, "readiness", json!({"status": 404})));
     let spec = spec(json!({"mode": "Observe"}));
     let probes = resolved(&spec, &facts);
-    assert_eq!((given(&probes), probes.reason, asked(&spec, &facts)), (vec![], Reason::Observed, ALL.to_vec()));
-    assert!(probes.message.contains("Would be given: liveness"), "{}", probes.message);
+    assert_eq!(
+        (given(&probes), probes.reason, asked(&spec, &facts)),
+        (vec![], Reason::Observed, ALL.to_vec())
+    );
+    assert!(
+        probes.message.contains("Would be given: liveness"),
+        "{}",
+        probes.message
+    );
     assert!(probes.message.contains("HTTP 404"), "{}", probes.message);
-}
-
-#[test]
-fn a_gift_that_is_in_place_is_not_given_again() {
-    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
-    let after = facts(|facts| with_gift(facts, &gift, &[]));
-    let probes = resolved(&spec(json!({})), &after);
-    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Installed));
-    assert_eq!(asked(&spec(json!({})), &after), []);
-}
-
-#[test]
-fn a_gift_follows_the_spec_and_what_somebody_took_over_does_not() {
-    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
-    let changed = spec(json!({"readiness": {"httpGet": {"path": "/serve"}}}));
-    let ours = facts(|facts| with_gift(facts, &gift, &[]));
-    let update = resolved(&changed, &ours).gift.unwrap();
-    assert_eq!(kinds(&update.probes), [ProbeKind::Readiness]);
-    assert_eq!(kinds(&update.gifted.probes), ALL, "the others stay gifts");
-    assert_eq!(asked(&changed, &ours), [ProbeKind::Readiness]);
-    let theirs = facts(|facts| with_gift(facts, &gift, &["helm"]));
-    assert_eq!(given(&resolved(&changed, &theirs)), []);
-}
-
-#[test]
-fn a_gift_that_somebody_changed_is_theirs() {
-    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
-    let changed = facts(|facts| {
-        with_gift(facts, &gift, &[]);
-        facts["target"]["containers"][0]["probes"]["readiness"]["shape"]["periodSeconds"] = json!(7);
-    });
-    assert_eq!(given(&resolved(&spec(json!({"readiness": {"periodSeconds": 9}})), &changed)), []);
-}
-
-#[test]
-fn the_gift_of_an_observed_service_before_this_one_is_taken_over() {
-    let mut gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
-    gift.gifted.owner_uid = "owner-0".into();
-    let after = facts(|facts| with_gift(facts, &gift, &[]));
-    assert_eq!(given(&resolved(&spec(json!({})), &after)), [], "it is as it should be: no rollout");
-    let update = resolved(&spec(json!({"liveness": {"failureThreshold": 9}})), &after).gift.unwrap();
-    assert_eq!(kinds(&update.probes), [ProbeKind::Liveness]);
-    assert_eq!((kinds(&update.gifted.probes), update.gifted.owner_uid.as_str()), (ALL.to_vec(), "owner-1"));
-}
-
-#[test]
-fn a_startup_probe_asks_what_the_owners_liveness_probe_asks() {
-    let facts = facts(|facts| {
-        facts["target"]["containers"][0]["probes"] =
-            json!({"liveness": live("/alive", json!(8000)), "readiness": live("/serve", json!("http"))});
-    });
-    let gift = resolved(&spec(json!({"startup": {"within": "2m"}})), &facts).gift.unwrap();
-    assert_eq!(
-        gift.probes[&ProbeKind::Startup].words(),
-        "GET /alive on port 8000 every 5s, 3s to answer, 24 failures"
-    );
-}
-
-#[test]
-fn beside_a_liveness_probe_that_cannot_be_asked_no_startup_probe_is_wanted() {
-    let with = |probes: Value| {
-        let facts = facts(|facts| {
-            let exec = json!({"shape": {"handler": {"other": "exec"}, "periodSeconds": 10, "timeoutSeconds": 5,
-                "failureThreshold": 6, "initialDelaySeconds": 0}, "ownedBy": ["helm"]});
-            facts["target"]["containers"][0]["probes"] =
-                json!({"liveness": exec, "readiness": live("/serve", json!("http"))});
-        });
-        resolved(&spec(probes), &facts)
-    };
-    let probes = with(json!({}));
-    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Installed));
-    assert_eq!(given(&with(json!({"startup": {"httpGet": {"path": "/up"}}}))), [ProbeKind::Startup]);
-}
-
-#[test]
-fn a_default_that_finds_no_port_is_refused_in_words_and_the_spec_can_name_one() {
-    let two_ports = |facts: &mut Value| {
-        facts["target"]["containers"][0]["ports"] = json!([{"name": "web", "port": 1}, {"name": "admin", "port": 2}]);
-    };
-    let probes = resolved(&spec(json!({})), &facts(two_ports));
-    assert_eq!((given(&probes), probes.reason), (vec![], Reason::PreflightFailed));
-    let words = &probes.refused[&ProbeKind::Readiness];
-    assert!(words.contains("web (1), admin (2)") && words.contains("spec.probes.readiness.httpGet.port"), "{words}");
-    let named = spec(json!({"readiness": {"httpGet": {"path": "/ready", "port": "web"}}}));
-    assert_eq!(given(&resolved(&named, &facts(two_ports))), [ProbeKind::Readiness]);
-}
-
-#[test]
-fn every_finding_comes_at_once_with_its_field() {
-    let spec = spec(json!({
-        "liveness": {"httpGet": {"path": "/health", "port": "htpp"}, "timeoutSeconds": 20},
-        "readiness": {"httpGet": {"path": "no slash"}, "periodSeconds": 0},
-        "startup": {"httpGet": {"path": "/x"}, "tcpSocket": {"port": 99}, "within": "2h"},
-    }));
-    let findings = outcome(&spec, &facts(|_| {})).unwrap_err();
-    let mut found: Vec<_> = findings.iter().map(|f| (f.path.as_str(), f.code)).collect();
-    found.sort();
-    assert_eq!(
-        found,
-        [
-            ("spec.probes.liveness.httpGet.port", Code::Port),
-            ("spec.probes.liveness.timeoutSeconds", Code::Duration),
-            ("spec.probes.readiness.httpGet.path", Code::InvalidValue),
-            ("spec.probes.readiness.periodSeconds", Code::InvalidValue),
-            ("spec.probes.startup", Code::BrokenRule),
-            ("spec.probes.startup.tcpSocket.port", Code::Port),
-            ("spec.probes.startup.within", Code::Duration),
-        ]
-    );
-    let port = findings.iter().find(|f| f.code == Code::Port).unwrap();
-    assert!(port.help.contains("http (8000)"), "{}", port.help);
-}
-
-#[test]
-fn risky_probes_are_told_and_sound_ones_are_not() {
-    let warnings = |probes: Value| {
-        let facts = facts(|facts| facts["target"]["containers"][0]["probes"] = probes);
-        let warnings = outcome(&spec(json!({"mode": "Disabled"})), &facts).unwrap().1;
-        assert!(warnings.iter().all(|w| w.code == Code::RiskyProbe));
-        warnings.into_iter().map(|w| w.message).collect::<Vec<_>>()
-    };
-    let sound = json!({"liveness": live("/health", json!("http")), "readiness": live("/ready", json!("http"))});
-    assert_eq!(warnings(sound.clone()), Vec::<String>::new());
-    let risky: [(&str, &str, Value, &str); 8] = [
-        ("liveness", "/shape/handler/httpGet/path", json!("/ready"), "as the readiness probe does"),
-        ("liveness", "/shape/handler/httpGet/path", json!("/check/db"), "depends on others"),
-        ("liveness", "/shape/failureThreshold", json!(1), "after one failed attempt"),
-        ("liveness", "/shape/periodSeconds", json!(4), "may take 5 s"),
-        ("liveness", "/shape/failureThreshold", json!(2), "restarts after 15 s"),
-        ("liveness", "/shape/timeoutSeconds", json!(1), "throttled CPU"),
-        ("liveness", "/shape/initialDelaySeconds", json!(60), "waits 60 s"),
-        ("readiness", "/shape/handler/httpGet/port", json!("gone"), "does not declare"),
-    ];
-    for (kind, pointer, value, words) in risky {
-        let mut probes = sound.clone();
-        *probes[kind].pointer_mut(pointer).unwrap() = value;
-        let told = warnings(probes);
-        assert!(told.iter().any(|message| message.contains(words)), "{words}: {told:?}");
-    }
-}
-
-#[test]
-fn what_observed_gives_by_itself_is_never_risky() {
-    assert_eq!(outcome(&spec(json!({})), &facts(|_| {})).unwrap().1, []);
 }

@@ -35,7 +35,8 @@ pub(super) fn probes(
     let present = shapes(container);
     let mut gaps = gaps(wanted, target, container);
     if mode == ProbesMode::Disabled {
-        let message = sentences([Some("spec.probes.mode is Disabled".into()), in_place(&present)]);
+        let there = in_place(&present).or_else(|| Some("The container has no probe".into()));
+        let message = sentences([Some("spec.probes.mode is Disabled".into()), there]);
         return Ok((
             nothing_given(present, BTreeMap::new(), Reason::Disabled, message),
             warnings,

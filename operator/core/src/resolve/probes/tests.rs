@@ -89,6 +89,7 @@ fn a_container_without_probes_whose_pods_answer_is_given_all_three_in_one_gift()
         ("target-1", "7")
     );
     assert_eq!(gift.gifted.owner_uid, "owner-1");
+    assert!(!probes.message.contains("has no probe"), "{}", probes.message);
     assert!(
         probes
             .message

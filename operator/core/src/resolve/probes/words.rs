@@ -21,7 +21,7 @@ pub(super) fn all_words(verb: &str, shapes: &BTreeMap<ProbeKind, ProbeShape>) ->
 }
 
 pub(super) fn in_place(present: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
-    all_words("In place", present).or_else(|| Some("The container has no probe".into()))
+    all_words("In place", present)
 }
 
 pub(super) fn refusals(refused: &BTreeMap<ProbeKind, String>) -> Option<String> {

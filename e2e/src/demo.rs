@@ -4,6 +4,7 @@
 //! is what was promised.
 
 pub mod existing;
+pub mod follow;
 pub mod judge;
 pub mod kubectl;
 pub mod leftovers;
@@ -49,7 +50,7 @@ pub struct Options {
     ///
     /// The demo cannot put images into that cluster. Either its nodes have observed:0.1.0 and claude-api:0.1.0 (see --save-images), or --image and
     /// --sample-image name images that they can pull.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = readable)]
     pub kubeconfig: Option<PathBuf>,
 
     /// Image of Observed on the cluster of --kubeconfig.
@@ -63,6 +64,14 @@ pub struct Options {
     /// Only build the two images and write them to this directory as archives, for `kind load image-archive`, `docker load` or `ctr images import`.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["keep", "kubeconfig"])]
     pub save_images: Option<PathBuf>,
+}
+
+/// A file that can be read: a slip in its name is told before anything is done.
+fn readable(path: &str) -> Result<PathBuf, String> {
+    match std::fs::File::open(path) {
+        Ok(_) => Ok(path.into()),
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    }
 }
 
 /// The demo could not go on.
@@ -305,14 +314,15 @@ mod tests {
         for good in [
             &[][..],
             &["--keep"],
-            &["--kubeconfig", "f", "--image", "a", "--sample-image", "b"],
+            &["--kubeconfig", "/dev/null", "--image", "a", "--sample-image", "b"],
         ] {
             assert!(parse(good).is_ok(), "{good:?}");
         }
         for bad in [
             &["--image", "a"][..],
             &["--sample-image", "a"],
-            &["--keep", "--kubeconfig", "f"],
+            &["--keep", "--kubeconfig", "/dev/null"],
+            &["--kubeconfig", "/nowhere/kubeconfig"],
             &["--save-images", "d", "--keep"],
             &["--kubeconfig"],
             &["now"],
@@ -335,8 +345,8 @@ mod tests {
         ] {
             assert!(own.contains(word), "{word}: {own}");
         }
-        let lent = introduction(&parse(&["--kubeconfig", "my.conf"]));
-        assert!(lent.contains("my.conf") && !lent.contains("25 minutes"), "{lent}");
+        let lent = introduction(&parse(&["--kubeconfig", "/dev/null"]));
+        assert!(lent.contains("/dev/null") && !lent.contains("25 minutes"), "{lent}");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The demo keeps what it promises, and leaves nothing behind: at its end, and when it is interrupted in the middle.
 
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -333,10 +333,10 @@ fn routed(seen: &Alerts) -> Judged {
 /// The last notification about the alert says what became of it.
 fn received(seen: &Alerts, status: &str) -> Judged {
     let notifications = list(there(&seen.received, "the webhook")?);
-    let alerts = notifications
+    let mut alerts = notifications
         .iter()
         .flat_map(|notification| list(&notification["payload"]["alerts"]));
-    let last = alerts.filter(|alert| is_ours(&alert["labels"], seen)).next_back();
+    let last = alerts.rfind(|alert| is_ours(&alert["labels"], seen));
     match last.map(|alert| alert["status"].as_str().unwrap_or_default()) {
         Some(last) if last == status => Ok(format!("{} {status}", sample::ALERT)),
         Some(last) => Err(format!("the last notification says {last}")),

@@ -30,14 +30,14 @@ pub fn manifests(namespace: &str, image: &str) -> String {
         service(
             namespace,
             NAME,
-            json!({"name": "http", "port": 80, "targetPort": "http"}),
+            &json!({"name": "http", "port": 80, "targetPort": "http"}),
         ),
         load(namespace, image),
         webhook(namespace, image),
         service(
             namespace,
             WEBHOOK,
-            json!({"name": "http", "port": WEBHOOK_PORT, "targetPort": "http"}),
+            &json!({"name": "http", "port": WEBHOOK_PORT, "targetPort": "http"}),
         ),
         json!({
             "apiVersion": "v1",
@@ -87,7 +87,7 @@ fn deployment(namespace: &str, image: &str) -> Value {
     })
 }
 
-fn service(namespace: &str, name: &str, port: Value) -> Value {
+fn service(namespace: &str, name: &str, port: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",

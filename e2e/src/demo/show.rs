@@ -1,13 +1,13 @@
 //! The demo itself: each step does one thing and shows what follows from it, as it happens.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::{Value, json};
 
-use super::judge::{self, Before, Judged};
+use super::follow::follow;
+use super::judge::{self, Before};
 use super::look::Objects;
 use super::manifest::{Install, Sample, checkout};
 use super::promise::{Promise, Summary};
@@ -128,7 +128,7 @@ impl<'a> Show<'a> {
             )
         };
         let judge = |promise, (deployment, review): &(_, _)| judge::install(promise, deployment, review);
-        self.follow(INSTALLED, since, INSTALL_WITHIN, look, judge)
+        follow(self.summary, INSTALLED, since, INSTALL_WITHIN, look, judge)
             .await
             .map(drop)
     }
@@ -139,7 +139,7 @@ impl<'a> Show<'a> {
         self.apply_sample().await?;
         let look = || self.stage.eyes.objects();
         let judge = |promise, seen: &Objects| judge::objects(promise, seen, before);
-        self.follow(WORKS, since, WORKS_WITHIN, look, judge).await?;
+        follow(self.summary, WORKS, since, WORKS_WITHIN, look, judge).await?;
         let namespace = self.stage.eyes.namespace.as_str();
         let table = self
             .stage
@@ -164,15 +164,21 @@ impl<'a> Show<'a> {
             sample::ERROR_RATIO,
         )
         .await?;
-        let fired = self
-            .follow(FIRES, since, ALERT_WITHIN, || eyes.alerts(), judge::alerts)
-            .await;
+        let fired = follow(
+            self.summary,
+            FIRES,
+            since,
+            ALERT_WITHIN,
+            || eyes.alerts(),
+            judge::alerts,
+        )
+        .await;
         let since = Instant::now();
         // Also if it did not fire: on a cluster that was lent, the API should not go on failing.
         self.switch_faults(Method::DELETE, &Value::Null, 0.0).await?;
         fired?;
         heading("The requests succeed again");
-        self.follow(ENDS, since, ALERT_WITHIN, || eyes.alerts(), judge::alerts)
+        follow(self.summary, ENDS, since, ALERT_WITHIN, || eyes.alerts(), judge::alerts)
             .await
             .map(drop)
     }
@@ -192,8 +198,7 @@ impl<'a> Show<'a> {
         stage.kubectl.run(&arguments).await?;
         let look = || stage.eyes.objects();
         let judge = |promise, seen: &Objects| judge::objects(promise, seen, before);
-        self.follow(&[Promise::ChildrenGone], since, GONE_WITHIN, look, judge)
-            .await?;
+        follow(self.summary, &[Promise::ChildrenGone], since, GONE_WITHIN, look, judge).await?;
         // What must not happen is watched for a while; that it has not happened yet says little.
         let gone = Instant::now();
         let steady = || async {
@@ -210,7 +215,9 @@ impl<'a> Show<'a> {
         };
         let seen = wait::until(GONE_WITHIN, "a while without a change", steady).await?;
         let last = || std::future::ready(seen.clone());
-        self.follow(STAYS, since, Duration::ZERO, last, judge).await.map(drop)
+        follow(self.summary, STAYS, since, Duration::ZERO, last, judge)
+            .await
+            .map(drop)
     }
 
     async fn apply_sample(&self) -> Result<(), Error> {
@@ -238,56 +245,6 @@ impl<'a> Show<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Looks until every promise holds, and shows each at the moment when it does.
-    async fn follow<L, F>(
-        &self,
-        promises: &[Promise],
-        since: Instant,
-        limit: Duration,
-        look: impl Fn() -> F,
-        judge: impl Fn(Promise, &L) -> Judged,
-    ) -> Result<L, Error>
-    where
-        F: Future<Output = L>,
-    {
-        let unseen = |promise: &Promise| (*promise, "it was not looked at in time".to_owned());
-        let open: RefCell<BTreeMap<Promise, String>> = RefCell::new(promises.iter().map(unseen).collect());
-        let once = || async {
-            let seen = look().await;
-            let mut open = open.borrow_mut();
-            open.retain(|promise, last| match judge(*promise, &seen) {
-                Ok(detail) => {
-                    self.held(*promise, since, &detail);
-                    false
-                }
-                Err(instead) => {
-                    *last = instead;
-                    true
-                }
-            });
-            if open.is_empty() { Ok(seen) } else { Err(String::new()) }
-        };
-        let ended = wait::until(limit.max(Duration::from_secs(1)), "the promises", once).await;
-        let Ok(seen) = ended else {
-            for (promise, last) in open.into_inner() {
-                say(&format!("     FAIL    {}: {last}", promise.words()));
-                self.summary.borrow_mut().broken(promise, last);
-            }
-            return Err(Error::Broken);
-        };
-        Ok(seen)
-    }
-
-    fn held(&self, promise: Promise, since: Instant, detail: &str) {
-        let after = since.elapsed();
-        say(&format!(
-            "  {:>6.1} s  {}: {detail}",
-            after.as_secs_f64(),
-            promise.words()
-        ));
-        self.summary.borrow_mut().held(promise, after);
     }
 }
 

@@ -44,9 +44,13 @@ pub fn find(answers: &Answers) -> Result<(Backend, Backend), Vec<String>> {
             Err(error) => return Err(vec![format!("the cluster cannot be asked: {error}")]),
         };
         let served = |kind: &&&str| resources.iter().any(|resource| resource["name"] == **kind);
-        missing.extend(kinds.iter().filter(|kind| !served(kind)).map(|kind| {
-            format!("the CRD {kind}.monitoring.coreos.com, version {version}: install prometheus-operator (it brings all of them)")
-        }));
+        let absent: Vec<_> = kinds.iter().filter(|kind| !served(kind)).copied().collect();
+        if !absent.is_empty() {
+            let absent = absent.join(", ");
+            missing.push(format!(
+                "the kinds {absent} in monitoring.coreos.com/{version}: install prometheus-operator with its CRDs"
+            ));
+        }
     }
     let prometheus = backend(&answers.prometheuses, "prometheus-operated", 9090);
     let alertmanager = backend(&answers.alertmanagers, "alertmanager-operated", 9093);

@@ -1,5 +1,7 @@
 //! A service to bind the built-in packs to, for tests.
 
+use std::sync::LazyLock;
+
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{Signals, TargetKind};
 
@@ -7,6 +9,8 @@ use super::{Binding, bind};
 use crate::finding::Finding;
 use crate::packs::Packs;
 use crate::plan::{Owner, Plan, Probes, Scrape, Target, Via};
+
+static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().unwrap());
 
 /// A Deployment `claude-api` in `prod`, scraped every 30 s, with what the user adapted.
 pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
@@ -24,7 +28,7 @@ pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
 
 /// The plan of the service with the default packs.
 pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
-    let packs = Packs::builtin().unwrap();
+    let packs = &*PACKS;
     let names = binding.signals.packs.clone();
     let names = names.unwrap_or_else(|| packs.names().map(str::to_owned).collect());
     Ok(Plan {
@@ -62,7 +66,7 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         },
         selection_labels: [].into(),
         window: "5m".to_owned(),
-        packs: bind(&packs, &names, binding)?,
+        packs: bind(packs, &names, binding)?,
         dashboard: crate::plan::Dashboard::default(),
         warnings: Vec::new(),
         paused: false,

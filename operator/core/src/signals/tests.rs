@@ -225,7 +225,7 @@ fn a_threshold_of_the_service_reaches_rule_panel_text_and_drill() {
     assert!(alert.annotations["description"].contains("above 20%"));
     assert_eq!(panel(&plan, "Error ratio").thresholds[0].value, 0.2);
     let rates: Vec<Course> = alert.silent[0].inputs.iter().map(|input| input.course).collect();
-    assert_eq!(rates, [Course::Rate(10.0 - 9.8 * 0.2), Course::Rate(9.8 * 0.2)]);
+    assert_eq!(rates, [Course::Rate(10.0 - 9.98 * 0.2), Course::Rate(9.98 * 0.2)]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
+mod hostile;
+mod rename;
+
 use observed_crds::v1alpha1::{AlertOverride, Severity, State};
-use proptest::prelude::*;
 
 use super::*;
 use crate::plan::{Course, Plan};
@@ -138,83 +140,6 @@ fn a_window_that_is_no_duration_or_holds_too_few_scrapes_is_a_finding() {
             "{words}"
         );
     }
-}
-
-#[test]
-fn a_rename_reaches_rules_panels_legends_series_and_drills() {
-    let renamed = signals(
-        &[
-            ("http_requests_total", "api_requests_total"),
-            ("http_request_duration_seconds", "api_seconds"),
-            ("endpoint", "route"),
-            ("status", "code"),
-        ],
-        &[],
-    );
-    let plan = plan(&renamed);
-    for text in rules(&plan).iter().chain(&queries(&plan)) {
-        for old in [
-            "http_requests_total",
-            "http_request_duration_seconds_",
-            "endpoint",
-            "status=",
-        ] {
-            assert!(!text.contains(old), "{text}");
-        }
-    }
-    assert!(rules(&plan).iter().any(|text| text.contains("api_seconds_bucket{")));
-    assert_eq!(panel(&plan, "Request rate").queries[0].legend, "{{code}}");
-    let series = &plan.packs[0].series[1];
-    assert_eq!(
-        (series.canonical.as_str(), series.name.as_str()),
-        ("http_request_duration_seconds", "api_seconds")
-    );
-    let case = &alert(&plan, "HighResponseTime").fires[0];
-    let names: Vec<&str> = case.inputs.iter().map(|input| input.name.as_str()).collect();
-    assert!(names.contains(&"api_seconds_bucket") && names.contains(&"api_requests_total"));
-    assert!(case.inputs.iter().all(|input| !input.labels.contains_key("endpoint")));
-}
-
-#[test]
-fn a_rename_of_what_no_pack_has_names_what_was_meant() {
-    let (path, words) = finding(&signals(&[("http_request_total", "x")], &[]));
-    assert_eq!(path, "spec.signals.rename.http_request_total");
-    assert!(words.contains("did you mean \"http_requests_total\"?"), "{words}");
-}
-
-#[test]
-fn a_rename_that_cannot_be_is_a_finding_of_its_own() {
-    for (old, new, wrong) in [
-        ("http_requests_total", "a-b", "is not the name of a metric"),
-        (
-            "http_requests_total",
-            "x{namespace=\"other\"}",
-            "is not the name of a metric",
-        ),
-        ("endpoint", "a:b", "is not the name of a label"),
-        ("endpoint", "__name__", "is not the name of a label"),
-        ("endpoint", "namespace", "exported_namespace"),
-        ("endpoint", "le", "exported_le"),
-        ("endpoint", "status", "would both be \"status\""),
-        ("http_request_duration_seconds", "x_bucket", "Write \"x\""),
-        (
-            "http_request_duration_seconds_bucket",
-            "x",
-            "Rename \"http_request_duration_seconds\"",
-        ),
-        ("container_memory_working_set_bytes", "x", "not exposed by the service"),
-        ("up", "x", "not exposed by the service"),
-    ] {
-        let (path, words) = finding(&signals(&[(old, new)], &[]));
-        assert_eq!(path, format!("spec.signals.rename.{old}"));
-        assert!(words.contains(wrong), "{old}: {words}");
-    }
-}
-
-#[test]
-fn labels_may_swap_their_names() {
-    let plan = plan(&signals(&[("endpoint", "status"), ("status", "endpoint")], &[]));
-    assert_eq!(panel(&plan, "Request rate").queries[0].legend, "{{endpoint}}");
 }
 
 #[test]
@@ -415,68 +340,4 @@ fn a_pack_that_leaves_the_service_makes_no_rule() {
         found[0].message.contains("\"other_total\" is neither declared"),
         "{found:?}"
     );
-}
-
-fn name() -> impl Strategy<Value = String> {
-    "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?"
-}
-
-/// Names and numbers, good and hostile.
-fn hostile() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[a-zA-Z_][a-zA-Z0-9_]{0,8}",
-        "0\\.[0-9]{1,4}",
-        "[0-9]{1,3}m",
-        any::<String>(),
-        Just("x\"} or up{a=\"".to_owned()),
-        Just("{{ $value }}".to_owned()),
-        Just("namespace".to_owned()),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn whatever_the_user_writes_rules_are_promql_and_stay_in_the_namespace(
-        namespace in name(),
-        service in name(),
-        job in name(),
-        target in "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?",
-        rename in proptest::collection::vec((0..6_usize, hostile()), 0..4),
-        value in hostile(),
-        lasts in hostile(),
-        window in proptest::option::of(hostile()),
-        base in proptest::option::of(hostile()),
-    ) {
-        let old = ["http_requests_total", "http_request_duration_seconds", "endpoint", "status", "method", "up"];
-        let mut signals = signals(&[], &[]);
-        signals.rename = rename.into_iter().map(|(index, new)| (old[index].to_owned(), new)).collect();
-        let change = AlertOverride { r#for: Some(lasts), ..above(&value) };
-        signals.alerts = [("HighErrorRate".to_owned(), change)].into();
-        signals.window = window;
-        let binding = Binding {
-            namespace: &namespace,
-            service: &service,
-            job: &job,
-            target_name: &target,
-            runbook_base: base.as_deref(),
-            ..sample::binding(&signals)
-        };
-        match sample::plan(&binding) {
-            Ok(plan) => {
-                for text in rules(&plan).iter().chain(&queries(&plan)) {
-                    prop_assert_eq!(prove_namespaced(text, &namespace), Ok(()), "{}", text);
-                }
-                for alert in plan.packs.iter().flat_map(|pack| &pack.alerts) {
-                    let url = alert.annotations.get("runbook_url").cloned().unwrap_or_default();
-                    prop_assert!(!url.replace("{{\"{\"}}", "").contains('{'), "{}", url);
-                }
-            }
-            Err(found) => {
-                prop_assert!(!found.is_empty());
-                prop_assert!(found.iter().all(|finding| finding.path.starts_with("spec.signals.")), "{:?}", found);
-            }
-        }
-    }
 }

@@ -15,6 +15,9 @@ use crate::plan::Threshold;
 /// (robustperception.io, "What range should I use with rate()?").
 const INTERVALS_IN_WINDOW: u32 = 4;
 
+/// Longest duration that can be meant. Sums of several stay within their type.
+const LONGEST_SECONDS: u32 = 365 * 86_400;
+
 /// An alert as the service has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -42,9 +45,9 @@ pub(super) fn window(binding: &Binding<'_>, findings: &mut Vec<Finding>) -> Opti
     let mut wrong = |message: String, help: String| {
         findings.push(Finding::error(Code::Duration, "spec.signals.window", message, help));
     };
-    match duration::seconds(written) {
+    match seconds(written) {
         None => wrong(
-            format!("{written:?} is not a duration"),
+            format!("{written:?} is not a duration from 1s to 365d"),
             "Write it as Prometheus does, for instance 5m".to_owned(),
         ),
         Some(seconds) if seconds < least => wrong(
@@ -103,24 +106,24 @@ pub(super) fn settings(
     }
     let mut findings = Vec::new();
     let value = threshold(signal, alert, change, &mut findings);
-    let mut seconds = |field: &str, written: Option<&String>, default: Option<&String>, zero: bool| {
+    let mut lasting = |field: &str, written: Option<&String>, default: Option<&String>, zero: bool| {
         let text = written.or(default)?;
-        let seconds = duration::seconds(text);
-        if seconds.is_none() && !(zero && is_zero(text)) {
+        let within = seconds(text);
+        if within.is_none() && !(zero && is_zero(text)) {
             findings.push(Finding::error(
                 Code::Duration,
                 format!("spec.signals.alerts.{}.{field}", alert.name),
                 format!(
-                    "{text:?} is not a duration{}",
-                    if zero { "" } else { " of at least 1s" }
+                    "{text:?} is not a duration from {} to 365d",
+                    if zero { "0s" } else { "1s" }
                 ),
                 "Write it as Prometheus does, for instance 5m",
             ));
         }
-        seconds
+        within
     };
-    let for_seconds = seconds("for", change.r#for.as_ref(), Some(&alert.r#for), false);
-    let keep_firing_seconds = seconds(
+    let for_seconds = lasting("for", change.r#for.as_ref(), Some(&alert.r#for), false);
+    let keep_firing_seconds = lasting(
         "keepFiringFor",
         change.keep_firing_for.as_ref(),
         alert.keep_firing_for.as_ref(),
@@ -136,6 +139,11 @@ pub(super) fn settings(
         })),
         _ => Err(findings),
     }
+}
+
+/// Seconds of a duration that can be meant.
+fn seconds(text: &str) -> Option<u32> {
+    duration::seconds(text).filter(|seconds| *seconds <= LONGEST_SECONDS)
 }
 
 /// `0s` and the like: the alert ends with its condition.

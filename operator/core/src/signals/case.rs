@@ -92,8 +92,7 @@ fn number(amount_: &Amount, variables: &[(&str, f64)]) -> Result<f64, Error> {
 
 fn whole_seconds(seconds: f64, written: &Amount) -> Result<u32, Error> {
     if (0.0..=f64::from(u32::MAX)).contains(&seconds) {
-        // In range, and the fraction of a second does not matter.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // It is in range, and the fraction of a second does not matter.
         Ok(seconds as u32)
     } else {
         Err(Error::Amount(shown(written)))

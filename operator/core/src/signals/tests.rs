@@ -212,8 +212,9 @@ fn a_change_of_an_alert_that_does_not_fit_is_a_finding_of_its_own() {
         ("HighResponseTime", above("0"), "above", "longer than 0 seconds"),
         ("ContainerRestarting", above("1.5"), "above", "whole numbers"),
         ("TargetAbsent", above("1"), "above", "yes or no"),
-        ("HighErrorRate", lasting("0s"), "for", "of at least 1s"),
+        ("HighErrorRate", lasting("0s"), "for", "not a duration from 1s"),
         ("HighErrorRate", lasting("5"), "for", "not a duration"),
+        ("HighErrorRate", lasting("40000d"), "for", "to 365d"),
     ] {
         let (path, words) = finding(&signals(&[], &[(name, change)]));
         assert_eq!(path, format!("spec.signals.alerts.{name}.{field}"));

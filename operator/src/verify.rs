@@ -185,7 +185,11 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
             count,
         );
     }
-    let down = targets.iter().find(|target| target.health == Health::Down);
+    // Always the same one, or the status would be written anew at every look.
+    let down = targets
+        .iter()
+        .filter(|target| target.health == Health::Down)
+        .min_by_key(|target| &target.scrape_url);
     let why = match down {
         Some(target) => format!(
             "{} says {:?}",

@@ -12,7 +12,6 @@ fn tie(labels: &[(&str, &str)]) -> Tie {
     let declared = |name, windowed| Declared {
         name,
         matches: &matches,
-        panel_matches: &[],
         windowed,
     };
     tie.declare("requests_total", declared("api_requests_total", true))
@@ -101,7 +100,6 @@ fn a_name_that_is_none_is_refused() {
         let declared = Declared {
             name: wrong,
             matches: &matches,
-            panel_matches: &[],
             windowed: true,
         };
         assert!(tie(&[]).declare("requests_total", declared).is_err(), "{wrong:?}");

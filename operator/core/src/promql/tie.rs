@@ -41,7 +41,6 @@ pub struct Tie {
 struct Series {
     name: String,
     matchers: Vec<Matcher>,
-    panel_matchers: Vec<Matcher>,
     windowed: bool,
 }
 
@@ -52,8 +51,6 @@ pub struct Declared<'a> {
     pub name: &'a str,
     /// What every selector of it must match.
     pub matches: &'a [(&'a str, Match<'a>)],
-    /// What a selector in a panel must match too.
-    pub panel_matches: &'a [(&'a str, Match<'a>)],
     /// The service's window applies to it: it is scraped from the service.
     pub windowed: bool,
 }
@@ -83,19 +80,17 @@ impl Tie {
         let Declared {
             name,
             matches,
-            panel_matches,
             windowed,
         } = declared;
         if !is_metric_name(name) {
             return Err(Error::Name(name.to_owned()));
         }
-        let (matchers, panel_matchers) = (matchers(matches)?, matchers(panel_matches)?);
+        let matchers = matchers(matches)?;
         self.series.insert(
             metric.to_owned(),
             Series {
                 name: name.to_owned(),
                 matchers,
-                panel_matchers,
                 windowed,
             },
         );
@@ -108,7 +103,7 @@ impl Tie {
     /// It is not PromQL, or cannot be tied.
     pub fn rule(&self, text: &str) -> Result<Expression, Error> {
         let range = |series: &Series| if series.windowed { self.window } else { self.pack_window };
-        self.apply(text, false, range)
+        self.apply(text, range)
     }
 
     /// The expression for a panel: with Grafana's rate interval for the window.
@@ -116,14 +111,14 @@ impl Tie {
     /// # Errors
     /// It is not PromQL, or cannot be tied.
     pub fn panel(&self, text: &str) -> Result<Panel, Error> {
-        let plain = self.apply(text, true, |_| self.pack_window)?;
+        let plain = self.apply(text, |_| self.pack_window)?;
         // A range that cannot be taken for anything else in the expression stands for Grafana's variable.
         let printed = plain.to_string();
         let sentinel = (1..)
             .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
             .find(|candidate| !printed.contains(&display_duration(candidate)))
             .unwrap_or_default();
-        let marked = self.apply(text, true, |_| sentinel)?.to_string();
+        let marked = self.apply(text, |_| sentinel)?.to_string();
         let expr = marked.replace(
             &format!("[{}]", display_duration(&sentinel)),
             &format!("[{RATE_INTERVAL}]"),
@@ -131,16 +126,9 @@ impl Tie {
         Ok(Panel { expr, plain })
     }
 
-    fn apply(&self, text: &str, panel: bool, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
+    fn apply(&self, text: &str, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
         let mut expression = Expression::parse(text)?;
-        walk::change(
-            &mut expression.0,
-            &Application {
-                tie: self,
-                panel,
-                range,
-            },
-        )?;
+        walk::change(&mut expression.0, &Application { tie: self, range })?;
         Ok(expression)
     }
 
@@ -166,7 +154,6 @@ pub struct Panel {
 
 struct Application<'a, F> {
     tie: &'a Tie,
-    panel: bool,
     range: F,
 }
 
@@ -202,8 +189,7 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
             name: self.tie.label(&own.name).to_owned(),
             ..own
         });
-        let panel = series.panel_matchers.iter().filter(|_| self.panel);
-        vector.matchers.matchers = series.matchers.iter().chain(panel).cloned().chain(renamed).collect();
+        vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).collect();
         vector.name = Some(series.name.clone());
         if let Some(range) = range
             && *range == self.tie.pack_window

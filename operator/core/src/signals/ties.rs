@@ -86,7 +86,6 @@ impl<'a> Ties<'a> {
                 let declared = Declared {
                     name: &name,
                     matches: matches(series.scope),
-                    panel_matches: &[],
                     windowed: series.scope == Scope::Service,
                 };
                 tie.declare(&selector, declared)?;
@@ -97,7 +96,6 @@ impl<'a> Ties<'a> {
             let declared = Declared {
                 name: &record.r#as,
                 matches: matches(scope),
-                panel_matches: &[],
                 windowed: false,
             };
             tie.declare(&record.r#as, declared)?;

@@ -34,6 +34,7 @@ use crate::image::Image;
 use crate::pki;
 use crate::progress::Progress;
 use crate::tools::{Tool, Tools};
+use crate::wait::Look;
 use node::Namespaces;
 use run::Run;
 
@@ -310,6 +311,26 @@ impl Cluster {
         let mut run = self.run;
         let ended = tokio::task::spawn_blocking(move || run.end(false)).await;
         ended.map_err(|_| Error::Stopped)?
+    }
+
+    /// The programs that the cluster is made of.
+    pub(crate) fn tools(&self) -> Option<&Tools> {
+        self.tools.as_ref()
+    }
+
+    /// Waits for a condition of the cluster, with the log of the component to blame if it does not come true.
+    pub(crate) async fn until<L, F>(
+        &self,
+        limit: Duration,
+        what: &str,
+        to_blame: &str,
+        look: impl FnMut() -> F,
+    ) -> Result<L::Value, Error>
+    where
+        L: Look,
+        F: Future<Output = L>,
+    {
+        self.run.until(limit, what, to_blame, look).await
     }
 
     /// Does work, and tells the component's end rather than its consequence if one has ended. What others run is not watched.

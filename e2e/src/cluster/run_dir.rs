@@ -86,13 +86,6 @@ impl RunDir {
         self.path.join("log").join(format!("{component}.log"))
     }
 
-    /// Makes a directory inside.
-    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, Error> {
-        let path = self.path.join(name);
-        fs::create_dir_all(&path).map_err(io_error("make", &path))?;
-        Ok(path)
-    }
-
     /// Writes a file inside.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let path = self.path.join(name);

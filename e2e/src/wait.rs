@@ -107,6 +107,10 @@ where
                 Err(_) => return Err(Ended::Late(last_seen)),
             },
         }
+        // A look that answers at once is never too late by itself.
+        if start.elapsed() >= limit {
+            return Err(Ended::Late(last_seen));
+        }
         tokio::select! {
             cause = &mut cut => return Err(Ended::Cut(cause)),
             () = tokio::time::sleep(INTERVAL) => {}

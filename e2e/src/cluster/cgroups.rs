@@ -47,7 +47,11 @@ enum Layout {
 }
 
 fn layout(root: &Path) -> Layout {
-    if root.join("cgroup.controllers").exists() { Layout::Unified } else { Layout::PerController }
+    if root.join("cgroup.controllers").exists() {
+        Layout::Unified
+    } else {
+        Layout::PerController
+    }
 }
 
 /// The controllers that the kubelet needs and this machine lacks.
@@ -57,7 +61,10 @@ pub(crate) fn missing_controllers() -> Vec<&'static str> {
 
 fn missing_in(root: &Path) -> Vec<&'static str> {
     match layout(root) {
-        Layout::PerController => CONTROLLERS.into_iter().filter(|name| !root.join(name).is_dir()).collect(),
+        Layout::PerController => CONTROLLERS
+            .into_iter()
+            .filter(|name| !root.join(name).is_dir())
+            .collect(),
         Layout::Unified => {
             let there = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
             let missing = |name: &&str| *name != "cpuacct" && !there.split_whitespace().any(|word| word == *name);
@@ -71,7 +78,10 @@ fn parents(root: &Path) -> Vec<PathBuf> {
     match layout(root) {
         Layout::Unified => vec![root.to_owned()],
         Layout::PerController => {
-            let entries = fs::read_dir(root).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+            let entries = fs::read_dir(root)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.path()));
             // `cpu` and `cpuacct` may be links to one directory: a second `mkdir` there would fail for nothing.
             entries.filter(|path| path.is_dir() && !path.is_symlink()).collect()
         }
@@ -105,10 +115,17 @@ pub(crate) fn create(run: &str) -> Result<(), Error> {
 /// Removes the cgroup of a run and all below it, once the last process has left. One that does not exist is fine.
 pub(crate) fn remove(run: &str) -> Result<(), Error> {
     let start = Instant::now();
-    for path in parents(Path::new(ROOT)).into_iter().map(|parent| parent.join(name(run))) {
+    for path in parents(Path::new(ROOT))
+        .into_iter()
+        .map(|parent| parent.join(name(run)))
+    {
         while let Err(source) = remove_tree(&path) {
             if start.elapsed() > EMPTY_WITHIN {
-                return Err(Error { action: "remove", path, source });
+                return Err(Error {
+                    action: "remove",
+                    path,
+                    source,
+                });
             }
             thread::sleep(Duration::from_millis(50));
         }

@@ -96,11 +96,25 @@ impl Processes {
         let (report, ended) = watch::channel(None);
         let running = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&running);
-        let failed = |source| Error::Start { name: "the thread of the cluster".to_owned(), source };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let failed = |source| Error::Start {
+            name: "the thread of the cluster".to_owned(),
+            source,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
         let body = move || runtime.block_on(hold(received, &Arc::new(report), &list));
-        let thread = thread::Builder::new().name("cluster".to_owned()).spawn(body).map_err(failed)?;
-        Ok(Self { orders, ended, running, thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("cluster".to_owned())
+            .spawn(body)
+            .map_err(failed)?;
+        Ok(Self {
+            orders,
+            ended,
+            running,
+            thread: Some(thread),
+        })
     }
 
     /// Starts a program that ends with this process. Its output goes to the log; with `lines`, standard output goes there instead.
@@ -112,30 +126,57 @@ impl Processes {
         log: &Path,
         lines: Option<mpsc::UnboundedSender<String>>,
     ) -> Result<u32, Error> {
-        let log_error = |source| Error::Log { path: log.to_owned(), source };
+        let log_error = |source| Error::Log {
+            path: log.to_owned(),
+            source,
+        };
         let file = File::options().create(true).append(true).open(log).map_err(log_error)?;
         let mut bound = Command::new("setpriv");
-        bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+        bound
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
                 Some(value) => bound.env(key, value),
                 None => bound.env_remove(key),
             };
         }
-        bound.stdin(Stdio::null()).stderr(file.try_clone().map_err(log_error)?).kill_on_drop(true);
-        bound.stdout(if lines.is_some() { Stdio::piped() } else { Stdio::from(file) });
+        bound
+            .stdin(Stdio::null())
+            .stderr(file.try_clone().map_err(log_error)?)
+            .kill_on_drop(true);
+        bound.stdout(if lines.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::from(file)
+        });
         // Not in the terminal's group: Ctrl-C is for this process, which then ends the others in order.
         bound.process_group(0);
         let (reply, answer) = oneshot::channel();
-        let start = Start { name: name.to_owned(), command: bound, kind, log: log.to_owned(), lines, reply };
-        self.orders.send(Order::Start(Box::new(start))).map_err(|_| Error::Stopped)?;
+        let start = Start {
+            name: name.to_owned(),
+            command: bound,
+            kind,
+            log: log.to_owned(),
+            lines,
+            reply,
+        };
+        self.orders
+            .send(Order::Start(Box::new(start)))
+            .map_err(|_| Error::Stopped)?;
         let started = answer.await.map_err(|_| Error::Stopped)?;
-        started.map_err(|source| Error::Start { name: name.to_owned(), source })
+        started.map_err(|source| Error::Start {
+            name: name.to_owned(),
+            source,
+        })
     }
 
     /// Runs a task until the cluster ends.
     pub(crate) fn serve(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
-        self.orders.send(Order::Serve(Box::pin(task))).map_err(|_| Error::Stopped)
+        self.orders
+            .send(Order::Serve(Box::pin(task)))
+            .map_err(|_| Error::Stopped)
     }
 
     /// Is done when a process has ended that should not have.
@@ -181,19 +222,32 @@ async fn hold(
         match order {
             Order::Stop => break,
             Order::Serve(task) => tasks.push(tokio::spawn(task)),
-            Order::Start(mut start) => match start.command.spawn() {
-                Err(error) => drop(start.reply.send(Err(error))),
-                Ok(mut child) => {
-                    let pid = child.id().unwrap_or_default();
-                    if let (Some(lines), Some(output)) = (start.lines, child.stdout.take()) {
-                        tasks.push(tokio::spawn(forward_lines(output, lines)));
+            Order::Start(start) => {
+                let mut start = *start;
+                match start.command.spawn() {
+                    Err(error) => drop(start.reply.send(Err(error))),
+                    Ok(mut child) => {
+                        let (name, log, kind, reply) = (start.name, start.log, start.kind, start.reply);
+                        let pid = child.id().unwrap_or_default();
+                        if let (Some(lines), Some(output)) = (start.lines, child.stdout.take()) {
+                            tasks.push(tokio::spawn(forward_lines(output, lines)));
+                        }
+                        running
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push((name.clone(), pid));
+                        let ended = |status| Ended { name, status, log };
+                        watches.push(tokio::spawn(watch_child(
+                            child,
+                            kind,
+                            stopping.clone(),
+                            Arc::clone(report),
+                            ended,
+                        )));
+                        let _ = reply.send(Ok(pid)); // whoever asked may be gone: the process ends with the cluster all the same
                     }
-                    running.lock().unwrap_or_else(PoisonError::into_inner).push((start.name.clone(), pid));
-                    let ended = |status| Ended { name: start.name, status, log: start.log };
-                    watches.push(tokio::spawn(watch_child(child, start.kind, stopping.clone(), Arc::clone(report), ended)));
-                    let _ = start.reply.send(Ok(pid)); // whoever asked may be gone: the process ends with the cluster all the same
                 }
-            },
+            }
         }
     }
     let _ = stop.send(true); // no process, no listener
@@ -245,7 +299,10 @@ pub(crate) fn children_of(parent: u32) -> Vec<Pid> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_child = |pid: &i32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|text| text.trim() == parent.to_string()))
+        status.lines().any(|line| {
+            line.strip_prefix("PPid:")
+                .is_some_and(|text| text.trim() == parent.to_string())
+        })
     };
     pids.filter(is_child).map(Pid::from_raw).collect()
 }
@@ -266,7 +323,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("a.log");
         let processes = Processes::new().unwrap();
-        processes.start("a", &shell("echo why; exit 7"), Kind::Plain, &log, None).await.unwrap();
+        processes
+            .start("a", &shell("echo why; exit 7"), Kind::Plain, &log, None)
+            .await
+            .unwrap();
         let ended = processes.first_end().await;
         assert_eq!((ended.name.as_str(), ended.status.code()), ("a", Some(7)));
         assert_eq!(std::fs::read_to_string(ended.log).unwrap(), "why\n");
@@ -277,11 +337,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("a.log");
         let mut processes = Processes::new().unwrap();
-        let pid = processes.start("a", &shell("exec sleep 600"), Kind::Plain, &log, None).await.unwrap();
+        let pid = processes
+            .start("a", &shell("exec sleep 600"), Kind::Plain, &log, None)
+            .await
+            .unwrap();
         let path = format!("/proc/{pid}");
         assert!(Path::new(&path).exists());
         processes.stop();
-        let gone = wait::until(Duration::from_secs(10), "its end", || std::future::ready(!Path::new(&path).exists()));
+        let gone = wait::until(Duration::from_secs(10), "its end", || {
+            std::future::ready(!Path::new(&path).exists())
+        });
         gone.await.unwrap();
     }
 
@@ -290,7 +355,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let processes = Processes::new().unwrap();
         let missing = std::process::Command::new("/nowhere/etcd");
-        processes.start("etcd", &missing, Kind::Plain, &directory.path().join("etcd.log"), None).await.unwrap();
+        processes
+            .start("etcd", &missing, Kind::Plain, &directory.path().join("etcd.log"), None)
+            .await
+            .unwrap();
         let ended = processes.first_end().await; // it is `setpriv` that finds it missing
         assert_eq!(ended.name, "etcd");
         assert!(std::fs::read_to_string(ended.log).unwrap().contains("/nowhere/etcd"));

@@ -36,7 +36,7 @@ pub enum Error {
     },
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { action, path, source }
 }
@@ -55,8 +55,15 @@ impl RunDir {
         // Between the making of a directory and its lock, another process would take it for a dead one.
         let _making = cache.lock("runs.lock", || ())?;
         prune(&runs)?;
-        let path = runs.join(format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed)));
-        fs::DirBuilder::new().mode(0o700).create(&path).map_err(io_error("make", &path))?;
+        let path = runs.join(format!(
+            "{}-{}",
+            std::process::id(),
+            RUNS.fetch_add(1, Ordering::Relaxed)
+        ));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(io_error("make", &path))?;
         let lock_path = path.join("lock");
         let lock = File::create(&lock_path).map_err(io_error("make", &lock_path))?;
         lock.lock().map_err(io_error("lock", &lock_path))?;
@@ -77,13 +84,6 @@ impl RunDir {
     /// The log of a component.
     pub(crate) fn log(&self, component: &str) -> PathBuf {
         self.path.join("log").join(format!("{component}.log"))
-    }
-
-    /// Makes a directory inside.
-    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, Error> {
-        let path = self.path.join(name);
-        fs::create_dir_all(&path).map_err(io_error("make", &path))?;
-        Ok(path)
     }
 
     /// Writes a file inside.
@@ -126,7 +126,11 @@ fn prune(runs: &Path) -> Result<(), Error> {
             if inside.file_name().is_some_and(|name| name == "log") {
                 continue;
             }
-            let removed = if inside.is_dir() { fs::remove_dir_all(&inside) } else { fs::remove_file(&inside) };
+            let removed = if inside.is_dir() {
+                fs::remove_dir_all(&inside)
+            } else {
+                fs::remove_file(&inside)
+            };
             removed.map_err(io_error("remove", &inside))?;
         }
     }

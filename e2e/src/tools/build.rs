@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -121,6 +122,15 @@ pub(super) fn ensure(cache: &Cache, tools: &[Tool], progress: &Progress) -> Resu
     Ok(paths)
 }
 
+/// Gibibytes of disk that building what is missing of these tools needs.
+pub(crate) fn gib_to_build(cache: &Cache, tools: &[Tool]) -> Result<u64, Error> {
+    let workshop = Workshop::open(cache)?;
+    let missing = tools
+        .iter()
+        .filter(|tool| given(**tool).is_none() && !workshop.place(**tool).exists());
+    Ok(workshop.gib_for(missing.map(|tool| tool.estimate()).sum()))
+}
+
 /// A program from the directory where others that test against an API server look, too.
 fn given(tool: Tool) -> Option<PathBuf> {
     if !matches!(tool, Tool::Etcd | Tool::KubeApiserver | Tool::Kubectl) {
@@ -167,15 +177,24 @@ impl Workshop {
         self.directory(tool.family()).join(kind).join(tool.binary())
     }
 
+    /// Gibibytes that a build of this length needs. A warm Go cache already holds what the build would write.
+    fn gib_for(&self, time: Duration) -> u64 {
+        match time.as_secs() {
+            0 => 0,
+            _ if self.go_caches.join("build").exists() => 0,
+            1..=600 => SMALL_GIB,
+            _ => COLD_GIB,
+        }
+    }
+
     fn build(&self, tools: &[Tool], progress: &Progress) -> Result<(), Error> {
         let in_order: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| tools.contains(tool)).collect();
         if in_order.is_empty() {
             return Ok(());
         }
-        // A warm Go cache already holds what the build would write.
-        if !self.go_caches.join("build").exists() {
-            let time: std::time::Duration = in_order.iter().map(|tool| tool.estimate()).sum();
-            let need = if time.as_secs() > 600 { COLD_GIB } else { SMALL_GIB };
+        let time: Duration = in_order.iter().map(|tool| tool.estimate()).sum();
+        let need = self.gib_for(time);
+        if need > 0 {
             let free = free_gib(&self.root)?;
             if free < need {
                 return Err(Error::DiskFull {

@@ -209,7 +209,14 @@ pub async fn run(options: Options) -> ExitCode {
 async fn on_stage(options: &Options, stage: Stage, signals: &mut Signals, began: Instant) -> ExitCode {
     let summary = RefCell::new(Summary::default());
     let show = Show::new(&stage, &summary);
-    let mut shown = signals.or(show.all()).await;
+    let steps = async {
+        tokio::select! {
+            shown = show.all() => shown,
+            // What follows from it would only hide it.
+            ended = stage.cluster.failure(), if !stage.lent => Err(ended.into()),
+        }
+    };
+    let mut shown = signals.or(steps).await;
     if let Some(Err(error)) = &shown {
         say(&format!("\n{}", chain(error)));
         match signals.or(stage.keep_evidence()).await {

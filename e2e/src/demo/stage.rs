@@ -72,6 +72,7 @@ impl Stage {
     /// # Errors
     /// The machine lacks something, or something cannot be built or started.
     pub async fn own(progress: &Progress) -> Result<Self, Error> {
+        crate::cluster::requirements(true).map_err(crate::cluster::Error::from)?;
         let (install, sample) = (Install::read()?, Sample::read()?);
         let executable = std::env::current_exe().map_err(Error::Executable)?;
         let images = build(&install, progress).await?;

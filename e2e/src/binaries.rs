@@ -39,11 +39,14 @@ pub enum Error {
 
 /// The debug build of a package's program of the same name, for tests against a control plane: `debug("observed", &progress)`.
 ///
+/// It is the very program that `cargo test --workspace` has built: asked for by itself, its dependencies would be built once more, with other features.
+///
 /// # Errors
 /// Rust is missing, the build failed, or the package has no such program.
 pub async fn debug(package: &str, progress: &Progress) -> Result<PathBuf, Error> {
     let step = progress.step(format!("cargo build {package}"), None);
-    let mut built = build(&[package], &[], None).await?;
+    let arguments = ["--workspace", "--tests", "--bin", package];
+    let mut built = build(&[package], &arguments, None).await?;
     step.done();
     built.remove(package).ok_or_else(|| Error::NoProgram {
         package: package.to_owned(),
@@ -61,7 +64,8 @@ pub async fn for_images(packages: &[&str], progress: &Progress) -> Result<BTreeM
     );
     let target = host_target().await?;
     // With a target named, the flags hold for the programs and not for build scripts, and the files go to a directory of their own.
-    let arguments = ["--profile", "image", "--target", &target];
+    let mut arguments = vec!["--profile", "image", "--target", &target];
+    arguments.extend(packages.iter().flat_map(|package| ["-p", package, "--bin", package]));
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     flags.push_str(" -C target-feature=+crt-static");
     let built = build(packages, &arguments, Some(flags.trim())).await?;
@@ -81,9 +85,6 @@ async fn build(packages: &[&str], arguments: &[&str], flags: Option<&str>) -> Re
         .current_dir(workspace())
         .args(["build", "--message-format=json-render-diagnostics", "--quiet"])
         .args(arguments);
-    for package in packages {
-        command.args(["-p", package, "--bin", package]);
-    }
     if let Some(flags) = flags {
         command.env("RUSTFLAGS", flags);
     }
@@ -99,11 +100,14 @@ async fn build(packages: &[&str], arguments: &[&str], flags: Option<&str>) -> Re
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The programs that cargo's messages tell of, by name.
+/// The programs that cargo's messages tell of, by name. Tests are programs too, and one has the name of the program that it tests.
 fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
     let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
     let program = |message: serde_json::Value| {
         let path = message.get("executable")?.as_str()?;
+        if message.pointer("/profile/test") == Some(&serde_json::Value::Bool(true)) {
+            return None;
+        }
         Some((
             message.pointer("/target/name")?.as_str()?.to_owned(),
             PathBuf::from(path),
@@ -139,9 +143,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_found_in_cargos_messages_and_libraries_are_not() {
+    fn programs_are_found_in_cargos_messages_and_libraries_and_tests_are_not() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"observed_core"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"observed"},"executable":"/target/debug/observed"}
+{"reason":"compiler-artifact","target":{"name":"observed"},"profile":{"test":false},"executable":"/target/debug/observed"}
+{"reason":"compiler-artifact","target":{"name":"observed"},"profile":{"test":true},"executable":"/target/debug/deps/observed-1"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(
             programs(messages),

@@ -45,7 +45,10 @@ fn workload(container: &str, probes: &str) -> String {
 
 impl<'a> Scenario<'a> {
     async fn new(cluster: &'a Cluster, name: &str) -> Self {
-        Self { cluster, namespace: cluster.namespace(name).await.unwrap() }
+        Self {
+            cluster,
+            namespace: cluster.namespace(name).await.unwrap(),
+        }
     }
 
     /// `kubectl` as a user would run it, with a file on its standard input.
@@ -63,7 +66,11 @@ impl<'a> Scenario<'a> {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stderr))
+        }
     }
 
     /// As Helm 4 and others apply: server-side, under a name of their own, without force.
@@ -79,7 +86,10 @@ impl<'a> Scenario<'a> {
     }
 
     async fn deployment(&self) -> Deployment {
-        Api::namespaced(self.cluster.client().unwrap(), &self.namespace).get("api").await.unwrap()
+        Api::namespaced(self.cluster.client().unwrap(), &self.namespace)
+            .get("api")
+            .await
+            .unwrap()
     }
 
     async fn revisions(&self) -> usize {
@@ -93,12 +103,21 @@ impl<'a> Scenario<'a> {
         let look = || async {
             let service = services.get("api").await.map_err(|error| error.to_string())?;
             let status = service.status.unwrap_or_default();
-            let found = status.conditions.into_iter().find(|condition| condition.type_ == "ProbesInstalled");
+            let found = status
+                .conditions
+                .into_iter()
+                .find(|condition| condition.type_ == "ProbesInstalled");
             let condition = found.ok_or("no such condition yet")?;
             let seen = format!("{}: {}", condition.reason, condition.message);
-            if condition.reason == reason { Ok(condition.message) } else { Err(seen) }
+            if condition.reason == reason {
+                Ok(condition.message)
+            } else {
+                Err(seen)
+            }
         };
-        wait::until(SOON, &format!("ProbesInstalled to be {reason}"), look).await.unwrap()
+        wait::until(SOON, &format!("ProbesInstalled to be {reason}"), look)
+            .await
+            .unwrap()
     }
 
     /// Waits until every pod of the newest revision is available, and the operator has let go.
@@ -111,32 +130,55 @@ impl<'a> Scenario<'a> {
                 && status.replicas == Some(1)
                 && status.updated_replicas == Some(1)
                 && status.available_replicas == Some(1);
-            if rolled && !managers(&deployment).iter().any(|name| name.starts_with("observed")) { Ok(()) } else { Err(seen) }
+            if rolled && !managers(&deployment).iter().any(|name| name.starts_with("observed")) {
+                Ok(())
+            } else {
+                Err(seen)
+            }
         };
         wait::until(SOON, "the rollout to end", look).await.unwrap();
     }
 }
 
 fn managers(deployment: &Deployment) -> Vec<String> {
-    deployment.managed_fields().iter().filter_map(|entry| entry.manager.clone()).collect()
+    deployment
+        .managed_fields()
+        .iter()
+        .filter_map(|entry| entry.manager.clone())
+        .collect()
 }
 
 /// The kinds of probe that the first container has.
 fn probes(deployment: &Deployment) -> (bool, bool, bool) {
     let pod = deployment.spec.template.spec.clone().unwrap_or_default();
     let container = &pod.containers[0];
-    (container.liveness_probe.is_some(), container.readiness_probe.is_some(), container.startup_probe.is_some())
+    (
+        container.liveness_probe.is_some(),
+        container.readiness_probe.is_some(),
+        container.startup_probe.is_some(),
+    )
 }
 
 async fn installed() -> Cluster {
     let progress = Progress::detect();
-    let programs = binaries::for_images(&["observed", "claude-api"], &progress).await.unwrap();
-    let node = Node { executable: env!("CARGO_BIN_EXE_demo").into(), monitoring: false };
+    let programs = binaries::for_images(&["observed", "claude-api"], &progress)
+        .await
+        .unwrap();
+    let node = Node {
+        executable: env!("CARGO_BIN_EXE_demo").into(),
+        monitoring: false,
+    };
     let cluster = Cluster::node(node, &progress).await.unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let manifest = std::fs::read_to_string(root.join("manifests/install.yaml")).unwrap();
-    let named = manifest.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: ")).unwrap();
-    for (name, program) in [(named.trim().trim_matches(['"', '\'']), "observed"), ("observed.local/claude-api:e2e", "claude-api")] {
+    let named = manifest
+        .lines()
+        .find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: "))
+        .unwrap();
+    for (name, program) in [
+        (named.trim().trim_matches(['"', '\'']), "observed"),
+        ("observed.local/claude-api:e2e", "claude-api"),
+    ] {
         let path = format!("/bin/{program}");
         let image = Image::new(name).file(&programs[program], &path).entrypoint(&path);
         cluster.load_image(&image).await.unwrap();
@@ -144,8 +186,17 @@ async fn installed() -> Cluster {
     cluster.apply(&manifest).await.unwrap();
     let deployments = Api::<Deployment>::namespaced(cluster.client().unwrap(), "observed-system");
     let look = || async {
-        let status = deployments.get("observed").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-        if status.available_replicas == Some(1) { Ok(()) } else { Err(format!("{status:?}")) }
+        let status = deployments
+            .get("observed")
+            .await
+            .map_err(|error| error.to_string())?
+            .status
+            .unwrap_or_default();
+        if status.available_replicas == Some(1) {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
     };
     wait::until(SOON, "the operator to be available", look).await.unwrap();
     cluster
@@ -178,14 +229,20 @@ async fn given_once_and_renamed(cluster: &Cluster) {
     scenario.settles().await;
     let given = scenario.deployment().await;
     assert_eq!(probes(&given), (true, true, true));
-    assert_eq!(given.metadata.generation, before.metadata.generation.map(|generation| generation + 1));
+    assert_eq!(
+        given.metadata.generation,
+        before.metadata.generation.map(|generation| generation + 1)
+    );
     assert_eq!(scenario.revisions().await, 2, "one rollout");
 
     // The owner's next apply of the same chart, and their diff, see nothing.
     scenario.chart(&chart).unwrap();
     let difference = scenario.kubectl(&["diff", "--server-side", "--field-manager=helm", "-f", "-"], &chart);
     assert_eq!(difference.as_deref(), Ok(""));
-    assert_eq!(scenario.deployment().await.metadata.generation, given.metadata.generation);
+    assert_eq!(
+        scenario.deployment().await.metadata.generation,
+        given.metadata.generation
+    );
 
     scenario.chart(&workload("server", "")).unwrap();
     scenario.probes_become("Installed").await;
@@ -204,11 +261,19 @@ async fn adopted_changed_and_dropped(cluster: &Cluster) {
         let theirs = format!("livenessProbe: {{httpGet: {{path: {path}, port: http}}}}");
         scenario.chart(&workload("api", &theirs)).unwrap();
         let pod = scenario.deployment().await.spec.template.spec.unwrap_or_default();
-        let live = pod.containers[0].liveness_probe.clone().and_then(|probe| probe.http_get).and_then(|get| get.path);
+        let live = pod.containers[0]
+            .liveness_probe
+            .clone()
+            .and_then(|probe| probe.http_get)
+            .and_then(|get| get.path);
         assert_eq!(live.as_deref(), Some(path));
     }
     scenario.settles().await;
-    assert!(!managers(&scenario.deployment().await).iter().any(|name| name.starts_with("observed")));
+    assert!(
+        !managers(&scenario.deployment().await)
+            .iter()
+            .any(|name| name.starts_with("observed"))
+    );
 }
 
 /// A page that does not answer is refused in words and nothing is written; with the right page it is given.
@@ -220,7 +285,10 @@ async fn refused_and_then_given(cluster: &Cluster) {
     scenario.observe("{liveness: {httpGet: {path: /nowhere}}, readiness: {httpGet: {path: /nowhere}}}");
     let message = scenario.probes_become("PreflightFailed").await;
     assert!(message.contains("/nowhere") && message.contains("404"), "{message}");
-    assert_eq!(scenario.deployment().await.metadata.generation, before.metadata.generation);
+    assert_eq!(
+        scenario.deployment().await.metadata.generation,
+        before.metadata.generation
+    );
 
     scenario.observe("{}");
     scenario.probes_become("Installed").await;
@@ -249,7 +317,11 @@ async fn taken_away_again_and_again(cluster: &Cluster) {
     let message = scenario.probes_become("Contested").await;
     assert!(message.contains("kubectl"), "{message}");
     scenario.settles().await;
-    assert_eq!(probes(&scenario.deployment().await), (false, false, false), "it was given once more");
+    assert_eq!(
+        probes(&scenario.deployment().await),
+        (false, false, false),
+        "it was given once more"
+    );
 }
 
 /// A probe that the container has is left as it is; only what is missing is added.
@@ -264,14 +336,28 @@ async fn what_is_there_stays(cluster: &Cluster) {
     let deployment = scenario.deployment().await;
     assert_eq!(probes(&deployment), (true, true, true));
     let pod = deployment.spec.template.spec.unwrap_or_default();
-    assert_eq!(pod.containers[0].readiness_probe.as_ref().and_then(|probe| probe.period_seconds), Some(7));
+    assert_eq!(
+        pod.containers[0]
+            .readiness_probe
+            .as_ref()
+            .and_then(|probe| probe.period_seconds),
+        Some(7)
+    );
 }
 
 impl Scenario<'_> {
     async fn condition_reason(&self) -> String {
         let services = Api::<ObservedService>::namespaced(self.cluster.client().unwrap(), &self.namespace);
-        let status = services.get("api").await.ok().and_then(|service| service.status).unwrap_or_default();
-        let found = status.conditions.into_iter().find(|condition| condition.type_ == "ProbesInstalled");
+        let status = services
+            .get("api")
+            .await
+            .ok()
+            .and_then(|service| service.status)
+            .unwrap_or_default();
+        let found = status
+            .conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "ProbesInstalled");
         found.map(|condition| condition.reason).unwrap_or_default()
     }
 }

@@ -21,17 +21,32 @@ async fn promtool() -> &'static PathBuf {
 
 /// The directories of expected files that hold rules.
 fn cases() -> Vec<PathBuf> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("operator/core/tests/golden");
-    let directories = fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path().join("expected"));
-    let mut cases: Vec<_> = directories.filter(|directory| directory.join("rules.yaml").exists()).collect();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("operator/core/tests/golden");
+    let directories = fs::read_dir(golden)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("expected"));
+    let mut cases: Vec<_> = directories
+        .filter(|directory| directory.join("rules.yaml").exists())
+        .collect();
     cases.sort();
     cases
 }
 
 async fn runs(arguments: &[&str], directory: &Path) -> Result<(), String> {
-    let output = Command::new(promtool().await).args(arguments).current_dir(directory).output().unwrap();
+    let output = Command::new(promtool().await)
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap();
     let text = [output.stdout, output.stderr].concat();
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&text).into_owned()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&text).into_owned())
+    }
 }
 
 #[tokio::test]
@@ -39,7 +54,9 @@ async fn every_rendered_rule_is_one_for_promtool() {
     let cases = cases();
     assert!(cases.len() >= 3, "{cases:?}");
     for case in &cases {
-        runs(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"], case).await.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+        runs(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"], case)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
     }
     // The twin: a rule that is none.
     let broken = tempfile::tempdir().unwrap();
@@ -51,7 +68,9 @@ async fn every_rendered_rule_is_one_for_promtool() {
 #[tokio::test]
 async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
     for case in cases() {
-        runs(&["test", "rules", "drills.yaml"], &case).await.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+        runs(&["test", "rules", "drills.yaml"], &case)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
     }
 }
 
@@ -65,11 +84,18 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
     for (group, rule) in alerts_of(&rules) {
         alerts += 1;
         let place = format!("/groups/{group}/rules/{rule}");
-        let expr = rules.pointer(&place).unwrap()["expr"].as_str().unwrap().trim().to_owned();
+        let expr = rules.pointer(&place).unwrap()["expr"]
+            .as_str()
+            .unwrap()
+            .trim()
+            .to_owned();
         for mutant in [format!("({expr}) > Inf"), format!("({expr}) or vector(1)")] {
             let mut mutated = rules.clone();
             mutated.pointer_mut(&place).unwrap()["expr"] = json!(mutant);
-            assert!(survives(&mutated, &drills).await.is_err(), "its drills do not notice {mutant:?}");
+            assert!(
+                survives(&mutated, &drills).await.is_err(),
+                "its drills do not notice {mutant:?}"
+            );
         }
     }
     assert!(alerts >= 5, "{alerts}");
@@ -78,7 +104,10 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
     for other in ["> 0.06", "> 0.04"] {
         assert!(text.contains("> 0.05"), "{text}");
         let mutated: Value = serde_json::from_str(&text.replace("> 0.05", other)).unwrap();
-        assert!(survives(&mutated, &drills).await.is_err(), "the drills do not notice the threshold {other}");
+        assert!(
+            survives(&mutated, &drills).await.is_err(),
+            "the drills do not notice the threshold {other}"
+        );
     }
     survives(&rules, &drills).await.unwrap();
 }
@@ -88,7 +117,11 @@ fn alerts_of(rules: &Value) -> Vec<(usize, usize)> {
     let groups = rules["groups"].as_array().unwrap();
     let of_group = |(group, rules): (usize, &Value)| {
         let rules = rules["rules"].as_array().unwrap().clone();
-        rules.into_iter().enumerate().filter(|(_, rule)| rule.get("alert").is_some()).map(move |(rule, _)| (group, rule))
+        rules
+            .into_iter()
+            .enumerate()
+            .filter(|(_, rule)| rule.get("alert").is_some())
+            .map(move |(rule, _)| (group, rule))
     };
     groups.iter().enumerate().flat_map(of_group).collect()
 }

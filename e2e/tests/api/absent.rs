@@ -9,7 +9,14 @@ use super::operator::{MONITOR, Monitoring, Operator, RULE, Stage};
 async fn kinds_that_are_not_served_are_told_and_picked_up_when_they_appear() {
     static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
     let start = async || {
-        Cluster::control_plane(ControlPlane { controller_manager: true }, &Progress::silent()).await.unwrap()
+        Cluster::control_plane(
+            ControlPlane {
+                controller_manager: true,
+            },
+            &Progress::silent(),
+        )
+        .await
+        .unwrap()
     };
     let cluster = CLUSTER.get_or_init(start).await;
     let stage = Stage::own(cluster, Monitoring::Absent, "absent").await;

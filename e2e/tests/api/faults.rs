@@ -1,8 +1,8 @@
 //! Missing rights, and an operator that dies in the middle.
 
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use k8s_openapi::api::rbac::v1::ClusterRole;
 use observed_e2e::{Cluster, ControlPlane, Progress};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -38,7 +38,14 @@ async fn an_operator_that_dies_again_and_again_converges_in_the_end() {
 async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
     static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
     let start = async || {
-        Cluster::control_plane(ControlPlane { controller_manager: true }, &Progress::silent()).await.unwrap()
+        Cluster::control_plane(
+            ControlPlane {
+                controller_manager: true,
+            },
+            &Progress::silent(),
+        )
+        .await
+        .unwrap()
     };
     let cluster = CLUSTER.get_or_init(start).await;
     let stage = Stage::own(cluster, Monitoring::Installed, "rights").await;
@@ -54,7 +61,11 @@ async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
         less
     };
     let less = may_not_write_rules(&whole);
-    assert_ne!(Some(&less), whole.rules.as_ref(), "the role says nothing of prometheusrules");
+    assert_ne!(
+        Some(&less),
+        whole.rules.as_ref(),
+        "the role says nothing of prometheusrules"
+    );
     let patch = Patch::Merge(json!({"rules": less}));
     roles.patch("observed", &PatchParams::default(), &patch).await.unwrap();
 
@@ -66,7 +77,14 @@ async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
     stage.appears(MONITOR, "api").await;
     stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
 
-    roles.patch("observed", &PatchParams::default(), &Patch::Merge(json!({"rules": whole.rules}))).await.unwrap();
+    roles
+        .patch(
+            "observed",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"rules": whole.rules})),
+        )
+        .await
+        .unwrap();
     stage.appears(RULE, "api").await;
     stage.services().delete("api", &DeleteParams::default()).await.unwrap();
 }

@@ -33,13 +33,19 @@ pub enum Monitoring {
 /// The debug build of the operator.
 pub async fn program() -> &'static PathBuf {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    BUILT.get_or_init(async || binaries::debug("observed", &Progress::detect()).await.unwrap()).await
+    BUILT
+        .get_or_init(async || binaries::debug("observed", &Progress::detect()).await.unwrap())
+        .await
 }
 
 /// What a verb of the command line prints.
 pub async fn printed(arguments: &[&str]) -> String {
     let output = Command::new(program().await).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -61,12 +67,20 @@ impl Stage {
 
     async fn on(cluster: &'static Cluster, kubeconfig: PathBuf, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await.unwrap();
-        Self { cluster, client: cluster.client().unwrap(), namespace, kubeconfig }
+        Self {
+            cluster,
+            client: cluster.client().unwrap(),
+            namespace,
+            kubeconfig,
+        }
     }
 
     /// Applies objects, in this stage's namespace where the text says `NAMESPACE`.
     pub async fn apply(&self, yaml: &str) {
-        self.cluster.apply(&yaml.replace("NAMESPACE", &self.namespace)).await.unwrap();
+        self.cluster
+            .apply(&yaml.replace("NAMESPACE", &self.namespace))
+            .await
+            .unwrap();
     }
 
     /// A workload of no pods, and the Service that would select them.
@@ -107,8 +121,16 @@ impl Stage {
         if status.observed_generation != service.metadata.generation {
             return Err(format!("status of generation {:?}", status.observed_generation));
         }
-        let all: Vec<_> = status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
-        status.conditions.into_iter().find(|c| c.type_ == kind).ok_or(all.join(", "))
+        let all: Vec<_> = status
+            .conditions
+            .iter()
+            .map(|c| format!("{}={} {}", c.type_, c.status, c.reason))
+            .collect();
+        status
+            .conditions
+            .into_iter()
+            .find(|c| c.type_ == kind)
+            .ok_or(all.join(", "))
     }
 
     /// Waits until a condition has this status and reason, and returns its message.
@@ -116,8 +138,15 @@ impl Stage {
         let what = format!("{name}: {kind}={status} {reason}");
         let look = async || {
             let condition = self.condition(name, kind).await?;
-            let seen = format!("{}={} {}: {}", condition.type_, condition.status, condition.reason, condition.message);
-            if condition.status == status && condition.reason == reason { Ok(condition.message) } else { Err(seen) }
+            let seen = format!(
+                "{}={} {}: {}",
+                condition.type_, condition.status, condition.reason, condition.message
+            );
+            if condition.status == status && condition.reason == reason {
+                Ok(condition.message)
+            } else {
+                Err(seen)
+            }
         };
         wait::until(SOON, &what, look).await.unwrap()
     }
@@ -126,7 +155,9 @@ impl Stage {
     pub async fn appears(&self, kind: (&str, &str, &str), name: &str) -> DynamicObject {
         let api = self.objects(kind);
         let what = format!("{} {name}", kind.1);
-        wait::until(SOON, &what, || async { api.get(name).await }).await.unwrap()
+        wait::until(SOON, &what, || async { api.get(name).await })
+            .await
+            .unwrap()
     }
 
     /// Waits until an object is gone.
@@ -167,10 +198,16 @@ async fn install(cluster: &Cluster, monitoring: Monitoring) -> PathBuf {
     if monitoring == Monitoring::Installed {
         cluster.install_monitoring_crds(&Progress::silent()).await.unwrap();
     }
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: observed-system}}").await.unwrap();
+    cluster
+        .apply("{apiVersion: v1, kind: Namespace, metadata: {name: observed-system}}")
+        .await
+        .unwrap();
     cluster.apply(&printed(&["crds"]).await).await.unwrap();
     cluster.apply(&printed(&["rbac"]).await).await.unwrap();
-    cluster.kubeconfig_for_service_account("observed-system", "observed").await.unwrap()
+    cluster
+        .kubeconfig_for_service_account("observed-system", "observed")
+        .await
+        .unwrap()
 }
 
 /// A running operator. It ends with the test.
@@ -184,10 +221,21 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the stage's namespace, with a resync of one second, and waits until it is ready.
     pub async fn start(stage: &Stage) -> Self {
-        let log = stage.cluster.run_dir().join(format!("observed-{}-{}.log", stage.namespace, unique()));
+        let log = stage
+            .cluster
+            .run_dir()
+            .join(format!("observed-{}-{}.log", stage.namespace, unique()));
         let address = format!("127.0.0.1:{}", free_port());
         let child = Command::new(program().await)
-            .args(["run", "--resync", "1s", "--listen", &address, "--watch-namespace", &stage.namespace])
+            .args([
+                "run",
+                "--resync",
+                "1s",
+                "--listen",
+                &address,
+                "--watch-namespace",
+                &stage.namespace,
+            ])
             .env("KUBECONFIG", &stage.kubeconfig)
             .env("RUST_LOG", "observed=debug,warn")
             .stdin(Stdio::null())
@@ -196,7 +244,12 @@ impl Operator {
             .spawn()
             .unwrap();
         let config = kube::Config::new(format!("http://{address}").parse().unwrap());
-        let mut operator = Self { child, log, address, http: Client::try_from(config).unwrap() };
+        let mut operator = Self {
+            child,
+            log,
+            address,
+            http: Client::try_from(config).unwrap(),
+        };
         let ready = wait::until(SOON, "the operator to be ready", || {
             let ended = operator.child.try_wait().unwrap();
             let http = operator.http.clone();
@@ -219,9 +272,13 @@ impl Operator {
 
     /// The sum of a counter over all its labels.
     pub async fn counter(&self, name: &str) -> f64 {
-        let page = page(&self.http, "/metrics").await.unwrap_or_else(|error| panic!("{}: {error}", self.address));
+        let page = page(&self.http, "/metrics")
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.address));
         let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Waits until so many more reconciles have ended well.
@@ -229,7 +286,11 @@ impl Operator {
         let before = self.counter("controller_runtime_reconcile_total").await;
         let look = async || {
             let now = self.counter("controller_runtime_reconcile_total").await;
-            if now >= before + more { Ok(()) } else { Err(format!("{} of {more}", now - before)) }
+            if now >= before + more {
+                Ok(())
+            } else {
+                Err(format!("{} of {more}", now - before))
+            }
         };
         wait::until(SOON, "more reconciles", look).await.unwrap();
     }
@@ -252,12 +313,18 @@ impl Drop for Operator {
 }
 
 async fn page(http: &Client, path: &str) -> Result<String, String> {
-    let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .map_err(|error| error.to_string())?;
     http.request_text(request).await.map_err(|error| error.to_string())
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn unique() -> u32 {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::{ListParams, Patch, PatchParams};
 use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams};
 use observed_e2e::wait;
 use serde_json::json;
 
@@ -27,7 +27,11 @@ async fn settled(stage: &Stage, operator: &Operator) {
         let before = (operator.counter("observed_writes_total").await, versions(stage).await);
         operator.reconciles(2.0).await;
         let after = (operator.counter("observed_writes_total").await, versions(stage).await);
-        if before == after { Ok(()) } else { Err(format!("{before:?}, then {after:?}")) }
+        if before == after {
+            Ok(())
+        } else {
+            Err(format!("{before:?}, then {after:?}"))
+        }
     };
     wait::until(SOON, "the writes to end", look).await.unwrap();
 }
@@ -43,12 +47,21 @@ async fn three_resyncs_write_nothing_and_the_counter_would_have_shown_it() {
 
     let (writes, seen) = (operator.counter("observed_writes_total").await, versions(&stage).await);
     operator.reconciles(3.0).await;
-    assert_eq!(operator.counter("observed_writes_total").await, writes, "{}", operator.log());
+    assert_eq!(
+        operator.counter("observed_writes_total").await,
+        writes,
+        "{}",
+        operator.log()
+    );
     assert_eq!(versions(&stage).await, seen);
 
     // The twin: one change of a child is one write more.
     let edit = Patch::Merge(json!({"spec": {"sampleLimit": 1}}));
-    stage.objects(MONITOR).patch("api", &PatchParams::default(), &edit).await.unwrap();
+    stage
+        .objects(MONITOR)
+        .patch("api", &PatchParams::default(), &edit)
+        .await
+        .unwrap();
     let look = async || operator.counter("observed_writes_total").await > writes;
     wait::until(SOON, "the repair to be counted", look).await.unwrap();
 }
@@ -88,13 +101,28 @@ async fn a_paused_service_is_left_alone() {
     let look = async || stage.condition("api", "Ready").await.map(|_| ());
     wait::until(SOON, "the pause to be seen", look).await.unwrap();
     let edit = Patch::Merge(json!({"spec": {"sampleLimit": 1}}));
-    let edited = stage.objects(MONITOR).patch("api", &PatchParams::default(), &edit).await.unwrap();
+    let edited = stage
+        .objects(MONITOR)
+        .patch("api", &PatchParams::default(), &edit)
+        .await
+        .unwrap();
     operator.reconciles(3.0).await;
-    assert_eq!(stage.objects(MONITOR).get("api").await.unwrap().resource_version(), edited.resource_version());
+    assert_eq!(
+        stage.objects(MONITOR).get("api").await.unwrap().resource_version(),
+        edited.resource_version()
+    );
     pause(false).await;
     let look = async || {
-        let now = stage.objects(MONITOR).get("api").await.map_err(|error| error.to_string())?;
-        if now.data["spec"]["sampleLimit"] == 1 { Err("still as it was edited".to_owned()) } else { Ok(()) }
+        let now = stage
+            .objects(MONITOR)
+            .get("api")
+            .await
+            .map_err(|error| error.to_string())?;
+        if now.data["spec"]["sampleLimit"] == 1 {
+            Err("still as it was edited".to_owned())
+        } else {
+            Ok(())
+        }
     };
     wait::until(SOON, "the repair after the pause", look).await.unwrap();
 }

@@ -152,14 +152,21 @@ mod tests {
         command.build();
         for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("observed {}", verb.get_name())), "{}", verb.get_name());
+            assert!(
+                help.contains(&format!("observed {}", verb.get_name())),
+                "{}",
+                verb.get_name()
+            );
         }
     }
 
     #[test]
     fn an_error_is_told_with_its_causes_on_one_line() {
         let source = std::io::Error::other("first\n  second");
-        let error = Error::Read { name: "a.yaml".into(), source };
+        let error = Error::Read {
+            name: "a.yaml".into(),
+            source,
+        };
         assert_eq!(words(&error), "cannot read a.yaml: first second");
     }
 }

@@ -7,8 +7,15 @@ use std::process::Command;
 use serde_json::Value;
 
 fn printed(arguments: &[&str]) -> String {
-    let done = Command::new(env!("CARGO_BIN_EXE_observed")).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let done = Command::new(env!("CARGO_BIN_EXE_observed"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     String::from_utf8(done.stdout).unwrap()
 }
 
@@ -18,7 +25,9 @@ fn file(path: &str) -> PathBuf {
 
 fn objects(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text);
-    documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect()
+    documents
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .collect()
 }
 
 fn is_up_to_date(path: &str, arguments: &[&str]) {
@@ -27,7 +36,10 @@ fn is_up_to_date(path: &str, arguments: &[&str]) {
         fs::write(file(path), &text).unwrap();
     }
     let written = fs::read_to_string(file(path)).unwrap_or_default();
-    assert!(written == text, "{path} is stale: UPDATE_GOLDEN=1 cargo test -p observed --test generated");
+    assert!(
+        written == text,
+        "{path} is stale: UPDATE_GOLDEN=1 cargo test -p observed --test generated"
+    );
 }
 
 #[test]
@@ -42,10 +54,21 @@ fn the_installation_in_the_repository_is_the_one_of_the_program() {
 
 #[test]
 fn the_image_and_the_namespace_of_an_installation_can_be_chosen() {
-    let objects = objects(&printed(&["manifests", "--image", "registry.example.org/o:1", "-n", "elsewhere"]));
+    let objects = objects(&printed(&[
+        "manifests",
+        "--image",
+        "registry.example.org/o:1",
+        "-n",
+        "elsewhere",
+    ]));
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example.org/o:1");
-    let namespaces = objects.iter().filter_map(|object| object["metadata"]["namespace"].as_str());
+    assert_eq!(
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"],
+        "registry.example.org/o:1"
+    );
+    let namespaces = objects
+        .iter()
+        .filter_map(|object| object["metadata"]["namespace"].as_str());
     assert!(namespaces.clone().count() >= 2 && namespaces.clone().all(|namespace| namespace == "elsewhere"));
 }
 
@@ -53,7 +76,10 @@ fn the_image_and_the_namespace_of_an_installation_can_be_chosen() {
 fn the_operator_runs_as_restricted_as_its_namespace_demands() {
     let objects = objects(&printed(&["manifests"]));
     let namespace = objects.iter().find(|object| object["kind"] == "Namespace").unwrap();
-    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+    assert_eq!(
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+        "restricted"
+    );
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
@@ -86,6 +112,10 @@ fn the_samples_have_no_finding() {
     let printed = printed(&["lint", "--strict", "-f", samples.join("minimal.yaml").to_str().unwrap()]);
     assert_eq!(printed, "");
     let sample = samples.join("claude-api.yaml");
-    let done = Command::new(env!("CARGO_BIN_EXE_observed")).args(["lint", "-f"]).arg(sample).output().unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_observed"))
+        .args(["lint", "-f"])
+        .arg(sample)
+        .output()
+        .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }

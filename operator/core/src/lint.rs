@@ -57,7 +57,12 @@ impl std::fmt::Display for Located {
         let words = format!("{path}{}. {}", self.finding.message, self.finding.help);
         // A foreign control character must not reach a terminal.
         let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        write!(f, "{}:{line}:{column}: {severity}[{code}]: {}", self.file, words.trim_end())
+        write!(
+            f,
+            "{}:{line}:{column}: {severity}[{code}]: {}",
+            self.file,
+            words.trim_end()
+        )
     }
 }
 

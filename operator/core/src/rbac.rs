@@ -29,7 +29,11 @@ pub fn rules() -> Vec<PolicyRule> {
         rule(GROUP, &["observedservices"], &READ),
         rule(GROUP, &["observedservices/status"], &["patch"]),
         // The target; patch gives probes and lets go of them.
-        rule("apps", &TargetKind::ALL.map(TargetKind::plural), &["get", "list", "watch", "patch"]),
+        rule(
+            "apps",
+            &TargetKind::ALL.map(TargetKind::plural),
+            &["get", "list", "watch", "patch"],
+        ),
         // Which Services select the pods.
         rule("", &["services"], &["list", "watch"]),
         // Whom preflight asks.
@@ -43,7 +47,11 @@ pub fn rules() -> Vec<PolicyRule> {
     owned.sort_by_key(|kind| (kind.group, kind.plural));
     for same_group in owned.chunk_by(|a, b| a.group == b.group) {
         let plurals: Vec<&str> = same_group.iter().map(|kind| kind.plural).collect();
-        rules.push(rule(same_group[0].group, &plurals, &["get", "list", "watch", "create", "patch", "delete"]));
+        rules.push(rule(
+            same_group[0].group,
+            &plurals,
+            &["get", "list", "watch", "create", "patch", "delete"],
+        ));
     }
     rules
 }
@@ -61,7 +69,13 @@ pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
     let mut objects = vec![account];
     match scope {
         Scope::Cluster => {
-            objects.extend(bound("ClusterRole", NAME, None, [rules(), cluster_rules()].concat(), home));
+            objects.extend(bound(
+                "ClusterRole",
+                NAME,
+                None,
+                [rules(), cluster_rules()].concat(),
+                home,
+            ));
         }
         Scope::Namespace(namespace) => {
             objects.extend(bound("Role", NAME, Some(namespace), rules(), home));
@@ -87,7 +101,11 @@ pub fn user_roles() -> Vec<Value> {
         role(
             "edit",
             &["edit", "admin"],
-            vec![rule(GROUP, &all, &["create", "update", "patch", "delete", "deletecollection"])],
+            vec![rule(
+                GROUP,
+                &all,
+                &["create", "update", "patch", "delete", "deletecollection"],
+            )],
         ),
     ]
 }
@@ -175,7 +193,10 @@ mod tests {
             .map(|kind| kind.plural)
             .collect();
         for plural in TargetKind::ALL.map(TargetKind::plural).into_iter().chain(contributed) {
-            let of_it: Vec<_> = all().into_iter().filter(|r| r.ends_with(&format!(" apps/{plural}"))).collect();
+            let of_it: Vec<_> = all()
+                .into_iter()
+                .filter(|r| r.ends_with(&format!(" apps/{plural}")))
+                .collect();
             let verbs: Vec<_> = of_it.iter().filter_map(|right| right.split(' ').next()).collect();
             assert_eq!(verbs, ["get", "list", "patch", "watch"], "{plural}");
         }
@@ -226,7 +247,16 @@ mod tests {
     fn in_one_namespace_only_the_search_for_prometheus_needs_the_cluster() {
         let objects = objects(Scope::Namespace("prod"), "observed-system");
         let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]);
+        assert_eq!(
+            kinds,
+            [
+                "ServiceAccount",
+                "Role",
+                "RoleBinding",
+                "ClusterRole",
+                "ClusterRoleBinding"
+            ]
+        );
         assert_eq!(objects[1]["metadata"]["namespace"], "prod");
         assert_eq!(objects[3]["rules"].as_array().unwrap().len(), 1);
     }

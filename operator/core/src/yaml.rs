@@ -152,7 +152,11 @@ impl Node {
 /// What is left of a path after a key, if the path begins with it.
 fn after_key<'a>(path: &'a str, key: &str) -> Option<&'a str> {
     let bare = path.strip_prefix(key).filter(|_| !key.is_empty());
-    let quoted = || path.strip_prefix('[')?.strip_prefix(&format!("{key:?}"))?.strip_prefix(']');
+    let quoted = || {
+        path.strip_prefix('[')?
+            .strip_prefix(&format!("{key:?}"))?
+            .strip_prefix(']')
+    };
     bare.filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         .or_else(quoted)
 }

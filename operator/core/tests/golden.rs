@@ -45,7 +45,8 @@ fn rendered(case: &Path) -> Files {
     for service in read.services {
         let facts = match fs::read_to_string(case.join("facts.yaml")) {
             Ok(text) => {
-                let mut facts: Facts = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", case.display()));
+                let mut facts: Facts =
+                    serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", case.display()));
                 facts.namespace = service.namespace().to_owned();
                 facts.name = service.name().to_owned();
                 facts
@@ -60,7 +61,10 @@ fn rendered(case: &Path) -> Files {
     }
     if !findings.is_empty() {
         findings.sort_by(|a, b| (a.place, &a.finding).cmp(&(b.place, &b.finding)));
-        files.insert("findings.txt".into(), findings.iter().map(|finding| format!("{finding}\n")).collect());
+        files.insert(
+            "findings.txt".into(),
+            findings.iter().map(|finding| format!("{finding}\n")).collect(),
+        );
     }
     files
 }
@@ -68,7 +72,11 @@ fn rendered(case: &Path) -> Files {
 fn of_plan(plan: &Plan) -> Files {
     let mut files = Files::new();
     let mut put = |name: &str, text: String| {
-        assert_eq!(files.insert(format!("{name}.yaml"), text), None, "two files {name}.yaml");
+        assert_eq!(
+            files.insert(format!("{name}.yaml"), text),
+            None,
+            "two files {name}.yaml"
+        );
     };
     for child in outputs::render(plan).items {
         match &child.body {
@@ -89,7 +97,9 @@ fn for_promtool(_plan: &Plan) -> Vec<(&'static str, String)> {
 }
 
 fn expected(case: &Path) -> Files {
-    let Ok(entries) = fs::read_dir(case.join("expected")) else { return Files::new() };
+    let Ok(entries) = fs::read_dir(case.join("expected")) else {
+        return Files::new();
+    };
     entries
         .map(|entry| entry.unwrap().path())
         .map(|path| {
@@ -142,9 +152,17 @@ fn every_case_renders_what_is_expected() {
             bless(&case, &rendered);
         }
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        wrong.extend(differences(&rendered, &expected(&case)).into_iter().map(|d| format!("{name}/expected/{d}")));
+        wrong.extend(
+            differences(&rendered, &expected(&case))
+                .into_iter()
+                .map(|d| format!("{name}/expected/{d}")),
+        );
     }
-    assert!(wrong.is_empty(), "UPDATE_GOLDEN=1 writes them anew:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "UPDATE_GOLDEN=1 writes them anew:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -91,7 +91,9 @@ impl Input {
                 directory(file, &mut sources)?;
                 if sources.len() == before {
                     let name = file.display();
-                    return Err(Error::Usage(format!("{name} holds no file that ends in .yaml, .yml or .json")));
+                    return Err(Error::Usage(format!(
+                        "{name} holds no file that ends in .yaml, .yml or .json"
+                    )));
                 }
             } else {
                 sources.push(source(file.display().to_string(), fs::read(file), false)?);
@@ -114,7 +116,10 @@ fn source(name: String, bytes: Result<Vec<u8>, std::io::Error>, found: bool) -> 
 
 /// The files of a directory and of those in it, by name. Hidden ones and linked directories are left out.
 fn directory(path: &Path, sources: &mut Vec<Source>) -> Result<(), Error> {
-    let unreadable = |source| Error::Read { name: path.display().to_string(), source };
+    let unreadable = |source| Error::Read {
+        name: path.display().to_string(),
+        source,
+    };
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         entries.push(entry.map_err(unreadable)?);
@@ -150,11 +155,16 @@ fn facts(file: &Path) -> Result<Facts, Error> {
 
 /// The facts with the name of the service that they are about, where they do not say it.
 fn of_service(mut facts: Facts, service: &Service) -> Result<Facts, Error> {
-    for (fact, of_service) in [(&mut facts.namespace, service.namespace()), (&mut facts.name, service.name())] {
+    for (fact, of_service) in [
+        (&mut facts.namespace, service.namespace()),
+        (&mut facts.name, service.name()),
+    ] {
         if fact.is_empty() {
             of_service.clone_into(fact);
         } else if fact != of_service {
-            return Err(Error::Usage(format!("the facts are about {fact:?}, and {of_service:?} was given")));
+            return Err(Error::Usage(format!(
+                "the facts are about {fact:?}, and {of_service:?} was given"
+            )));
         }
     }
     Ok(facts)

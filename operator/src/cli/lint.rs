@@ -60,7 +60,10 @@ fn reports(planned: &Planned) -> Result<String, Error> {
     let mut text = String::new();
     for located in &planned.findings {
         let source = planned.sources.iter().find(|source| source.name == located.file);
-        let report = Report { located, source: source.map(shown) };
+        let report = Report {
+            located,
+            source: source.map(shown),
+        };
         handler
             .render_report(&mut text, &report)
             .map_err(|error| Error::Print(std::io::Error::other(error)))?;
@@ -73,7 +76,10 @@ fn reports(planned: &Planned) -> Result<String, Error> {
     let readable = plural(services, "ObservedService");
     let sum = match findings {
         0 => format!("{readable}, no finding\n"),
-        _ => format!("{}, {readable} without an error of its own\n", plural(findings, "finding")),
+        _ => format!(
+            "{}, {readable} without an error of its own\n",
+            plural(findings, "finding")
+        ),
     };
     Ok(text + &sum)
 }
@@ -152,9 +158,17 @@ mod tests {
     #[test]
     fn a_report_shows_the_line_and_lets_no_character_through_that_steers_a_terminal() {
         let text = "apiVersion: observed.rs/v1alpha1\nkind: ObservedService\nmetadata: {name: a}\nspec:\n  targetRef: {name: a}\n  probe\u{9b}31m: 1\n";
-        let source = Source { name: "a.yaml".into(), text: text.into(), found: false };
+        let source = Source {
+            name: "a.yaml".into(),
+            text: text.into(),
+            found: false,
+        };
         let findings = lint::read(std::slice::from_ref(&source), None).findings;
-        let planned = Planned { sources: vec![source], findings, ..Planned::default() };
+        let planned = Planned {
+            sources: vec![source],
+            findings,
+            ..Planned::default()
+        };
         let report = reports(&planned).unwrap();
         let bare = anstream::adapter::strip_str(&report).to_string();
         assert!(bare.contains("probe") && bare.contains("a.yaml:6:3"), "{bare}");

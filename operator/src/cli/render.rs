@@ -84,7 +84,10 @@ fn objects(format: Format, plans: &[&Plan], only: Option<&str>) -> Result<String
 }
 
 fn given(plan: &Plan, gift: &Gift) -> String {
-    let probes = gift.probes.iter().map(|(kind, shape)| format!("\n  {kind}: {}", shape.words()));
+    let probes = gift
+        .probes
+        .iter()
+        .map(|(kind, shape)| format!("\n  {kind}: {}", shape.words()));
     format!(
         "note: {} would be given, if its pods answer (--only probes prints them as a patch):{}",
         workload(plan),
@@ -100,12 +103,19 @@ fn patch(format: Format, plans: &[&Plan]) -> Result<String, Error> {
             plans.len()
         )));
     };
-    let gift = outputs::render(plan).items.into_iter().find_map(|child| match child.body {
-        Body::Gift(gift) => Some(gift),
-        Body::Owned(_) => None,
-    });
+    let gift = outputs::render(plan)
+        .items
+        .into_iter()
+        .find_map(|child| match child.body {
+            Body::Gift(gift) => Some(gift),
+            Body::Owned(_) => None,
+        });
     let Some(gift) = gift else {
-        output::note(&format!("note: nothing would be given to {}: {}", workload(plan), plan.probes.message));
+        output::note(&format!(
+            "note: nothing would be given to {}: {}",
+            workload(plan),
+            plan.probes.message
+        ));
         return Ok(String::new());
     };
     match format {

@@ -26,7 +26,10 @@ pub(super) fn version(args: &Args) -> Result<Outcome, Error> {
     let packs = Packs::builtin()?;
     let packs: Vec<&str> = packs.names().collect();
     let text = match args.output {
-        Format::Text => format!("observed {version}\napi      {api_version}\npacks    {}\n", packs.join(", ")),
+        Format::Text => format!(
+            "observed {version}\napi      {api_version}\npacks    {}\n",
+            packs.join(", ")
+        ),
         Format::Json => output::json(&json!({"version": version, "apiVersion": api_version, "packs": packs}))?,
     };
     output::print(&text)?;

@@ -25,7 +25,11 @@ impl Facts {
         let labels = BTreeMap::from([(NAME_LABEL.to_owned(), name.clone())]);
         let ports = ports(service);
         let container = Container {
-            name: spec.target_ref.container.clone().unwrap_or_else(|| name.replace('.', "-")),
+            name: spec
+                .target_ref
+                .container
+                .clone()
+                .unwrap_or_else(|| name.replace('.', "-")),
             ports: ports.clone(),
             probes: BTreeMap::new(),
         };
@@ -43,7 +47,10 @@ impl Facts {
                 kind: spec.target_ref.kind,
                 name: name.clone(),
                 replicas: 1,
-                selector: LabelSelector { match_labels: labels.clone(), match_expressions: Vec::new() },
+                selector: LabelSelector {
+                    match_labels: labels.clone(),
+                    match_expressions: Vec::new(),
+                },
                 pod_labels: labels.clone(),
                 containers: vec![container],
                 ..Target::default()
@@ -78,15 +85,24 @@ fn good(question: &Question, pod: &str) -> Answer {
 }
 
 fn ports(service: &ObservedService) -> Vec<ContainerPort> {
-    let mut ports = vec![ContainerPort { name: Some(HTTP.0.to_owned()), port: HTTP.1 }];
+    let mut ports = vec![ContainerPort {
+        name: Some(HTTP.0.to_owned()),
+        port: HTTP.1,
+    }];
     let mut next = FIRST_NAMED;
     for wanted in named(service) {
         match wanted {
             IntOrString::Int(number) if ports.iter().all(|port| port.port != number) => {
-                ports.push(ContainerPort { name: None, port: number });
+                ports.push(ContainerPort {
+                    name: None,
+                    port: number,
+                });
             }
             IntOrString::String(name) if ports.iter().all(|port| port.name.as_ref() != Some(&name)) => {
-                ports.push(ContainerPort { name: Some(name), port: next });
+                ports.push(ContainerPort {
+                    name: Some(name),
+                    port: next,
+                });
                 next += 1;
             }
             _ => {}
@@ -100,13 +116,22 @@ fn named(service: &ObservedService) -> Vec<Port> {
     let spec = &service.spec;
     let probes = spec.probes.clone().unwrap_or_default();
     let handlers: [(Option<HttpGet>, Option<TcpSocket>); 3] = [
-        probes.liveness.map(|probe| (probe.http_get, probe.tcp_socket)).unwrap_or_default(),
-        probes.readiness.map(|probe| (probe.http_get, probe.tcp_socket)).unwrap_or_default(),
-        probes.startup.map(|probe| (probe.http_get, probe.tcp_socket)).unwrap_or_default(),
+        probes
+            .liveness
+            .map(|probe| (probe.http_get, probe.tcp_socket))
+            .unwrap_or_default(),
+        probes
+            .readiness
+            .map(|probe| (probe.http_get, probe.tcp_socket))
+            .unwrap_or_default(),
+        probes
+            .startup
+            .map(|probe| (probe.http_get, probe.tcp_socket))
+            .unwrap_or_default(),
     ];
-    let of_probes = handlers.into_iter().flat_map(|(get, tcp)| {
-        [get.and_then(|get| get.port), tcp.and_then(|tcp| tcp.port)]
-    });
+    let of_probes = handlers
+        .into_iter()
+        .flat_map(|(get, tcp)| [get.and_then(|get| get.port), tcp.and_then(|tcp| tcp.port)]);
     let of_scrape = spec.scrape.as_ref().and_then(|scrape| scrape.port.clone());
     of_probes.chain([of_scrape]).flatten().collect()
 }

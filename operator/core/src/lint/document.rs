@@ -34,7 +34,12 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     if !any && read.findings.is_empty() {
         read.findings.push(Located {
             file: sources.first().map(|source| source.name.clone()).unwrap_or_default(),
-            place: Place { line: 1, column: 1, start: 0, end: 0 },
+            place: Place {
+                line: 1,
+                column: 1,
+                start: 0,
+                end: 0,
+            },
             finding: no_resource("there is no ObservedService in what was given".into()),
         });
     }
@@ -60,7 +65,7 @@ fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
     }
     let (mut ours, mut others) = (0, Vec::new());
     for node in parsed.documents.into_iter().flat_map(unfold) {
-        match meant(&node) {
+        match meant(&node, source.found) {
             Meant::Ours => {}
             Meant::Other(finding) => {
                 others.push(located(node.place_of(&finding.path), finding));
@@ -93,7 +98,12 @@ fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
         return false;
     }
     if others.is_empty() {
-        let place = Place { line: 1, column: 1, start: 0, end: 0 };
+        let place = Place {
+            line: 1,
+            column: 1,
+            start: 0,
+            end: 0,
+        };
         others.push(located(place, no_resource("the file holds no resource".into())));
     }
     read.findings.extend(others);
@@ -122,7 +132,9 @@ enum Meant {
     Mistaken(Finding),
 }
 
-fn meant(node: &Node) -> Meant {
+/// In a directory there may be files that are no resources at all.
+fn meant(node: &Node, found: bool) -> Meant {
+    let not_a_resource = if found { Meant::Other } else { Meant::Mistaken };
     if !matches!(node.content, Content::Map(_)) {
         let finding = Finding::error(
             Code::WrongType,
@@ -130,21 +142,29 @@ fn meant(node: &Node) -> Meant {
             "the document is not a map of fields",
             format!("A resource begins with apiVersion: {API_VERSION} and kind: {KIND}"),
         );
-        return Meant::Mistaken(finding);
+        return not_a_resource(finding);
     }
     let (api_version, kind) = (node.text("apiVersion"), node.text("kind"));
     if (api_version, kind) == (Some(API_VERSION), Some(KIND)) {
         return Meant::Ours;
     }
+    let of_our_group = api_version.and_then(|text| text.split('/').next()) == Some("observed.rs");
     for (field, value, right) in [("apiVersion", api_version, API_VERSION), ("kind", kind, KIND)] {
         if value.is_none() {
-            let message = if node.get(field).is_some() { "is not a text" } else { "is missing" };
+            let message = if node.get(field).is_some() {
+                "is not a text"
+            } else {
+                "is missing"
+            };
             let finding = Finding::error(Code::WrongKind, field, message, format!("Write {field}: {right}"));
-            return Meant::Mistaken(finding);
+            return if of_our_group || kind == Some(KIND) {
+                Meant::Mistaken(finding)
+            } else {
+                not_a_resource(finding)
+            };
         }
     }
     let (api_version, kind) = (api_version.unwrap_or_default(), kind.unwrap_or_default());
-    let of_our_group = api_version.split('/').next() == Some("observed.rs");
     let finding = if kind == KIND {
         Finding::error(
             Code::WrongKind,
@@ -185,7 +205,10 @@ fn resource(node: &Node, namespace: Option<&str>) -> Result<Box<ObservedService>
     }
     serde_json::from_value(value).map(Box::new).map_err(|error| {
         let help = "Write it as the CRD describes it: kubectl explain observedservice.spec";
-        vec![(node.place, Finding::error(Code::WrongType, "spec", error.to_string(), help))]
+        vec![(
+            node.place,
+            Finding::error(Code::WrongType, "spec", error.to_string(), help),
+        )]
     })
 }
 
@@ -197,7 +220,12 @@ fn rules(node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Find
     };
     errors
         .into_iter()
-        .filter(|error| error.kind == ErrorKind::ValidationFailure || fields_are_right)
+        .filter(|error| match error.kind {
+            ErrorKind::ValidationFailure => true,
+            // Only the rule for ports, which the schema check knows.
+            ErrorKind::UnsupportedReference => false,
+            _ => fields_are_right,
+        })
         .map(|error| {
             // A rule on the whole resource names the field in its message.
             let (path, message) = match error.message.split_once(": ") {
@@ -207,7 +235,10 @@ fn rules(node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Find
                 _ => (error.field_path.clone(), error.message.clone()),
             };
             let help = "The API server refuses it with the same words";
-            (node.place_of(&path), Finding::error(Code::BrokenRule, path, message, help))
+            (
+                node.place_of(&path),
+                Finding::error(Code::BrokenRule, path, message, help),
+            )
         })
         .collect()
 }

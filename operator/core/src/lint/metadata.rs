@@ -31,7 +31,10 @@ pub(super) fn check(node: &Node, namespace: Option<&str>) -> Vec<(Place, Finding
     let any = json!({"x-kubernetes-preserve-unknown-fields": true});
     let mut fields: serde_json::Map<_, _> = FIELDS.iter().map(|field| ((*field).to_owned(), any.clone())).collect();
     for (field, schema) in [
-        ("name", json!({"type": "string", "minLength": 1, "description": "name of the resource. Required."})),
+        (
+            "name",
+            json!({"type": "string", "minLength": 1, "description": "name of the resource. Required."}),
+        ),
         ("namespace", json!({"type": "string", "nullable": true})),
         ("labels", texts.clone()),
         ("annotations", texts),
@@ -56,7 +59,9 @@ pub(super) fn check(node: &Node, namespace: Option<&str>) -> Vec<(Place, Finding
 
 fn own_namespace(metadata: &Node, wanted: Option<&str>) -> Option<(Place, Finding)> {
     let entry = metadata.get("namespace")?;
-    let Content::String(written) = &entry.value.content else { return None };
+    let Content::String(written) = &entry.value.content else {
+        return None;
+    };
     let path = "metadata.namespace";
     let finding = match wanted {
         _ if !is_label(written, 63) => Finding::error(
@@ -86,7 +91,9 @@ fn is_label(text: &str, longest: usize) -> bool {
 }
 
 fn labels(metadata: &Node) -> Vec<(Place, Finding)> {
-    let Some(labels) = metadata.get("labels") else { return Vec::new() };
+    let Some(labels) = metadata.get("labels") else {
+        return Vec::new();
+    };
     let mut findings = Vec::new();
     for entry in labels.value.entries() {
         let (prefix, name) = entry.key.rsplit_once('/').unwrap_or(("", &entry.key));
@@ -101,7 +108,10 @@ fn labels(metadata: &Node) -> Vec<(Place, Finding)> {
             && !is_qualified(value)
         {
             let message = format!("{value:?} is not the value of a label");
-            findings.push((entry.value.place, Finding::error(Code::InvalidValue, path(), message, help)));
+            findings.push((
+                entry.value.place,
+                Finding::error(Code::InvalidValue, path(), message, help),
+            ));
         }
     }
     findings
@@ -112,5 +122,7 @@ fn is_qualified(text: &str) -> bool {
     text.len() <= 63
         && end(text.chars().next())
         && end(text.chars().last())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

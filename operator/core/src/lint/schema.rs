@@ -28,6 +28,17 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
         if !matches!(&node.content, Content::String(_)) && !is_integer(node) && !is_null_allowed(node, schema) {
             let message = format!("{} is neither an integer nor a text", value_words(node));
             say(node.place, Code::WrongType, message, first_sentence(schema));
+        } else if !is_port(node) {
+            // The rule that the CRD has for it, in the same words.
+            let message = schema["x-kubernetes-validations"][0]["message"]
+                .as_str()
+                .unwrap_or("is not a port");
+            say(
+                node.place,
+                Code::BrokenRule,
+                message.to_owned(),
+                format!("It is {}", value_words(node)),
+            );
         }
         return;
     }
@@ -50,8 +61,17 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
             (Content::Null, _) => "Write a value, or leave the field away".to_owned(),
             _ => first_sentence(schema),
         };
-        let place = if matches!(node.content, Content::Null) { place } else { node.place };
-        say(place, Code::WrongType, format!("{} is not {}", value_words(node), kind_words(wanted)), help);
+        let place = if matches!(node.content, Content::Null) {
+            place
+        } else {
+            node.place
+        };
+        say(
+            place,
+            Code::WrongType,
+            format!("{} is not {}", value_words(node), kind_words(wanted)),
+            help,
+        );
         return;
     }
     let bounds = |least: &str, most: &str| (schema[least].as_u64(), schema[most].as_u64());
@@ -60,7 +80,12 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
             let has = text.chars().count();
             let help = first_sentence(schema);
             if let Some(words) = out_of(has, bounds("minLength", "maxLength")) {
-                say(node.place, Code::InvalidValue, format!("{} has {has} characters, {words}", quote(text)), help);
+                say(
+                    node.place,
+                    Code::InvalidValue,
+                    format!("{} has {has} characters, {words}", quote(text)),
+                    help,
+                );
                 return;
             }
             if let Some(allowed) = schema["enum"].as_array() {
@@ -69,15 +94,27 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
                     let meant = nearest(text, allowed.iter().copied());
                     let meant = meant.map(|m| format!("Did you mean {m:?}? ")).unwrap_or_default();
                     let help = format!("{meant}It is one of {}", allowed.join(", "));
-                    say(node.place, Code::InvalidValue, format!("{} is not allowed", quote(text)), help);
+                    say(
+                        node.place,
+                        Code::InvalidValue,
+                        format!("{} is not allowed", quote(text)),
+                        help,
+                    );
                 }
                 return;
             }
-            let pattern = schema["pattern"].as_str().and_then(|pattern| Some((pattern, Regex::new(pattern).ok()?)));
+            let pattern = schema["pattern"]
+                .as_str()
+                .and_then(|pattern| Some((pattern, Regex::new(pattern).ok()?)));
             if let Some((pattern, regex)) = pattern
                 && !regex.is_match(text)
             {
-                say(node.place, Code::InvalidValue, format!("{} does not match {pattern}", quote(text)), help);
+                say(
+                    node.place,
+                    Code::InvalidValue,
+                    format!("{} does not match {pattern}", quote(text)),
+                    help,
+                );
             }
         }
         Content::Number(number) => {
@@ -93,7 +130,12 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
         }
         Content::List(items) => {
             if let Some(words) = out_of(items.len(), bounds("minItems", "maxItems")) {
-                say(place, Code::InvalidValue, format!("has {} items, {words}", items.len()), first_sentence(schema));
+                say(
+                    place,
+                    Code::InvalidValue,
+                    format!("has {} items, {words}", items.len()),
+                    first_sentence(schema),
+                );
             }
             for (index, item) in items.iter().enumerate() {
                 let path = format!("{path}[{index}]");
@@ -109,7 +151,12 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
         }
         Content::Map(entries) => {
             if let Some(words) = out_of(entries.len(), bounds("minProperties", "maxProperties")) {
-                say(place, Code::InvalidValue, format!("has {} entries, {words}", entries.len()), first_sentence(schema));
+                say(
+                    place,
+                    Code::InvalidValue,
+                    format!("has {} entries, {words}", entries.len()),
+                    first_sentence(schema),
+                );
             }
             map(node, place, entries, schema, path, findings);
         }
@@ -118,7 +165,13 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
 }
 
 fn map(node: &Node, place: Place, entries: &[Entry], schema: &Value, path: &str, findings: &mut Findings) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
     let fields = schema["properties"].as_object();
     for entry in entries {
         // The parts of a resource that its own schema does not describe.
@@ -131,7 +184,9 @@ fn map(node: &Node, place: Place, entries: &[Entry], schema: &Value, path: &str,
         } else if schema["additionalProperties"].is_object() {
             let every = &schema["additionalProperties"];
             walk(&entry.value, entry.place, every, &below(&entry.key), findings);
-        } else if schema["x-kubernetes-preserve-unknown-fields"] != true && !(path.is_empty() && entry.key == "metadata") {
+        } else if schema["x-kubernetes-preserve-unknown-fields"] != true
+            && !(path.is_empty() && entry.key == "metadata")
+        {
             let names = || fields.into_iter().flatten().map(|(name, _)| name.as_str());
             let names = || names().filter(|name| !path.is_empty() || *name != "status");
             let meant = nearest(&entry.key, names().chain(path.is_empty().then_some("metadata")));
@@ -140,13 +195,26 @@ fn map(node: &Node, place: Place, entries: &[Entry], schema: &Value, path: &str,
             all.sort_unstable();
             let help = format!("{meant}There are: {}", all.join(", "));
             let message = format!("there is no field {:?}", entry.key);
-            findings.push((entry.place, Finding::error(Code::UnknownField, below(&entry.key), message, help)));
+            findings.push((
+                entry.place,
+                Finding::error(Code::UnknownField, below(&entry.key), message, help),
+            ));
         }
     }
-    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let required = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     for name in required.filter(|name| node.get(name).is_none()) {
-        let help = fields.and_then(|fields| fields.get(name)).map(first_sentence).unwrap_or_default();
-        findings.push((place, Finding::error(Code::MissingField, below(name), "is missing", help)));
+        let help = fields
+            .and_then(|fields| fields.get(name))
+            .map(first_sentence)
+            .unwrap_or_default();
+        findings.push((
+            place,
+            Finding::error(Code::MissingField, below(name), "is missing", help),
+        ));
     }
 }
 
@@ -155,11 +223,24 @@ fn out_of(has: usize, (least, most): (Option<u64>, Option<u64>)) -> Option<Strin
     if let Some(least) = least.filter(|least| has < *least) {
         return Some(format!("at least {least} are needed"));
     }
-    most.filter(|most| has > *most).map(|most| format!("at most {most} are allowed"))
+    most.filter(|most| has > *most)
+        .map(|most| format!("at most {most} are allowed"))
 }
 
 fn is_integer(node: &Node) -> bool {
     matches!(&node.content, Content::Number(number) if number.is_i64())
+}
+
+/// Every value of the CRD that is a number or a text is a port.
+fn is_port(node: &Node) -> bool {
+    match &node.content {
+        Content::Number(number) => number.as_i64().is_some_and(|number| (1..=65_535).contains(&number)),
+        Content::String(name) => {
+            let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            (1..=15).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+        }
+        _ => true,
+    }
 }
 
 fn is_null_allowed(node: &Node, schema: &Value) -> bool {

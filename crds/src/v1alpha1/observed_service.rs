@@ -14,6 +14,7 @@ use super::{Dashboards, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals
     group = "observed.rs",
     version = "v1alpha1",
     kind = "ObservedService",
+    doc = "ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status whether each of them works.",
     namespaced,
     status = "ObservedServiceStatus",
     shortname = "obs",

@@ -92,7 +92,7 @@ fn of_plan(plan: &Plan) -> Files {
 
 /// What promtool reads: the rules, and their drills as tests of them.
 fn for_promtool(_plan: &Plan) -> Vec<(&'static str, String)> {
-    // MERGE: vec![("rules", drill::rules_file(plan)), ("drills", drill::drills(plan, "rules.yaml"))]
+    // MERGE: vec![("rules", drill::rules_file(plan).unwrap()), ("drills", drill::drills(plan, "rules.yaml").unwrap())]
     Vec::new()
 }
 

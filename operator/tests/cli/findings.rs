@@ -169,8 +169,8 @@ fn anchors_and_several_documents_are_read() {
     refused(
         &text.replace("periodSeconds: 20", "periodSeconds: 0"),
         &[
-            "7:53: error[invalid-value]: spec.probes.liveness.periodSeconds: ",
-            "7:53: error[invalid-value]: spec.probes.readiness.periodSeconds: ",
+            "7:58: error[invalid-value]: spec.probes.liveness.periodSeconds: ",
+            "7:58: error[invalid-value]: spec.probes.readiness.periodSeconds: ",
         ],
     );
 }

@@ -74,6 +74,9 @@ fn hostile_text_in_any_field_is_refused_or_only_text() {
             // What is printed is YAML, and none of it comes from the text but as a text.
             for document in serde_yaml::Deserializer::from_str(&done.out) {
                 let object: Value = serde::Deserialize::deserialize(document).unwrap();
+                if object.is_null() {
+                    continue;
+                }
                 assert!(
                     object.get("b").is_none() && object["metadata"]["namespace"] == "prod",
                     "{text}: {object}"

@@ -1,5 +1,8 @@
 //! The generated files in the repository are what the program prints. `UPDATE_GOLDEN=1` writes them anew.
 
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::facts::Facts;
 use crate::finding::{Code, Finding, FindingSeverity};
+use crate::gift::Gift;
 use crate::packs::Packs;
 use crate::plan::Plan;
 use crate::resolve;
@@ -115,6 +116,13 @@ impl Service {
             }
             Err(findings) => (None, self.locate(findings)),
         }
+    }
+
+    /// The probes that the workload would be given, if its pods answer as they must where nobody asked them yet.
+    pub fn gift(&self, facts: &Facts, packs: &Packs) -> Option<Gift> {
+        let spec = &self.service.spec;
+        let plan = resolve::resolve(spec, &facts.answered(spec), packs).ok()?;
+        plan.probes.gift
     }
 }
 

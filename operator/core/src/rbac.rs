@@ -73,14 +73,14 @@ pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
                 "ClusterRole",
                 NAME,
                 None,
-                [rules(), cluster_rules()].concat(),
+                &[rules(), cluster_rules()].concat(),
                 home,
             ));
         }
         Scope::Namespace(namespace) => {
-            objects.extend(bound("Role", NAME, Some(namespace), rules(), home));
+            objects.extend(bound("Role", NAME, Some(namespace), &rules(), home));
             let name = format!("{NAME}-{namespace}");
-            objects.extend(bound("ClusterRole", &name, None, cluster_rules(), home));
+            objects.extend(bound("ClusterRole", &name, None, &cluster_rules(), home));
         }
     }
     objects
@@ -120,7 +120,7 @@ pub(crate) fn metadata(name: &str, namespace: Option<&str>) -> Value {
 }
 
 /// A role and its binding to the operator.
-fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: Vec<PolicyRule>, home: &str) -> [Value; 2] {
+fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: &[PolicyRule], home: &str) -> [Value; 2] {
     let api_version = "rbac.authorization.k8s.io/v1";
     [
         json!({"apiVersion": api_version, "kind": kind, "metadata": metadata(name, namespace), "rules": rules}),

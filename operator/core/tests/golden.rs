@@ -4,13 +4,17 @@
 //! A case without `facts.yaml` uses what is assumed offline. Whatever is expected must be rendered, and the other way
 //! round.
 
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use observed_core::child::Body;
 use observed_core::facts::Facts;
-use observed_core::lint::{self, Source};
+use observed_core::gift::Gift;
+use observed_core::lint::{self, Located, Source};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use observed_core::{outputs, yaml};
@@ -37,9 +41,10 @@ fn input(case: &Path) -> Source {
     }
 }
 
-/// Everything that follows from a case.
+/// Everything that follows from a case; of one with an error the findings alone, as `observed render` does it.
 fn rendered(case: &Path) -> Files {
     let read = lint::read(&[input(case)], None);
+    let packs = Packs::builtin().unwrap();
     let mut findings = read.findings;
     let mut files = Files::new();
     for service in read.services {
@@ -53,11 +58,14 @@ fn rendered(case: &Path) -> Files {
             }
             Err(_) => Facts::assumed(&service.service),
         };
-        let (plan, found) = service.plan(&facts, &Packs::builtin().unwrap());
+        let (plan, found) = service.plan(&facts, &packs);
         findings.extend(found);
         if let Some(plan) = plan {
-            files.extend(of_plan(&plan));
+            files.extend(of_plan(&plan, service.gift(&facts, &packs)));
         }
+    }
+    if findings.iter().any(Located::is_error) {
+        files.clear();
     }
     if !findings.is_empty() {
         findings.sort_by(|a, b| (a.place, &a.finding).cmp(&(b.place, &b.finding)));
@@ -69,7 +77,7 @@ fn rendered(case: &Path) -> Files {
     files
 }
 
-fn of_plan(plan: &Plan) -> Files {
+fn of_plan(plan: &Plan, gift: Option<Gift>) -> Files {
     let mut files = Files::new();
     let mut put = |name: &str, text: String| {
         assert_eq!(
@@ -79,10 +87,12 @@ fn of_plan(plan: &Plan) -> Files {
         );
     };
     for child in outputs::render(plan).items {
-        match &child.body {
-            Body::Owned(object) => put(child.output, yaml::to_string([object]).unwrap()),
-            Body::Gift(gift) => put(child.output, yaml::to_string([&gift.patch()]).unwrap()),
+        if let Body::Owned(object) = &child.body {
+            put(child.output, yaml::to_string([object]).unwrap());
         }
+    }
+    if let Some(gift) = gift {
+        put("probes", yaml::to_string([&gift.patch()]).unwrap());
     }
     for (name, text) in for_promtool(plan) {
         put(name, text);

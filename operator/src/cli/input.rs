@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use observed_core::facts::Facts;
+use observed_core::gift::Gift;
 use observed_core::lint::{self, Located, Service, Source};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
@@ -33,8 +34,8 @@ pub(super) struct Input {
 pub(super) struct Planned {
     /// The files.
     pub(super) sources: Vec<Source>,
-    /// The ObservedServices and their plans, those that have one.
-    pub(super) plans: Vec<(Service, Plan)>,
+    /// The plans of the ObservedServices that have one, and what would be given to their workloads.
+    pub(super) plans: Vec<(Plan, Option<Gift>)>,
     /// Every finding, by file and place.
     pub(super) findings: Vec<Located>,
     /// ObservedServices that could be read.
@@ -67,7 +68,9 @@ impl Input {
             };
             let (plan, findings) = service.plan(&facts, &packs);
             planned.findings.extend(findings);
-            planned.plans.extend(plan.map(|plan| (service, plan)));
+            planned
+                .plans
+                .extend(plan.map(|plan| (plan, service.gift(&facts, &packs))));
         }
         planned
             .findings

@@ -68,18 +68,13 @@ fn reports(planned: &Planned) -> Result<String, Error> {
             .render_report(&mut text, &report)
             .map_err(|error| Error::Print(std::io::Error::other(error)))?;
     }
-    let (findings, services) = (planned.findings.len(), planned.services);
     let plural = |number: usize, word: &str| match number {
         1 => format!("1 {word}"),
         _ => format!("{number} {word}s"),
     };
-    let readable = plural(services, "ObservedService");
-    let sum = match findings {
-        0 => format!("{readable}, no finding\n"),
-        _ => format!(
-            "{}, {readable} without an error of its own\n",
-            plural(findings, "finding")
-        ),
+    let sum = match planned.findings.len() {
+        0 => format!("{}, no finding\n", plural(planned.services, "ObservedService")),
+        findings => format!("{}\n", plural(findings, "finding")),
     };
     Ok(text + &sum)
 }

@@ -51,10 +51,9 @@ pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
     if planned.findings.iter().any(Located::is_error) {
         return Ok(Outcome::Findings);
     }
-    let plans: Vec<&Plan> = planned.plans.iter().map(|(_, plan)| plan).collect();
     let text = match args.only.as_deref() {
-        Some(only) if is_gift(only) => patch(args.output, &plans)?,
-        only => objects(args.output, &plans, only)?,
+        Some(only) if is_gift(only) => patch(args.output, &planned.plans)?,
+        only => objects(args.output, &planned.plans, only)?,
     };
     output::print_exactly(&text)?;
     Ok(Outcome::Fine)
@@ -66,15 +65,17 @@ fn is_gift(id: &str) -> bool {
 }
 
 /// The objects that are Observed's own; what would be given to the workload is told beside them.
-fn objects(format: Format, plans: &[&Plan], only: Option<&str>) -> Result<String, Error> {
+fn objects(format: Format, plans: &[(Plan, Option<Gift>)], only: Option<&str>) -> Result<String, Error> {
     let mut objects: Vec<Value> = Vec::new();
-    for plan in plans {
+    for (plan, gift) in plans {
         for Child { output, body, .. } in outputs::render(plan).items {
             match body {
                 Body::Owned(object) if only.is_none_or(|only| only == output) => objects.push(object),
-                Body::Gift(gift) if only.is_none() => output::note(&given(plan, &gift)),
                 Body::Owned(_) | Body::Gift(_) => {}
             }
+        }
+        if let (Some(gift), None) = (gift, only) {
+            output::note(&given(plan, gift));
         }
     }
     match format {
@@ -96,20 +97,13 @@ fn given(plan: &Plan, gift: &Gift) -> String {
 }
 
 /// The gift as `kubectl patch` takes it. There is one at most, because a patch file holds one.
-fn patch(format: Format, plans: &[&Plan]) -> Result<String, Error> {
-    let [plan] = plans else {
+fn patch(format: Format, plans: &[(Plan, Option<Gift>)]) -> Result<String, Error> {
+    let [(plan, gift)] = plans else {
         return Err(Error::Usage(format!(
             "a patch is for one workload, and {} ObservedServices were given",
             plans.len()
         )));
     };
-    let gift = outputs::render(plan)
-        .items
-        .into_iter()
-        .find_map(|child| match child.body {
-            Body::Gift(gift) => Some(gift),
-            Body::Owned(_) => None,
-        });
     let Some(gift) = gift else {
         output::note(&format!(
             "note: nothing would be given to {}: {}",

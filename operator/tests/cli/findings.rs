@@ -162,15 +162,15 @@ fn all_findings_come_at_once() {
 fn anchors_and_several_documents_are_read() {
     let text = format!(
         "{}---\n{}",
-        with("probes:\n  liveness: &same {httpGet: {path: /x}, periodSeconds: 20}\n  readiness: *same"),
+        with("probes:\n  liveness: &same {periodSeconds: 20}\n  readiness: *same"),
         GOOD.replace("claude-api", "b")
     );
     accepted(&text);
     refused(
         &text.replace("periodSeconds: 20", "periodSeconds: 0"),
         &[
-            "7:58: error[invalid-value]: spec.probes.liveness.periodSeconds: ",
-            "7:58: error[invalid-value]: spec.probes.readiness.periodSeconds: ",
+            "7:37: error[invalid-value]: spec.probes.liveness.periodSeconds: ",
+            "7:37: error[invalid-value]: spec.probes.readiness.periodSeconds: ",
         ],
     );
 }

@@ -18,7 +18,7 @@ fn quoted(text: &str) -> String {
 fn hostile_text_in_any_field_is_refused_or_only_text() {
     let fields = [
         "targetRef: {name: X}",
-        "targetRef: {name: claude-api, container: X}",
+        "targetRef: {name: other, container: X}",
         "probes: {liveness: {httpGet: {path: X}}}",
         "probes: {liveness: {httpGet: {path: /, port: X}}}",
         "probes: {startup: {within: X}}",
@@ -54,36 +54,61 @@ fn hostile_text_in_any_field_is_refused_or_only_text() {
         "../../etc",
     ];
     for field in fields {
-        let base = if field.starts_with("targetRef") {
-            GOOD.replace("  targetRef: {name: claude-api}\n", "")
-        } else {
-            GOOD.to_owned()
+        let documents: Vec<String> = hostile
+            .iter()
+            .enumerate()
+            .map(|(number, text)| document(number, field, text))
+            .collect();
+        let lint = observed(&["lint", "-o", "json", "-f", "-"], &documents.concat());
+        assert!([0, 1].contains(&lint.status), "{field}: {lint:?}");
+        let findings: Value = serde_json::from_str(&lint.out).unwrap();
+        let lines: Vec<usize> = documents.iter().map(|document| document.lines().count()).collect();
+        let refused = |number: usize| {
+            let before: usize = lines[..number].iter().sum();
+            let mut errors = findings["findings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|finding| finding["severity"] == "error");
+            errors.any(|finding| {
+                (before + 1..=before + lines[number]).contains(&(finding["line"].as_u64().unwrap() as usize))
+            })
         };
-        for text in hostile {
-            let text = format!("{base}  {}\n", field.replace('X', &quoted(text)));
-            let done = observed(&["render", "-f", "-"], &text);
-            assert!([0, 1].contains(&done.status), "{text}: {done:?}");
+        let (refused, taken): (Vec<_>, Vec<_>) = (0..documents.len()).partition(|number| refused(*number));
+        if !refused.is_empty() {
+            let render = observed(&["render", "-f", "-"], &documents.concat());
+            assert_eq!((render.status, render.out.as_str()), (1, ""), "{field}");
             assert!(
-                !done.err.chars().any(|c| c.is_control() && c != '\n'),
-                "{text}: {done:?}"
+                !render.err.chars().any(|c| c.is_control() && c != '\n'),
+                "{field}: {render:?}"
             );
-            if done.status == 1 {
-                assert_eq!(done.out, "", "{text}");
-                continue;
-            }
-            // What is printed is YAML, and none of it comes from the text but as a text.
-            for document in serde_yaml::Deserializer::from_str(&done.out) {
-                let object: Value = serde::Deserialize::deserialize(document).unwrap();
-                if object.is_null() {
-                    continue;
-                }
-                assert!(
-                    object.get("b").is_none() && object["metadata"]["namespace"] == "prod",
-                    "{text}: {object}"
-                );
-            }
+        }
+        let taken: String = taken.into_iter().map(|number| documents[number].as_str()).collect();
+        if taken.is_empty() {
+            continue;
+        }
+        let render = observed(&["render", "-f", "-"], &taken);
+        assert_eq!(render.status, 0, "{field}: {render:?}");
+        // What is printed is YAML, and none of it comes from the text but as a text.
+        for document in serde_yaml::Deserializer::from_str(&render.out) {
+            let object: Value = serde::Deserialize::deserialize(document).unwrap();
+            assert!(
+                object.get("b").is_none() && object["metadata"]["namespace"] == "prod",
+                "{field}: {object}"
+            );
         }
     }
+}
+
+/// A document with a hostile text in a field; each has a workload of its own.
+fn document(number: usize, field: &str, text: &str) -> String {
+    let base = GOOD.replace("claude-api", &format!("service-{number}"));
+    let base = if field.starts_with("targetRef") {
+        base.replace(&format!("  targetRef: {{name: service-{number}}}\n"), "")
+    } else {
+        base
+    };
+    format!("---\n{base}  {}\n", field.replace('X', &quoted(text)))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use observed_crds::foreign::LabelSelector;
-use observed_crds::v1alpha1::{HttpGet, ObservedService, Port, TcpSocket};
+use observed_crds::v1alpha1::{HttpGet, ObservedService, ObservedServiceSpec, Port, TcpSocket};
 
 use super::{Answer, AnswerOutcome, Container, ContainerPort, Facts, Question, Service, ServicePort, Target};
 use crate::{names, outputs, resolve};
@@ -13,12 +13,14 @@ use crate::{names, outputs, resolve};
 const HTTP: (&str, i32) = ("http", 8080);
 /// Number of the first port that the spec names without saying its number.
 const FIRST_NAMED: i32 = 8081;
+/// Stands for a UID where there is no cluster.
+const OFFLINE: &str = "offline";
 /// Label by which workload and Service belong together.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 
 impl Facts {
     /// The workload exists, with one container that has the port `http` and every port that the spec names; a Service of
-    /// its name leads to its named ports; its pods answer as probes need it; every optional kind is served.
+    /// its name leads to its named ports; every optional kind is served. Its pods were not asked.
     pub fn assumed(service: &ObservedService) -> Self {
         let spec = &service.spec;
         let name = &spec.target_ref.name;
@@ -40,7 +42,7 @@ impl Facts {
             target_port: None,
         };
         let optional = outputs::owned_kinds().into_iter().filter(|kind| kind.optional);
-        let mut facts = Self {
+        Self {
             namespace: service.metadata.namespace.clone().unwrap_or_default(),
             name: service.metadata.name.clone().unwrap_or_default(),
             target: Some(Target {
@@ -62,20 +64,40 @@ impl Facts {
             }],
             served: optional.map(|kind| kind.kind.to_owned()).collect(),
             ..Self::default()
+        }
+    }
+
+    /// The same, as if the pods had given the answer that a probe needs to every question that nobody asked them yet.
+    pub fn answered(&self, spec: &ObservedServiceSpec) -> Self {
+        let mut facts = self.clone();
+        let Some(target) = &mut facts.target else {
+            return facts;
         };
-        let pod = names::sample_pod(spec.target_ref.kind, name);
+        // Nothing is given to an object without a UID.
+        for uid in [&mut facts.uid, &mut target.uid] {
+            if uid.is_empty() {
+                OFFLINE.clone_into(uid);
+            }
+        }
+        let pods = 1..=target.replicas.max(1);
+        let pod = names::sample_pod(target.kind, &target.name);
         for question in resolve::questions(spec, &facts) {
-            let answer = good(&question, &pod);
-            facts.preflight.entry(question.probe).or_default().push(answer);
+            let answers = facts.preflight.entry(question.probe).or_default();
+            if answers.is_empty() {
+                *answers = pods
+                    .clone()
+                    .map(|number| good(&question, format!("{pod}{number}")))
+                    .collect();
+            }
         }
         facts
     }
 }
 
 /// The answer that a probe needs.
-fn good(question: &Question, pod: &str) -> Answer {
+fn good(question: &Question, pod: String) -> Answer {
     Answer {
-        pod: pod.to_owned(),
+        pod,
         outcome: match question.path {
             Some(_) => AnswerOutcome::Status(200),
             None => AnswerOutcome::Connected,
@@ -142,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn service(spec: serde_json::Value) -> ObservedService {
+    fn service(spec: &serde_json::Value) -> ObservedService {
         serde_json::from_value(json!({
             "apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService",
             "metadata": {"name": "a", "namespace": "prod"}, "spec": spec,
@@ -152,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_target_and_every_port_that_the_spec_names_are_there() {
-        let facts = Facts::assumed(&service(json!({
+        let facts = Facts::assumed(&service(&json!({
             "targetRef": {"name": "a", "container": "api"},
             "scrape": {"port": "metrics"},
             "probes": {"liveness": {"tcpSocket": {"port": 9000}}, "readiness": {"httpGet": {"path": "/r", "port": 8080}}},
@@ -166,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_nobody_can_know_stays_empty() {
-        let facts = Facts::assumed(&service(json!({"targetRef": {"name": "a"}})));
+        let facts = Facts::assumed(&service(&json!({"targetRef": {"name": "a"}})));
         assert_eq!((facts.uid.as_str(), facts.taken_by, facts.contested), ("", None, None));
         assert!(facts.prometheuses.is_empty());
     }

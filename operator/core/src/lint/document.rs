@@ -1,6 +1,6 @@
 //! From texts to ObservedServices.
 
-use kube::core::cel::{ErrorKind, Validator};
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use observed_crds::v1alpha1::ObservedService;
 use serde_json::{Value, json};
 
@@ -27,9 +27,10 @@ pub struct Source {
 /// Reads ObservedServices. `namespace` is the one of resources that name none; one that names another is a finding.
 pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     let mut read = Read::default();
+    let rules = compile_schema(&SCHEMA);
     let mut any = false;
     for source in sources {
-        any |= file(source, namespace, &mut read);
+        any |= file(source, namespace, &rules, &mut read);
     }
     if !any && read.findings.is_empty() {
         read.findings.push(Located {
@@ -51,7 +52,7 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
 }
 
 /// Whether the file holds something that is meant as an ObservedService.
-fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
+fn file(source: &Source, namespace: Option<&str>, rules: &CompiledSchema, read: &mut Read) -> bool {
     let parsed = yaml::parse(&source.text);
     let located = |place, finding| Located {
         file: source.name.clone(),
@@ -78,7 +79,7 @@ fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
             }
         }
         ours += 1;
-        match resource(&node, namespace) {
+        match resource(&node, namespace, rules) {
             Ok(service) if !broken => read.services.push(Service {
                 file: source.name.clone(),
                 service: *service,
@@ -188,7 +189,11 @@ fn meant(node: &Node, found: bool) -> Meant {
 }
 
 /// The resource, or everything that stands against it.
-fn resource(node: &Node, namespace: Option<&str>) -> Result<Box<ObservedService>, Vec<(Place, Finding)>> {
+fn resource(
+    node: &Node,
+    namespace: Option<&str>,
+    rules: &CompiledSchema,
+) -> Result<Box<ObservedService>, Vec<(Place, Finding)>> {
     let mut findings = metadata::check(node, namespace);
     findings.extend(schema::check(node, &SCHEMA));
     let mut value = node.to_json();
@@ -196,7 +201,7 @@ fn resource(node: &Node, namespace: Option<&str>) -> Result<Box<ObservedService>
         // The API server drops a status that is sent along.
         fields.remove("status");
     }
-    findings.extend(rules(node, &value, findings.is_empty()));
+    findings.extend(broken(rules, node, &value, findings.is_empty()));
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -214,8 +219,8 @@ fn resource(node: &Node, namespace: Option<&str>) -> Result<Box<ObservedService>
 
 /// The CRD's rules across fields. A rule that cannot be evaluated says nothing new about a resource whose fields are
 /// wrong already.
-fn rules(node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Finding)> {
-    let Err(errors) = Validator::new().validate(&SCHEMA, value, None) else {
+fn broken(rules: &CompiledSchema, node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Finding)> {
+    let Err(errors) = Validator::new().validate_compiled(rules, value, None) else {
         return Vec::new();
     };
     errors

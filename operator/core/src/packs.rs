@@ -17,7 +17,7 @@ pub struct PackError {
     pub file: &'static str,
     /// What the parser says.
     #[source]
-    pub source: serde_saphyr::Error,
+    pub source: Box<serde_saphyr::Error>,
 }
 
 /// Signal packs, by name.
@@ -35,7 +35,12 @@ impl Packs {
     pub fn builtin() -> Result<Self, PackError> {
         BUILTIN
             .into_iter()
-            .map(|(file, text)| serde_saphyr::from_str(text).map_err(|source| PackError { file, source }))
+            .map(|(file, text)| {
+                serde_saphyr::from_str(text).map_err(|source| PackError {
+                    file,
+                    source: Box::new(source),
+                })
+            })
             .collect::<Result<_, _>>()
             .map(|packs| Self { packs })
     }

@@ -2,6 +2,10 @@
 
 /// Seconds of a Prometheus duration (`d`, `h`, `m`, `s`, in this order). None if it is not one, or is zero.
 pub fn seconds(text: &str) -> Option<u32> {
+    // The parser also takes numbers without a unit, and panics on some of them.
+    if text.contains(|c: char| !c.is_ascii_alphanumeric()) || !text.ends_with(['d', 'h', 'm', 's']) {
+        return None;
+    }
     let duration = promql_parser::util::parse_duration(text).ok()?;
     let seconds = u32::try_from(duration.as_secs()).ok()?;
     (seconds > 0 && duration.subsec_nanos() == 0).then_some(seconds)
@@ -33,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_of_whole_seconds_is_none() {
-        for wrong in ["", "0s", "5", "m", "-5m", "1.5h", "5 m", "100ms"] {
+        for wrong in ["", "0s", "5", "-5", "inf", "1e300s", "m", "-5m", "1.5h", "5 m", "100ms"] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
         }
     }

@@ -170,7 +170,11 @@ impl ProbeShape {
 
     /// Seconds from the first failed attempt to the verdict: (failureThreshold - 1) periods and one timeout.
     pub fn verdict_seconds(&self) -> i32 {
-        (self.failure_threshold - 1) * self.period_seconds + self.timeout_seconds
+        // Somebody else's probe may hold any number.
+        self.failure_threshold
+            .saturating_sub(1)
+            .saturating_mul(self.period_seconds)
+            .saturating_add(self.timeout_seconds)
     }
 }
 

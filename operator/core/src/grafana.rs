@@ -1,1 +1,208 @@
-//! TODO
+//! The model of a Grafana dashboard, and its JSON. It knows rows and panels, and nothing of signals.
+//!
+//! The classic format: Grafana 9 to 13 read it, and so do the sidecar, grafana-operator and Terraform. Sources: Grafana's
+//! `apps/dashboard/pkg/migration/schemaversion` and its dashboard JSON reference.
+
+mod layout;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The latest version of the classic format.
+const SCHEMA_VERSION: u32 = 42;
+/// Grafana takes no longer uid.
+const LONGEST_UID: usize = 40;
+/// Variable by which the viewer chooses the Prometheus.
+const DATASOURCE: &str = "datasource";
+
+/// A dashboard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dashboard {
+    /// Identity: the same dashboard has it for ever.
+    pub uid: String,
+    /// Title.
+    pub title: String,
+    /// What it is, in a sentence or two.
+    pub description: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Prometheus duration between two refreshes.
+    pub refresh: String,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// A row of panels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Title.
+    pub title: String,
+    /// Its panels, from left to right and from top to bottom.
+    pub panels: Vec<Panel>,
+}
+
+/// A panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// How it shows its values.
+    pub kind: PanelKind,
+    /// Title.
+    pub title: String,
+    /// What it tells.
+    pub description: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// What is asked.
+    pub queries: Vec<Query>,
+    /// Least value of the axis.
+    pub min: Option<f64>,
+    /// Greatest value of the axis.
+    pub max: Option<f64>,
+    /// Values beyond which something is wrong.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// How a panel shows its values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PanelKind {
+    /// The last value, large.
+    Stat,
+    /// Lines over time.
+    Timeseries,
+}
+
+/// A query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// PromQL, with Grafana's variables.
+    pub expr: String,
+    /// Legend, where `{{label}}` stands for a label's value.
+    pub legend: String,
+    /// Seconds of the shortest step that makes sense.
+    pub step_seconds: u32,
+}
+
+/// Unit of a panel's values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unit {
+    /// 0 to 1, shown as percent.
+    Ratio,
+    /// Seconds.
+    Seconds,
+    /// Bytes, in powers of 1024.
+    Bytes,
+    /// Bytes a second, in powers of 1024.
+    BytesPerSecond,
+    /// Requests a second.
+    RequestsPerSecond,
+    /// A plain number, shortened.
+    Number,
+}
+
+impl Unit {
+    /// Grafana's id for it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Ratio => "percentunit",
+            Self::Seconds => "s",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "binBps",
+            Self::RequestsPerSecond => "reqps",
+            Self::Number => "short",
+        }
+    }
+}
+
+/// A value beyond which something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// The value.
+    pub value: f64,
+    /// Wrong is what is greater (else what is less).
+    pub above: bool,
+    /// How it is shown.
+    pub color: Color,
+}
+
+/// A colour, the more pressing the greater.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Color {
+    /// All is well.
+    Green,
+    /// Worth knowing.
+    Blue,
+    /// Soon.
+    Orange,
+    /// Now.
+    Red,
+}
+
+impl Color {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Blue => "blue",
+            Self::Orange => "orange",
+            Self::Red => "red",
+        }
+    }
+}
+
+/// A uid that follows from what the dashboard is about, and that Grafana takes.
+pub fn uid(parts: &[&str]) -> String {
+    // A slash is in no name of Kubernetes, so no two lists read the same.
+    let digest = Sha256::digest(parts.join("/").as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut uid = format!("obs-{hex}");
+    uid.truncate(LONGEST_UID);
+    uid
+}
+
+/// Text in which Grafana sees no variable: `$name`, `${name}` and `[[name]]` are torn apart by a character of no width.
+pub fn plain(text: &str) -> String {
+    const WORD_JOINER: char = '\u{2060}';
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        plain.push(c);
+        if matches!(c, '$' | '[') {
+            plain.push(WORD_JOINER);
+        }
+    }
+    plain
+}
+
+impl Dashboard {
+    /// The dashboard as Grafana reads it. The same dashboard is always the same JSON.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "id": null,
+            "uid": self.uid,
+            "title": plain(&self.title),
+            "description": plain(&self.description),
+            "tags": self.tags,
+            "timezone": "browser",
+            "editable": false,
+            "graphTooltip": 1,
+            "schemaVersion": SCHEMA_VERSION,
+            "refresh": self.refresh,
+            "time": {"from": "now-3h", "to": "now"},
+            "templating": {"list": [{
+                "name": DATASOURCE,
+                "type": "datasource",
+                "label": "Data source",
+                "query": "prometheus",
+                "refresh": 1,
+                "hide": 0,
+                "multi": false,
+                "includeAll": false,
+                "regex": "",
+            }]},
+            "annotations": {"list": []},
+            "links": [],
+            "panels": layout::panels(&self.rows),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,13 @@ use observed_crds::v1alpha1::TargetKind;
 /// Letters of the random suffixes of Kubernetes' generated names: no vowels, no 0, 1, 3.
 /// Source: k8s.io/apimachinery/pkg/util/rand.
 const SUFFIX: &str = "[bcdfghjklmnpqrstvwxz2456789]";
+/// Random characters at the end of a pod's name, and the longest text before them.
+/// Source: k8s.io/apiserver/pkg/storage/names.
+const RANDOM: usize = 5;
+const LONGEST_BASE: usize = 58;
+/// Length of a ReplicaSet's hash: a 32-bit number in decimal, its digits replaced by letters of [`SUFFIX`].
+const SHORTEST_HASH: usize = 6;
+const LONGEST_HASH: usize = 10;
 
 /// Name of an ObservedService's object. The CRD bounds the service's name so that it stays within 63 characters.
 pub fn child(service: &str, suffix: &str) -> String {
@@ -17,21 +24,134 @@ pub fn child(service: &str, suffix: &str) -> String {
 
 /// Regular expression (anchored by PromQL) of the names of a workload's pods, and of no other workload's.
 ///
-/// A Deployment's ReplicaSet cuts a long name at 58 characters before it adds the suffix.
+/// The controllers cut a long name, with the ReplicaSet's hash, before they add the pod's suffix.
 pub fn pod_pattern(kind: TargetKind, name: &str) -> String {
-    let name = name.replace('.', "\\.");
+    let pod = format!("{SUFFIX}{{{RANDOM}}}");
+    // Characters that are left after the name and a dash.
+    let left = LONGEST_BASE.saturating_sub(name.len() + 1);
     match kind {
-        TargetKind::Deployment => format!("{name}-{SUFFIX}{{6,10}}-{SUFFIX}{{5}}"),
-        TargetKind::StatefulSet => format!("{name}-[0-9]+"),
-        TargetKind::DaemonSet => format!("{name}-{SUFFIX}{{5}}"),
+        TargetKind::StatefulSet => format!("{}-[0-9]+", escaped(name)),
+        _ if name.len() >= LONGEST_BASE => format!("{}{pod}", escaped(cut(name))),
+        TargetKind::DaemonSet => format!("{}-{pod}", escaped(name)),
+        TargetKind::Deployment if left > LONGEST_HASH => {
+            format!("{}-{SUFFIX}{{{SHORTEST_HASH},{LONGEST_HASH}}}-{pod}", escaped(name))
+        }
+        // The hash, or the dash behind it, is cut.
+        TargetKind::Deployment => {
+            let cut = format!("{SUFFIX}{{{}}}", left + RANDOM);
+            let whole = if left > SHORTEST_HASH {
+                format!("{SUFFIX}{{{SHORTEST_HASH},{}}}-{pod}|", left - 1)
+            } else {
+                String::new()
+            };
+            format!("{}-(?:{whole}{cut})", escaped(name))
+        }
     }
 }
 
 /// A name that a pod of the workload could have, for drills.
 pub fn sample_pod(kind: TargetKind, name: &str) -> String {
-    match kind {
-        TargetKind::Deployment => format!("{name}-7d4b9c6f5-x2vqp"),
-        TargetKind::StatefulSet => format!("{name}-0"),
-        TargetKind::DaemonSet => format!("{name}-x2vqp"),
+    let base = match kind {
+        TargetKind::Deployment => format!("{name}-7d4b9c6f5-"),
+        TargetKind::StatefulSet => return format!("{name}-0"),
+        TargetKind::DaemonSet => format!("{name}-"),
+    };
+    format!("{}x2vqp", cut(&base))
+}
+
+/// Names of workloads are ASCII; of anything else nothing is cut.
+fn cut(base: &str) -> &str {
+    base.get(..LONGEST_BASE).unwrap_or(base)
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('.', "\\.")
+}
+
+#[cfg(test)]
+mod tests {
+    use promql_parser::label::{MatchOp, Matcher};
+    use promql_parser::parser::token::T_EQL_REGEX;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, pod: &str) -> bool {
+        let matcher = Matcher::new_matcher(T_EQL_REGEX, "pod".into(), pattern.into()).unwrap();
+        assert!(matches!(matcher.op, MatchOp::Re(_)));
+        matcher.is_match(pod)
+    }
+
+    const KINDS: [TargetKind; 3] = TargetKind::ALL;
+
+    #[test]
+    fn the_longest_name_that_the_crd_allows_leaves_room_for_every_suffix() {
+        let longest = "a".repeat(52);
+        for suffix in ["", "dashboard"] {
+            assert!(child(&longest, suffix).len() <= 63);
+        }
+        assert_eq!(
+            (child("api", ""), child("api", "dashboard")),
+            ("api".into(), "api-dashboard".into())
+        );
+    }
+
+    #[test]
+    fn pods_of_a_workload_are_told_from_those_of_another_one_whose_name_begins_alike() {
+        for kind in KINDS {
+            let pattern = pod_pattern(kind, "api");
+            assert!(matches(&pattern, &sample_pod(kind, "api")), "{kind:?}");
+            for other in ["api-worker", "my-api", "apix"] {
+                assert!(!matches(&pattern, &sample_pod(kind, other)), "{kind:?} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dot_in_a_name_stands_for_itself() {
+        for kind in KINDS {
+            let pattern = pod_pattern(kind, "api.v1");
+            assert!(matches(&pattern, &sample_pod(kind, "api.v1")));
+            assert!(!matches(&pattern, &sample_pod(kind, "api-v1")));
+        }
+    }
+
+    /// As kube-controller-manager makes names of pods: a base of at most 58 characters, and five random ones.
+    fn made(base: &str) -> String {
+        format!("{}x2vqp", &base[..base.len().min(58)])
+    }
+
+    #[test]
+    fn the_pods_of_a_workload_with_a_long_name_are_found_though_their_names_are_cut() {
+        for length in 1..=70 {
+            let name = "a".repeat(length);
+            for hash in ["7d4b9c", "7d4b9c6f5", "7d4b9c6f5d"] {
+                let pod = made(&format!("{name}-{hash}-"));
+                assert!(
+                    matches(&pod_pattern(TargetKind::Deployment, &name), &pod),
+                    "{length} {pod}"
+                );
+            }
+            let pod = made(&format!("{name}-"));
+            assert!(
+                matches(&pod_pattern(TargetKind::DaemonSet, &name), &pod),
+                "{length} {pod}"
+            );
+            for kind in KINDS {
+                assert!(
+                    matches(&pod_pattern(kind, &name), &sample_pod(kind, &name)),
+                    "{kind:?} {length}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_sample_pod_is_always_one_of_the_workload(name in "[a-z0-9]([-a-z0-9.]{0,50}[a-z0-9])?") {
+            for kind in KINDS {
+                prop_assert!(matches(&pod_pattern(kind, &name), &sample_pod(kind, &name)));
+            }
+        }
     }
 }

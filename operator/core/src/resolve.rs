@@ -130,3 +130,6 @@ fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {
         labels,
     }
 }
+
+#[cfg(test)]
+mod tests;

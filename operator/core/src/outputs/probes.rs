@@ -1,13 +1,28 @@
 //! Probes for the workload: a gift.
 
+use observed_crds::v1alpha1::TargetKind;
 use observed_crds::v1alpha1::conditions::ConditionType;
 
 use super::{Output, Ownership};
 use crate::check::Check;
-use crate::child::{Child, ResourceKind};
+use crate::child::{Body, Child, ResourceKind};
 use crate::plan::Plan;
 
-/// Probes for the workload: a gift.
+const DEPLOYMENT: &ResourceKind = &workload("Deployment", "deployments");
+const STATEFUL_SET: &ResourceKind = &workload("StatefulSet", "statefulsets");
+const DAEMON_SET: &ResourceKind = &workload("DaemonSet", "daemonsets");
+
+const fn workload(kind: &'static str, plural: &'static str) -> ResourceKind {
+    ResourceKind {
+        group: "apps",
+        version: "v1",
+        kind,
+        plural,
+        optional: false,
+    }
+}
+
+/// Probes for the workload: a gift. Nothing at all where there is nothing to give.
 #[derive(Debug)]
 pub struct Probes;
 
@@ -17,7 +32,7 @@ impl Output for Probes {
     }
 
     fn kinds(&self) -> &'static [&'static ResourceKind] {
-        &[]
+        &[DEPLOYMENT, STATEFUL_SET, DAEMON_SET]
     }
 
     fn ownership(&self) -> Ownership {
@@ -28,8 +43,19 @@ impl Output for Probes {
         ConditionType::ProbesInstalled
     }
 
-    fn render(&self, _plan: &Plan) -> Vec<Child> {
-        Vec::new()
+    fn render(&self, plan: &Plan) -> Vec<Child> {
+        let gift = plan.probes.gift.iter();
+        gift.map(|gift| Child {
+            output: self.id(),
+            kind: match plan.target.kind {
+                TargetKind::Deployment => DEPLOYMENT,
+                TargetKind::StatefulSet => STATEFUL_SET,
+                TargetKind::DaemonSet => DAEMON_SET,
+            },
+            name: plan.target.name.clone(),
+            body: Body::Gift(gift.clone()),
+        })
+        .collect()
     }
 
     fn checks(&self, _plan: &Plan) -> Vec<Check> {

@@ -1,27 +1,373 @@
 //! Which probes are given, which are there, and which are refused.
+//!
+//! A probe that the container's owner gave it is never touched. What is missing is given only after every running pod
+//! has answered as the probe needs it, and all of it in one patch: a patch costs a rollout.
 
-use observed_crds::v1alpha1::ObservedServiceSpec;
+mod lint;
+mod preflight;
+mod wanted;
+mod words;
 
-use crate::facts::{Container, Facts, Question, Target};
+use std::collections::BTreeMap;
+
+use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode};
+
+use crate::facts::{Container, Facts, LiveProbe, Question, Target};
 use crate::finding::Finding;
+use crate::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use crate::plan::Probes;
+use lint::Linted;
+use preflight::Judgement;
+use wanted::{AllWanted, Wanted};
+use words::{all_words, in_place, refusals, sentences, waits};
 
 /// What happens with the probes, and what is worth knowing about those that are there.
 pub(super) fn probes(
-    _spec: &ObservedServiceSpec,
-    _facts: &Facts,
-    _target: &Target,
-    _container: &Container,
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
 ) -> Result<(Probes, Vec<Finding>), Vec<Finding>> {
-    Err(Vec::new())
+    let wanted = all_wanted(spec, target, container)?;
+    let mode = mode(spec);
+    let warnings = lint::lint(container, &linted(&wanted, mode, target, container));
+    let present = shapes(container);
+    let mut gaps = gaps(wanted, target, container);
+    if mode == ProbesMode::Disabled {
+        let there = in_place(&present).or_else(|| Some("The container has no probe".into()));
+        let message = sentences([Some("spec.probes.mode is Disabled".into()), there]);
+        return Ok((
+            nothing_given(present, BTreeMap::new(), Reason::Disabled, message),
+            warnings,
+        ));
+    }
+    if gaps.open.is_empty() && gaps.unfit.is_empty() {
+        let message = sentences([in_place(&present)]);
+        return Ok((
+            nothing_given(present, BTreeMap::new(), Reason::Installed, message),
+            warnings,
+        ));
+    }
+    if let Some((reason, why)) = held_back(spec, facts, target) {
+        let (verb, reason) = match (mode, reason) {
+            (ProbesMode::Observe, Reason::Paused) => ("Would be given", reason),
+            (ProbesMode::Observe, _) => ("Would be given", Reason::Observed),
+            _ => ("To be given", reason),
+        };
+        let message = sentences([
+            Some(why.clone()),
+            all_words(verb, &gaps.shapes()),
+            refusals(&gaps.unfit),
+            in_place(&present),
+        ]);
+        let mut refused = gaps.unfit;
+        refused.extend(gaps.open.into_keys().map(|kind| (kind, why.clone())));
+        return Ok((nothing_given(present, refused, reason, message), warnings));
+    }
+    let judged = judge(&mut gaps, facts, target, container);
+    let probes = match mode {
+        ProbesMode::Observe => observe(judged, present),
+        _ => give(judged, present, facts, target, container),
+    };
+    Ok((probes, warnings))
 }
 
-/// What preflight must ask.
+/// What preflight must ask: everything that would be given, and nothing while nothing can be given anyway.
 pub(super) fn questions(
-    _spec: &ObservedServiceSpec,
-    _facts: &Facts,
-    _target: &Target,
-    _container: &Container,
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
 ) -> Vec<Question> {
-    Vec::new()
+    if mode(spec) == ProbesMode::Disabled || held_back(spec, facts, target).is_some() {
+        return Vec::new();
+    }
+    let Ok(wanted) = all_wanted(spec, target, container) else {
+        return Vec::new();
+    };
+    let open = gaps(wanted, target, container).open;
+    open.into_iter()
+        .map(|(probe, wanted)| Question {
+            probe,
+            port: wanted.port,
+            timeout_seconds: wanted.shape.timeout_seconds,
+            path: match wanted.shape.handler {
+                Handler::HttpGet { path, .. } => Some(path),
+                _ => None,
+            },
+        })
+        .collect()
 }
+
+fn mode(spec: &ObservedServiceSpec) -> ProbesMode {
+    spec.probes.as_ref().map(|probes| probes.mode).unwrap_or_default()
+}
+
+/// Whether a probe is still a gift: of this ObservedService, or of one before it that had the workload.
+fn is_gift(target: &Target, kind: ProbeKind, live: &LiveProbe) -> bool {
+    let given = target.gifted.as_ref().and_then(|gifted| gifted.probes.get(&kind));
+    live.owned_by.is_empty() && given == Some(&live.shape.hash())
+}
+
+fn all_wanted(spec: &ObservedServiceSpec, target: &Target, container: &Container) -> Result<AllWanted, Vec<Finding>> {
+    let theirs = container
+        .probes
+        .get(&ProbeKind::Liveness)
+        .filter(|live| !is_gift(target, ProbeKind::Liveness, live));
+    wanted::wanted(spec, container, theirs.map(|live| &live.shape))
+}
+
+fn shapes(container: &Container) -> BTreeMap<ProbeKind, ProbeShape> {
+    let live = container.probes.iter();
+    live.map(|(kind, live)| (*kind, live.shape.clone())).collect()
+}
+
+/// The probes that the container has or will have.
+fn linted<'a>(
+    wanted: &'a AllWanted,
+    mode: ProbesMode,
+    target: &Target,
+    container: &'a Container,
+) -> BTreeMap<ProbeKind, Linted<'a>> {
+    let mut linted = BTreeMap::new();
+    for (kind, live) in &container.probes {
+        let theirs = !is_gift(target, *kind, live);
+        linted.insert(
+            *kind,
+            Linted {
+                shape: &live.shape,
+                theirs,
+            },
+        );
+    }
+    if mode != ProbesMode::Disabled {
+        for (kind, wanted) in wanted {
+            if let Ok(wanted) = wanted
+                && linted.get(kind).is_none_or(|linted| !linted.theirs)
+            {
+                linted.insert(
+                    *kind,
+                    Linted {
+                        shape: &wanted.shape,
+                        theirs: false,
+                    },
+                );
+            }
+        }
+    }
+    linted
+}
+
+/// Probes that are not as they are wanted, and could be.
+struct Gaps {
+    /// Those that may be given once the pods have answered.
+    open: BTreeMap<ProbeKind, Wanted>,
+    /// Those whose default does not fit the container, in words.
+    unfit: BTreeMap<ProbeKind, String>,
+}
+
+impl Gaps {
+    fn shapes(&self) -> BTreeMap<ProbeKind, ProbeShape> {
+        let open = self.open.iter();
+        open.map(|(kind, wanted)| (*kind, wanted.shape.clone())).collect()
+    }
+}
+
+fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
+    let mut gaps = Gaps {
+        open: BTreeMap::new(),
+        unfit: BTreeMap::new(),
+    };
+    for (kind, wanted) in wanted {
+        match (container.probes.get(&kind), wanted) {
+            (Some(live), Ok(wanted)) if is_gift(target, kind, live) && live.shape != wanted.shape => {
+                gaps.open.insert(kind, wanted);
+            }
+            (Some(_), _) => {}
+            (None, Ok(wanted)) => {
+                gaps.open.insert(kind, wanted);
+            }
+            (None, Err(words)) => {
+                gaps.unfit.insert(kind, words);
+            }
+        }
+    }
+    gaps
+}
+
+/// Why nothing can be given now, whatever the pods would answer.
+fn held_back(spec: &ObservedServiceSpec, facts: &Facts, target: &Target) -> Option<(Reason, String)> {
+    if spec.paused {
+        return Some((Reason::Paused, "spec.paused is true: nothing is given".into()));
+    }
+    if let Some(who) = &facts.contested {
+        return Some((
+            Reason::Contested,
+            format!(
+                "Probes that Observed gave were taken away again and again, last by {who:?}: it has stopped giving. Put \
+                 the probes into the workload's own source, or set spec.probes.mode to Observe; a change of this spec \
+                 starts anew"
+            ),
+        ));
+    }
+    if facts.uid.is_empty() || target.uid.is_empty() {
+        return Some((
+            Reason::PreflightPending,
+            "Nobody is asked offline: in a cluster the running pods are asked first".into(),
+        ));
+    }
+    let unsettled = target.unsettled.as_ref()?;
+    Some((
+        Reason::RolloutInProgress,
+        format!(
+            "{} {:?} is not settled ({unsettled}): nothing is given before it is",
+            target.kind.as_str(),
+            target.name
+        ),
+    ))
+}
+
+/// The gaps after the pods have answered.
+struct Judged {
+    fits: BTreeMap<ProbeKind, ProbeShape>,
+    pending: BTreeMap<ProbeKind, String>,
+    refused: BTreeMap<ProbeKind, String>,
+}
+
+fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container) -> Judged {
+    let mut judged = Judged {
+        fits: BTreeMap::new(),
+        pending: BTreeMap::new(),
+        refused: std::mem::take(&mut gaps.unfit),
+    };
+    for (kind, wanted) in &gaps.open {
+        let answers = facts.preflight.get(kind).map(Vec::as_slice).unwrap_or_default();
+        match preflight::judge(*kind, wanted, answers, target.replicas) {
+            Judgement::Fits => {
+                judged.fits.insert(*kind, wanted.shape.clone());
+            }
+            Judgement::Pending(words) => {
+                judged.pending.insert(*kind, words);
+            }
+            Judgement::Refused(words) => {
+                judged.refused.insert(*kind, words);
+            }
+        }
+    }
+    pair(&mut judged, container);
+    judged
+}
+
+/// A startup probe alone only restarts, and a liveness probe alone restarts a slow start: missing both, a container is
+/// given both or none.
+fn pair(judged: &mut Judged, container: &Container) {
+    for (kind, other, why) in [
+        (
+            ProbeKind::Startup,
+            ProbeKind::Liveness,
+            "a startup probe is given only together with a liveness probe",
+        ),
+        (
+            ProbeKind::Liveness,
+            ProbeKind::Startup,
+            "without the startup probe it would restart a start that is slow",
+        ),
+    ] {
+        if !judged.fits.contains_key(&kind) || container.probes.contains_key(&kind) {
+            continue;
+        }
+        if judged.refused.contains_key(&other) && !container.probes.contains_key(&other) {
+            judged.fits.remove(&kind);
+            judged.refused.insert(kind, why.into());
+        }
+    }
+}
+
+fn give(
+    judged: Judged,
+    present: BTreeMap<ProbeKind, ProbeShape>,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
+) -> Probes {
+    let Judged {
+        fits,
+        pending,
+        mut refused,
+    } = judged;
+    if !pending.is_empty() || fits.is_empty() {
+        // A gift now and one more later would be two rollouts.
+        let reason = if refused.is_empty() {
+            Reason::PreflightPending
+        } else {
+            Reason::PreflightFailed
+        };
+        let message = sentences([
+            refusals(&refused),
+            waits(&pending),
+            all_words("To be given", &fits),
+            in_place(&present),
+        ]);
+        refused.extend(pending);
+        return nothing_given(present, refused, reason, message);
+    }
+    let mut gifted = Gifted {
+        probes: fits.iter().map(|(kind, shape)| (*kind, shape.hash())).collect(),
+        owner_uid: facts.uid.clone(),
+    };
+    for (kind, live) in &container.probes {
+        if is_gift(target, *kind, live) {
+            gifted.probes.entry(*kind).or_insert_with(|| live.shape.hash());
+        }
+    }
+    let message = sentences([all_words("Given", &fits), refusals(&refused), in_place(&present)]);
+    Probes {
+        gift: Some(Gift {
+            container: container.name.clone(),
+            probes: fits,
+            gifted,
+            target_uid: target.uid.clone(),
+            resource_version: target.resource_version.clone(),
+        }),
+        present,
+        refused,
+        reason: Reason::RolloutInProgress,
+        message,
+    }
+}
+
+fn observe(judged: Judged, present: BTreeMap<ProbeKind, ProbeShape>) -> Probes {
+    let Judged {
+        fits,
+        pending,
+        mut refused,
+    } = judged;
+    let message = sentences([
+        Some("spec.probes.mode is Observe: nothing is given".into()),
+        all_words("Would be given", &fits),
+        refusals(&refused),
+        waits(&pending),
+        in_place(&present),
+    ]);
+    refused.extend(pending);
+    nothing_given(present, refused, Reason::Observed, message)
+}
+
+fn nothing_given(
+    present: BTreeMap<ProbeKind, ProbeShape>,
+    refused: BTreeMap<ProbeKind, String>,
+    reason: Reason,
+    message: String,
+) -> Probes {
+    Probes {
+        gift: None,
+        present,
+        refused,
+        reason,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests;

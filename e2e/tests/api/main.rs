@@ -1,0 +1,9 @@
+//! What an API server decides, on a real one: the schema, who owns what, and that nothing is written twice.
+//! The operator runs as a user would run it, under its own generated role. No pod runs here.
+
+mod absent;
+mod children;
+mod faults;
+mod operator;
+mod schema;
+mod steady;

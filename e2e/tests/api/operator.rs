@@ -1,0 +1,266 @@
+//! The operator under test: the real program, as its own ServiceAccount, for one namespace.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ApiResource, DynamicObject};
+use kube::{Api, Client};
+use observed_crds::v1alpha1::ObservedService;
+use observed_e2e::{Cluster, Progress, binaries, wait};
+use tokio::sync::OnceCell;
+
+/// What anything here may take. A condition that comes true ends the wait.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// A namespace of its own on a control plane, with everything installed that the operator needs.
+pub struct Stage {
+    pub cluster: &'static Cluster,
+    pub client: Client,
+    pub namespace: String,
+    kubeconfig: PathBuf,
+}
+
+/// What a stage has beside Observed.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Monitoring {
+    Installed,
+    Absent,
+}
+
+/// The debug build of the operator.
+pub async fn program() -> &'static PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(async || binaries::debug("observed", &Progress::detect()).await.unwrap()).await
+}
+
+/// What a verb of the command line prints.
+pub async fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(program().await).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+impl Stage {
+    /// A namespace on the control plane that all tests share.
+    pub async fn shared(prefix: &str) -> Self {
+        static READY: OnceCell<PathBuf> = OnceCell::const_new();
+        let cluster = Cluster::shared().await.unwrap();
+        let install = async || install(cluster, Monitoring::Installed).await;
+        let kubeconfig = READY.get_or_init(install).await.clone();
+        Self::on(cluster, kubeconfig, prefix).await
+    }
+
+    /// A namespace on a cluster of the test's own.
+    pub async fn own(cluster: &'static Cluster, monitoring: Monitoring, prefix: &str) -> Self {
+        let kubeconfig = install(cluster, monitoring).await;
+        Self::on(cluster, kubeconfig, prefix).await
+    }
+
+    async fn on(cluster: &'static Cluster, kubeconfig: PathBuf, prefix: &str) -> Self {
+        let namespace = cluster.namespace(prefix).await.unwrap();
+        Self { cluster, client: cluster.client().unwrap(), namespace, kubeconfig }
+    }
+
+    /// Applies objects, in this stage's namespace where the text says `NAMESPACE`.
+    pub async fn apply(&self, yaml: &str) {
+        self.cluster.apply(&yaml.replace("NAMESPACE", &self.namespace)).await.unwrap();
+    }
+
+    /// A workload of no pods, and the Service that would select them.
+    pub async fn workload(&self, name: &str) {
+        self.apply(&WORKLOAD.replace("NAME_", name)).await;
+    }
+
+    /// The smallest ObservedService there is.
+    pub async fn observe(&self, name: &str, target: &str) {
+        self.apply(&format!(
+            "{{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {{name: {name}, namespace: NAMESPACE}}, \
+             spec: {{targetRef: {{name: {target}}}}}}}"
+        ))
+        .await;
+    }
+
+    pub fn services(&self) -> Api<ObservedService> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Objects of a kind, as `("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")`.
+    pub fn objects(&self, (api_version, kind, plural): (&str, &str, &str)) -> Api<DynamicObject> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource {
+            group: group.into(),
+            version: version.into(),
+            api_version: api_version.into(),
+            kind: kind.into(),
+            plural: plural.into(),
+        };
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    /// A condition of a service, once the operator has seen its latest spec.
+    pub async fn condition(&self, name: &str, kind: &str) -> Result<Condition, String> {
+        let service = self.services().get(name).await.map_err(|error| error.to_string())?;
+        let status = service.status.unwrap_or_default();
+        if status.observed_generation != service.metadata.generation {
+            return Err(format!("status of generation {:?}", status.observed_generation));
+        }
+        let all: Vec<_> = status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+        status.conditions.into_iter().find(|c| c.type_ == kind).ok_or(all.join(", "))
+    }
+
+    /// Waits until a condition has this status and reason, and returns its message.
+    pub async fn becomes(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let what = format!("{name}: {kind}={status} {reason}");
+        let look = async || {
+            let condition = self.condition(name, kind).await?;
+            let seen = format!("{}={} {}: {}", condition.type_, condition.status, condition.reason, condition.message);
+            if condition.status == status && condition.reason == reason { Ok(condition.message) } else { Err(seen) }
+        };
+        wait::until(SOON, &what, look).await.unwrap()
+    }
+
+    /// Waits for an object and returns it.
+    pub async fn appears(&self, kind: (&str, &str, &str), name: &str) -> DynamicObject {
+        let api = self.objects(kind);
+        let what = format!("{} {name}", kind.1);
+        wait::until(SOON, &what, || async { api.get(name).await }).await.unwrap()
+    }
+
+    /// Waits until an object is gone.
+    pub async fn vanishes(&self, kind: (&str, &str, &str), name: &str) {
+        let api = self.objects(kind);
+        let what = format!("the end of {} {name}", kind.1);
+        let look = || async { api.get_opt(name).await.is_ok_and(|found| found.is_none()) };
+        wait::until(SOON, &what, look).await.unwrap();
+    }
+}
+
+pub const MONITOR: (&str, &str, &str) = ("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors");
+pub const RULE: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules");
+pub const CONFIG_MAP: (&str, &str, &str) = ("v1", "ConfigMap", "configmaps");
+pub const DEPLOYMENT: (&str, &str, &str) = ("apps/v1", "Deployment", "deployments");
+
+const WORKLOAD: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME_, namespace: NAMESPACE}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: NAME_}}
+  template:
+    metadata: {labels: {app: NAME_}}
+    spec:
+      containers:
+      - {name: api, image: 'observed.local/none:1', imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
+spec: {selector: {app: NAME_}, ports: [{name: http, port: 80, targetPort: http}]}
+";
+
+/// The CRDs and the role, from the program itself, and the kubeconfig of its ServiceAccount.
+async fn install(cluster: &Cluster, monitoring: Monitoring) -> PathBuf {
+    if monitoring == Monitoring::Installed {
+        cluster.install_monitoring_crds(&Progress::silent()).await.unwrap();
+    }
+    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: observed-system}}").await.unwrap();
+    cluster.apply(&printed(&["crds"]).await).await.unwrap();
+    cluster.apply(&printed(&["rbac"]).await).await.unwrap();
+    cluster.kubeconfig_for_service_account("observed-system", "observed").await.unwrap()
+}
+
+/// A running operator. It ends with the test.
+pub struct Operator {
+    child: Child,
+    log: PathBuf,
+    address: String,
+    http: kube::Client,
+}
+
+impl Operator {
+    /// Starts it for the stage's namespace, with a resync of one second, and waits until it is ready.
+    pub async fn start(stage: &Stage) -> Self {
+        let log = stage.cluster.run_dir().join(format!("observed-{}-{}.log", stage.namespace, unique()));
+        let address = format!("127.0.0.1:{}", free_port());
+        let child = Command::new(program().await)
+            .args(["run", "--resync", "1s", "--listen", &address, "--watch-namespace", &stage.namespace])
+            .env("KUBECONFIG", &stage.kubeconfig)
+            .env("RUST_LOG", "observed=debug,warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let mut operator = Self { child, log, address, http: Client::try_from(config).unwrap() };
+        let ready = wait::until(SOON, "the operator to be ready", || {
+            let ended = operator.child.try_wait().unwrap();
+            let http = operator.http.clone();
+            async move {
+                match ended {
+                    Some(status) => Err(format!("it ended: {status}")),
+                    None => page(&http, "/readyz").await,
+                }
+            }
+        })
+        .await;
+        assert!(ready.is_ok(), "{ready:?}; its log:\n{}", operator.log());
+        operator
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The sum of a counter over all its labels.
+    pub async fn counter(&self, name: &str) -> f64 {
+        let page = page(&self.http, "/metrics").await.unwrap_or_else(|error| panic!("{}: {error}", self.address));
+        let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until so many more reconciles have ended well.
+    pub async fn reconciles(&self, more: f64) {
+        let before = self.counter("controller_runtime_reconcile_total").await;
+        let look = async || {
+            let now = self.counter("controller_runtime_reconcile_total").await;
+            if now >= before + more { Ok(()) } else { Err(format!("{} of {more}", now - before)) }
+        };
+        wait::until(SOON, "more reconciles", look).await.unwrap();
+    }
+
+    /// Ends it at once, in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the operator's log:\n{}", self.log());
+        }
+    }
+}
+
+async fn page(http: &Client, path: &str) -> Result<String, String> {
+    let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+    http.request_text(request).await.map_err(|error| error.to_string())
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn unique() -> u32 {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}

@@ -1,0 +1,100 @@
+//! The steady state writes nothing.
+
+use std::collections::BTreeMap;
+
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::ResourceExt;
+use observed_e2e::wait;
+use serde_json::json;
+
+use super::operator::{CONFIG_MAP, DEPLOYMENT, MONITOR, Operator, RULE, SOON, Stage};
+
+/// The resourceVersion of everything that the operator could write to.
+async fn versions(stage: &Stage) -> BTreeMap<String, Option<String>> {
+    let mut versions = BTreeMap::new();
+    let service = ("observed.rs/v1alpha1", "ObservedService", "observedservices");
+    for kind in [service, MONITOR, RULE, CONFIG_MAP, DEPLOYMENT] {
+        for object in stage.objects(kind).list(&ListParams::default()).await.unwrap() {
+            versions.insert(format!("{} {}", kind.1, object.name_any()), object.resource_version());
+        }
+    }
+    versions
+}
+
+/// Waits until the operator has looked twice without writing.
+async fn settled(stage: &Stage, operator: &Operator) {
+    let look = async || {
+        let before = (operator.counter("observed_writes_total").await, versions(stage).await);
+        operator.reconciles(2.0).await;
+        let after = (operator.counter("observed_writes_total").await, versions(stage).await);
+        if before == after { Ok(()) } else { Err(format!("{before:?}, then {after:?}")) }
+    };
+    wait::until(SOON, "the writes to end", look).await.unwrap();
+}
+
+#[tokio::test]
+async fn three_resyncs_write_nothing_and_the_counter_would_have_shown_it() {
+    let stage = Stage::shared("steady").await;
+    let operator = Operator::start(&stage).await;
+    stage.workload("api").await;
+    stage.observe("api", "api").await;
+    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    settled(&stage, &operator).await;
+
+    let (writes, seen) = (operator.counter("observed_writes_total").await, versions(&stage).await);
+    operator.reconciles(3.0).await;
+    assert_eq!(operator.counter("observed_writes_total").await, writes, "{}", operator.log());
+    assert_eq!(versions(&stage).await, seen);
+
+    // The twin: one change of a child is one write more.
+    let edit = Patch::Merge(json!({"spec": {"sampleLimit": 1}}));
+    stage.objects(MONITOR).patch("api", &PatchParams::default(), &edit).await.unwrap();
+    let look = async || operator.counter("observed_writes_total").await > writes;
+    wait::until(SOON, "the repair to be counted", look).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_that_is_started_again_finds_everything_done() {
+    let stage = Stage::shared("restart").await;
+    let operator = Operator::start(&stage).await;
+    stage.workload("api").await;
+    stage.observe("api", "api").await;
+    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    settled(&stage, &operator).await;
+    let seen = versions(&stage).await;
+    operator.kill();
+    let again = Operator::start(&stage).await;
+    again.reconciles(3.0).await;
+    assert_eq!(again.counter("observed_writes_total").await, 0.0, "{}", again.log());
+    assert_eq!(versions(&stage).await, seen);
+}
+
+#[tokio::test]
+async fn a_paused_service_is_left_alone() {
+    let stage = Stage::shared("paused").await;
+    let operator = Operator::start(&stage).await;
+    stage.workload("api").await;
+    stage.observe("api", "api").await;
+    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    settled(&stage, &operator).await;
+    let pause = |paused: bool| {
+        let services = stage.services();
+        async move {
+            let patch = Patch::Merge(json!({"spec": {"paused": paused}}));
+            services.patch("api", &PatchParams::default(), &patch).await.unwrap();
+        }
+    };
+    pause(true).await;
+    let look = async || stage.condition("api", "Ready").await.map(|_| ());
+    wait::until(SOON, "the pause to be seen", look).await.unwrap();
+    let edit = Patch::Merge(json!({"spec": {"sampleLimit": 1}}));
+    let edited = stage.objects(MONITOR).patch("api", &PatchParams::default(), &edit).await.unwrap();
+    operator.reconciles(3.0).await;
+    assert_eq!(stage.objects(MONITOR).get("api").await.unwrap().resource_version(), edited.resource_version());
+    pause(false).await;
+    let look = async || {
+        let now = stage.objects(MONITOR).get("api").await.map_err(|error| error.to_string())?;
+        if now.data["spec"]["sampleLimit"] == 1 { Err("still as it was edited".to_owned()) } else { Ok(()) }
+    };
+    wait::until(SOON, "the repair after the pause", look).await.unwrap();
+}

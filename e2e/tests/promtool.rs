@@ -1,0 +1,102 @@
+//! promtool, the real one, judges every rendered rule, and runs the drills of every alert.
+//!
+//! The golden cases are what it reads: the same files that the golden tests compare with what is rendered.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use observed_e2e::{Progress, Tool, Tools};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+async fn promtool() -> &'static PathBuf {
+    static TOOL: OnceCell<PathBuf> = OnceCell::const_new();
+    let ensure = async || {
+        let tools = Tools::ensure(&[Tool::Promtool], &Progress::detect()).await.unwrap();
+        tools.path(Tool::Promtool).unwrap().to_owned()
+    };
+    TOOL.get_or_init(ensure).await
+}
+
+/// The directories of expected files that hold rules.
+fn cases() -> Vec<PathBuf> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("operator/core/tests/golden");
+    let directories = fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path().join("expected"));
+    let mut cases: Vec<_> = directories.filter(|directory| directory.join("rules.yaml").exists()).collect();
+    cases.sort();
+    cases
+}
+
+async fn runs(arguments: &[&str], directory: &Path) -> Result<(), String> {
+    let output = Command::new(promtool().await).args(arguments).current_dir(directory).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&text).into_owned()) }
+}
+
+#[tokio::test]
+async fn every_rendered_rule_is_one_for_promtool() {
+    let cases = cases();
+    assert!(cases.len() >= 3, "{cases:?}");
+    for case in &cases {
+        runs(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"], case).await.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    }
+    // The twin: a rule that is none.
+    let broken = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(cases[0].join("rules.yaml")).unwrap();
+    fs::write(broken.path().join("rules.yaml"), text.replace("rate(", "rat(")).unwrap();
+    assert!(runs(&["check", "rules", "rules.yaml"], broken.path()).await.is_err());
+}
+
+#[tokio::test]
+async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
+    for case in cases() {
+        runs(&["test", "rules", "drills.yaml"], &case).await.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    }
+}
+
+#[tokio::test]
+async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let case = golden.join("operator/core/tests/golden/minimal/expected");
+    let rules: Value = serde_saphyr::from_str(&fs::read_to_string(case.join("rules.yaml")).unwrap()).unwrap();
+    let drills = fs::read_to_string(case.join("drills.yaml")).unwrap();
+    let mut alerts = 0;
+    for (group, rule) in alerts_of(&rules) {
+        alerts += 1;
+        let place = format!("/groups/{group}/rules/{rule}");
+        let expr = rules.pointer(&place).unwrap()["expr"].as_str().unwrap().trim().to_owned();
+        for mutant in [format!("({expr}) > Inf"), format!("({expr}) or vector(1)")] {
+            let mut mutated = rules.clone();
+            mutated.pointer_mut(&place).unwrap()["expr"] = json!(mutant);
+            assert!(survives(&mutated, &drills).await.is_err(), "its drills do not notice {mutant:?}");
+        }
+    }
+    assert!(alerts >= 5, "{alerts}");
+
+    let text = rules.to_string();
+    for other in ["> 0.06", "> 0.04"] {
+        assert!(text.contains("> 0.05"), "{text}");
+        let mutated: Value = serde_json::from_str(&text.replace("> 0.05", other)).unwrap();
+        assert!(survives(&mutated, &drills).await.is_err(), "the drills do not notice the threshold {other}");
+    }
+    survives(&rules, &drills).await.unwrap();
+}
+
+/// Group and place in it of every alerting rule.
+fn alerts_of(rules: &Value) -> Vec<(usize, usize)> {
+    let groups = rules["groups"].as_array().unwrap();
+    let of_group = |(group, rules): (usize, &Value)| {
+        let rules = rules["rules"].as_array().unwrap().clone();
+        rules.into_iter().enumerate().filter(|(_, rule)| rule.get("alert").is_some()).map(move |(rule, _)| (group, rule))
+    };
+    groups.iter().enumerate().flat_map(of_group).collect()
+}
+
+/// Runs the drills against other rules. JSON is YAML.
+async fn survives(rules: &Value, drills: &str) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("rules.yaml"), rules.to_string()).unwrap();
+    fs::write(directory.path().join("drills.yaml"), drills).unwrap();
+    runs(&["test", "rules", "drills.yaml"], directory.path()).await
+}

@@ -1,0 +1,156 @@
+#![allow(clippy::needless_pass_by_value)] // values are written where they are passed
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::child::Body;
+use crate::facts::Facts;
+use crate::packs::Packs;
+
+fn plan(dashboards: Value) -> Plan {
+    let facts: Facts = serde_json::from_value(json!({
+        "namespace": "prod", "name": "api", "uid": "owner-1",
+        "target": {"name": "api", "replicas": 1, "containers": [{"name": "api", "ports": [{"name": "http", "port": 8000}]}]},
+    }))
+    .unwrap();
+    let spec = json!({"targetRef": {"name": "api"}, "signals": {"packs": []}, "dashboards": dashboards});
+    let mut plan = crate::resolve::resolve(&serde_json::from_value(spec).unwrap(), &facts, &Packs::default()).unwrap();
+    plan.packs = vec![pack("http", "Requests"), pack("target", "Scrape")];
+    plan
+}
+
+fn pack(name: &str, title: &str) -> plan::Pack {
+    let query = plan::PanelQuery {
+        expr: format!("sum(rate({name}_total{{namespace=\"prod\"}}[$__rate_interval]))"),
+        legend: "{{status}}".into(),
+        step_seconds: 30,
+    };
+    let panel = |title: &str, overview: bool| plan::Panel {
+        title: title.into(),
+        description: "What it tells.".into(),
+        unit: Unit::Ratio,
+        queries: vec![query.clone()],
+        min: Some(0.0),
+        max: None,
+        thresholds: vec![plan::Threshold {
+            value: 0.05,
+            above: true,
+            severity: Severity::Critical,
+        }],
+        overview: overview.then(|| query.clone()),
+    };
+    plan::Pack {
+        name: name.into(),
+        title: title.into(),
+        series: vec![],
+        records: vec![],
+        alerts: vec![],
+        panels: vec![panel("Rate", true), panel("Other", false)],
+    }
+}
+
+fn config_map(plan: &Plan) -> Value {
+    match &Dashboard.render(plan)[0].body {
+        Body::Owned(object) => object.clone(),
+        Body::Gift(_) => panic!("a dashboard is ours"),
+    }
+}
+
+fn shown(plan: &Plan) -> Value {
+    serde_json::from_str(config_map(plan)["data"]["prod-api.json"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn the_config_map_is_found_by_the_sidecar_in_the_folder_that_is_asked_for() {
+    let object = config_map(&plan(json!({"folder": "Team A"})));
+    let metadata = &object["metadata"];
+    assert_eq!(
+        (&object["kind"], &metadata["name"]),
+        (&json!("ConfigMap"), &json!("api-dashboard"))
+    );
+    assert_eq!(metadata["labels"]["grafana_dashboard"], "1");
+    assert_eq!(metadata["annotations"]["grafana_folder"], "Team A");
+    let object = config_map(&plan(json!({"labels": {"dash": "yes"}})));
+    assert_eq!(object["metadata"]["labels"]["dash"], "yes");
+    assert_eq!(object["metadata"]["labels"]["grafana_dashboard"], Value::Null);
+    assert_eq!(object["metadata"]["annotations"]["grafana_folder"], Value::Null);
+}
+
+#[test]
+fn the_first_row_is_the_overview_and_every_pack_has_one() {
+    let shown = shown(&plan(json!({})));
+    let titles: Vec<_> = shown["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|panel| (panel["type"].as_str().unwrap(), panel["title"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        titles,
+        [
+            ("row", "Overview"),
+            ("stat", "Rate"),
+            ("stat", "Rate"),
+            ("row", "Requests"),
+            ("timeseries", "Rate"),
+            ("timeseries", "Other"),
+            ("row", "Scrape"),
+            ("timeseries", "Rate"),
+            ("timeseries", "Other"),
+        ]
+    );
+}
+
+#[test]
+fn the_threshold_of_an_alert_is_a_line_in_the_colour_of_its_severity() {
+    let shown = shown(&plan(json!({})));
+    let defaults = &shown["panels"][4]["fieldConfig"]["defaults"];
+    assert_eq!(
+        defaults["thresholds"]["steps"][1],
+        json!({"color": "red", "value": 0.05})
+    );
+    assert_eq!(defaults["unit"], "percentunit");
+}
+
+#[test]
+fn two_services_have_different_files_and_uids() {
+    let one = plan(json!({}));
+    let mut other = one.clone();
+    other.owner.namespace = "dev".into();
+    assert_ne!(
+        shown(&one)["uid"],
+        serde_json::from_str::<Value>(config_map(&other)["data"]["dev-api.json"].as_str().unwrap()).unwrap()["uid"]
+    );
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let mut plan = plan(json!({"folder": "\"}{{`\u{1f600}"}));
+    let hostile = "\"\n{{ .Evil }}`$datasource[[datasource]]\u{0}\u{1f600}";
+    plan.packs[0].title = hostile.into();
+    plan.packs[0].panels[0].title = hostile.into();
+    plan.packs[0].panels[0].description = hostile.into();
+    let shown = shown(&plan);
+    let title = shown["panels"][1]["title"].as_str().unwrap();
+    assert!(
+        title.contains("{{ .Evil }}`") && !title.contains("$datasource") && !title.contains("[["),
+        "{title:?}"
+    );
+}
+
+#[test]
+fn a_dashboard_that_does_not_fit_says_what_is_left_out() {
+    let whole = dashboard(&plan(json!({})));
+    let size = whole.to_json().to_string().len();
+    assert_eq!(text(&whole, size), whole.to_json().to_string());
+    let less: Value = serde_json::from_str(&text(&whole, size - 1)).unwrap();
+    assert!(
+        less["description"]
+            .as_str()
+            .unwrap()
+            .contains("last 1 rows are left out"),
+        "{}",
+        less["description"]
+    );
+    assert!(less.to_string().len() < size);
+}

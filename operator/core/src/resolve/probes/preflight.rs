@@ -1,0 +1,147 @@
+//! What the answers of the running pods mean for a probe.
+
+use std::collections::BTreeMap;
+
+use super::wanted::Wanted;
+use crate::facts::{Answer, AnswerOutcome};
+use crate::gift::{Handler, ProbeKind, port_words};
+
+/// Whether a probe may be given.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Judgement {
+    /// Every running pod answers as it should.
+    Fits,
+    /// The pods could not be asked (yet), in words.
+    Pending(String),
+    /// A pod answers as it should not, in words with the next step.
+    Refused(String),
+}
+
+/// What the answers mean. Nothing of them that changes from one time to the next is in the words.
+pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replicas: i32) -> Judgement {
+    let asked = question(wanted);
+    if answers.is_empty() {
+        return Judgement::Pending(if replicas == 0 {
+            format!("{asked}: the workload has no pods that could be asked; scale it up")
+        } else {
+            format!("{asked}: no running pod could be asked yet")
+        });
+    }
+    let pods = answers.len();
+    let mut wrong: BTreeMap<&AnswerKey, usize> = BTreeMap::new();
+    let keys: Vec<AnswerKey> = answers.iter().filter_map(|answer| key(wanted, answer)).collect();
+    for key in &keys {
+        *wrong.entry(key).or_default() += 1;
+    }
+    // What a pod said is worth more than that another one could not be reached.
+    let definite: Vec<_> = wrong
+        .iter()
+        .filter(|(key, _)| ***key != AnswerKey::Unreachable)
+        .collect();
+    if let Some((worst, _)) = definite.first() {
+        let said: Vec<String> = definite
+            .iter()
+            .map(|(key, count)| says(key, **count, pods, wanted))
+            .collect();
+        return Judgement::Refused(format!(
+            "{asked}: {}; {}",
+            said.join(", "),
+            next_step(kind, wanted, worst)
+        ));
+    }
+    if let Some(count) = wrong.get(&AnswerKey::Unreachable) {
+        return Judgement::Pending(format!(
+            "{asked}: {}; see whether a NetworkPolicy keeps the operator from the pods",
+            says(&AnswerKey::Unreachable, *count, pods, wanted)
+        ));
+    }
+    let slow = answers.iter().filter(|answer| is_slow(wanted, answer)).count();
+    if kind == ProbeKind::Liveness && slow > 0 {
+        return Judgement::Refused(format!(
+            "{asked}: {slow} of {pods} pods {} more than a third of the {} s that the probe would allow, and under load \
+             it would restart what works; make the endpoint answer without waiting for anything, or raise \
+             spec.probes.liveness.timeoutSeconds",
+            verb(slow, "takes", "take"),
+            wanted.shape.timeout_seconds
+        ));
+    }
+    Judgement::Fits
+}
+
+/// What is asked, in words.
+pub(super) fn question(wanted: &Wanted) -> String {
+    match &wanted.shape.handler {
+        Handler::HttpGet { path, port, .. } => format!("GET {path} on port {}", port_words(port)),
+        Handler::TcpSocket { port } => format!("connect to port {}", port_words(port)),
+        Handler::Other(what) => what.clone(),
+    }
+}
+
+/// A wrong answer, the most telling first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum AnswerKey {
+    Status(u16),
+    Refused,
+    TimedOut,
+    Unreachable,
+}
+
+fn key(wanted: &Wanted, answer: &Answer) -> Option<AnswerKey> {
+    let http = matches!(wanted.shape.handler, Handler::HttpGet { .. });
+    match answer.outcome {
+        AnswerOutcome::Status(status) if http && (200..300).contains(&status) => None,
+        AnswerOutcome::Connected if !http => None,
+        AnswerOutcome::Status(status) => Some(AnswerKey::Status(status)),
+        AnswerOutcome::Refused => Some(AnswerKey::Refused),
+        AnswerOutcome::TimedOut => Some(AnswerKey::TimedOut),
+        // A connection says nothing about an HTTP request.
+        AnswerOutcome::Connected | AnswerOutcome::Unreachable => Some(AnswerKey::Unreachable),
+    }
+}
+
+fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
+    let what = match key {
+        AnswerKey::Status(status) => format!("{} HTTP {status}", verb(count, "answers", "answer")),
+        AnswerKey::Refused => verb(count, "refuses the connection", "refuse the connection").to_owned(),
+        AnswerKey::TimedOut => format!(
+            "{} within {} s",
+            verb(count, "does not answer", "do not answer"),
+            wanted.shape.timeout_seconds
+        ),
+        AnswerKey::Unreachable => "could not be reached".to_owned(),
+    };
+    format!("{count} of {pods} pods {what}")
+}
+
+fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
+    let handler = match wanted.shape.handler {
+        Handler::TcpSocket { .. } => "tcpSocket",
+        _ => "httpGet",
+    };
+    let at = format!("spec.probes.{kind}");
+    match key {
+        AnswerKey::Status(300..=399) => {
+            format!(
+                "a probe would take the redirect for success: give the path that answers itself in {at}.httpGet.path"
+            )
+        }
+        AnswerKey::Status(401 | 403) => format!("give a path that asks for no login in {at}.httpGet.path"),
+        AnswerKey::Status(500..) => {
+            format!("it is asked again; if it stays so, mend the endpoint or give another path in {at}.httpGet.path")
+        }
+        AnswerKey::Status(_) => format!("give the path in {at}.httpGet.path"),
+        AnswerKey::Refused => format!("give the port that the application listens on in {at}.{handler}.port"),
+        AnswerKey::TimedOut | AnswerKey::Unreachable => {
+            format!("make the endpoint faster, or raise {at}.timeoutSeconds")
+        }
+    }
+}
+
+fn is_slow(wanted: &Wanted, answer: &Answer) -> bool {
+    let allowed = u64::try_from(wanted.shape.timeout_seconds).unwrap_or(0) * 1000;
+    answer.millis.saturating_mul(3) > allowed
+}
+
+fn verb(count: usize, one: &'static str, several: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
+}

@@ -1,0 +1,68 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn a_gift_that_is_in_place_is_not_given_again() {
+    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    let after = facts(|facts| with_gift(facts, &gift, &[]));
+    let probes = resolved(&spec(json!({})), &after);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Installed));
+    assert_eq!(asked(&spec(json!({})), &after), []);
+}
+
+#[test]
+fn a_gift_follows_the_spec_and_what_somebody_took_over_does_not() {
+    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    let changed = spec(json!({"readiness": {"httpGet": {"path": "/serve"}}}));
+    let ours = facts(|facts| with_gift(facts, &gift, &[]));
+    let update = resolved(&changed, &ours).gift.unwrap();
+    assert_eq!(kinds(&update.probes), [ProbeKind::Readiness]);
+    assert_eq!(kinds(&update.gifted.probes), ALL, "the others stay gifts");
+    assert_eq!(asked(&changed, &ours), [ProbeKind::Readiness]);
+    let theirs = facts(|facts| with_gift(facts, &gift, &["helm"]));
+    assert_eq!(given(&resolved(&changed, &theirs)), []);
+}
+
+#[test]
+fn a_gift_that_somebody_changed_is_theirs() {
+    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    let changed = facts(|facts| {
+        with_gift(facts, &gift, &[]);
+        facts["target"]["containers"][0]["probes"]["readiness"]["shape"]["periodSeconds"] = json!(7);
+    });
+    assert_eq!(
+        given(&resolved(&spec(json!({"readiness": {"periodSeconds": 9}})), &changed)),
+        []
+    );
+}
+
+#[test]
+fn the_gift_of_an_observed_service_before_this_one_is_taken_over() {
+    let mut gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    gift.gifted.owner_uid = "owner-0".into();
+    let after = facts(|facts| with_gift(facts, &gift, &[]));
+    assert_eq!(
+        given(&resolved(&spec(json!({})), &after)),
+        [],
+        "it is as it should be: no rollout"
+    );
+    let update = resolved(&spec(json!({"liveness": {"failureThreshold": 9}})), &after)
+        .gift
+        .unwrap();
+    assert_eq!(kinds(&update.probes), [ProbeKind::Liveness]);
+    assert_eq!(
+        (kinds(&update.gifted.probes), update.gifted.owner_uid.as_str()),
+        (ALL.to_vec(), "owner-1")
+    );
+}
+
+/// What the API server then has: the gift, let go of.
+fn with_gift(facts: &mut Value, gift: &Gift, owners: &[&str]) {
+    let mut live = json!({});
+    for (kind, shape) in &gift.probes {
+        live[kind.as_str()] = json!({"shape": shape, "ownedBy": owners});
+    }
+    facts["target"]["containers"][0]["probes"] = live;
+    facts["target"]["gifted"] = json!(gift.gifted);
+}

@@ -1,0 +1,326 @@
+//! What the spec and its defaults want each probe to be.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use observed_crds::v1alpha1::{HttpGet, ObservedServiceSpec, ProbeSettings, StartupSettings, TcpSocket};
+
+use super::super::ports;
+use crate::duration;
+use crate::facts::{Container, ContainerPort};
+use crate::finding::{Code, Finding};
+use crate::gift::{Handler, ProbeKind, ProbeShape};
+
+/// Longest start that a startup probe may allow.
+const LONGEST_START_SECONDS: u32 = 3600;
+/// How long a start may take when the spec says nothing.
+const DEFAULT_START_SECONDS: u32 = 300;
+
+/// A probe that the container should have.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    /// What it does.
+    pub(super) shape: ProbeShape,
+    /// Number of the port that it asks.
+    pub(super) port: i32,
+}
+
+/// The wanted probes; in words where a default does not fit the container. A kind that is not wanted at all is left out.
+pub(super) type AllWanted = BTreeMap<ProbeKind, Result<Wanted, String>>;
+
+/// What each probe should be. `theirs` is a liveness probe that the container's owner gave it.
+pub(super) fn wanted(
+    spec: &ObservedServiceSpec,
+    container: &Container,
+    theirs: Option<&ProbeShape>,
+) -> Result<AllWanted, Vec<Finding>> {
+    let settings = spec.probes.clone().unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut all = AllWanted::new();
+
+    let liveness = settings.liveness.unwrap_or_default();
+    let defaults = Numbers {
+        period: 10,
+        timeout: 5,
+        failures: 6,
+    };
+    let liveness = one(
+        container,
+        ProbeKind::Liveness,
+        &liveness,
+        "/health",
+        defaults,
+        &mut findings,
+    );
+    let readiness = settings.readiness.unwrap_or_default();
+    let defaults = Numbers {
+        period: 5,
+        timeout: 3,
+        failures: 3,
+    };
+    let readiness = one(
+        container,
+        ProbeKind::Readiness,
+        &readiness,
+        "/ready",
+        defaults,
+        &mut findings,
+    );
+    let followed = match theirs {
+        Some(shape) => follow(container, shape),
+        None => liveness
+            .clone()
+            .map(|liveness| liveness.map(|w| (w.shape.handler, w.port))),
+    };
+    let startup = startup(
+        container,
+        &settings.startup.unwrap_or_default(),
+        followed,
+        &mut findings,
+    );
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    for (kind, wanted) in [
+        (ProbeKind::Liveness, liveness),
+        (ProbeKind::Readiness, readiness),
+        (ProbeKind::Startup, startup),
+    ] {
+        if let Some(wanted) = wanted {
+            all.insert(kind, wanted);
+        }
+    }
+    Ok(all)
+}
+
+/// Where a handler leads; in words why a default leads nowhere; None after a finding.
+type Led = Option<Result<(Handler, i32), String>>;
+
+fn one(
+    container: &Container,
+    kind: ProbeKind,
+    settings: &ProbeSettings,
+    path: &str,
+    defaults: Numbers,
+    findings: &mut Vec<Finding>,
+) -> Option<Result<Wanted, String>> {
+    let at = format!("spec.probes.{kind}");
+    let led = given(
+        container,
+        &at,
+        settings.http_get.as_ref(),
+        settings.tcp_socket.as_ref(),
+        findings,
+    );
+    let led = led.unwrap_or_else(|| Some(by_default(container, kind, path)));
+    let numbers = numbers(
+        &at,
+        settings.period_seconds,
+        settings.timeout_seconds,
+        defaults,
+        findings,
+    );
+    let failures = settings.failure_threshold.unwrap_or(defaults.failures);
+    bounded(&format!("{at}.failureThreshold"), failures, 1..=100, findings);
+    Some(led?.map(|(handler, port)| Wanted {
+        shape: ProbeShape {
+            handler,
+            period_seconds: numbers.period,
+            timeout_seconds: numbers.timeout,
+            failure_threshold: failures,
+            initial_delay_seconds: 0,
+        },
+        port,
+    }))
+}
+
+fn startup(
+    container: &Container,
+    settings: &StartupSettings,
+    followed: Led,
+    findings: &mut Vec<Finding>,
+) -> Option<Result<Wanted, String>> {
+    let at = "spec.probes.startup";
+    let led = given(
+        container,
+        at,
+        settings.http_get.as_ref(),
+        settings.tcp_socket.as_ref(),
+        findings,
+    );
+    let defaults = Numbers {
+        period: 5,
+        timeout: 3,
+        failures: 0,
+    };
+    let numbers = numbers(
+        at,
+        settings.period_seconds,
+        settings.timeout_seconds,
+        defaults,
+        findings,
+    );
+    let within = match settings.within.as_deref() {
+        None => DEFAULT_START_SECONDS,
+        Some(text) => duration::seconds(text)
+            .filter(|seconds| *seconds <= LONGEST_START_SECONDS)
+            .unwrap_or_else(|| {
+                findings.push(Finding::error(
+                    Code::Duration,
+                    format!("{at}.within"),
+                    format!("{text:?} is not a duration from 1s to 1h"),
+                    "Write it as Prometheus does, for instance 2m or 1m30s",
+                ));
+                DEFAULT_START_SECONDS
+            }),
+    };
+    let attempts = i32::try_from(within).unwrap_or(i32::MAX);
+    let attempts = attempts.saturating_add(numbers.period - 1) / numbers.period.max(1);
+    let led = match led {
+        Some(led) => led,
+        None => followed,
+    };
+    Some(led?.map(|(handler, port)| Wanted {
+        shape: ProbeShape {
+            handler,
+            period_seconds: numbers.period,
+            timeout_seconds: numbers.timeout,
+            failure_threshold: attempts.max(1),
+            initial_delay_seconds: 0,
+        },
+        port,
+    }))
+}
+
+/// The handler that the spec gives. The outer None: it gives none. The inner one: there is a finding against it.
+fn given(
+    container: &Container,
+    at: &str,
+    http: Option<&HttpGet>,
+    tcp: Option<&TcpSocket>,
+    findings: &mut Vec<Finding>,
+) -> Option<Led> {
+    let mut port = |wanted, path: String| match ports::port(container, wanted, &["http"], &path) {
+        Ok(port) => Some(port.clone()),
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    };
+    match (http, tcp) {
+        (None, None) => None,
+        (Some(get), None) => {
+            let port = port(get.port.as_ref(), format!("{at}.httpGet.port"));
+            let fits = get.path.starts_with('/') && get.path.bytes().all(|b| b.is_ascii_graphic());
+            if !fits || get.path.contains("..") {
+                findings.push(Finding::error(
+                    Code::InvalidValue,
+                    format!("{at}.httpGet.path"),
+                    format!("{:?} is not a path that a probe can ask", get.path),
+                    "It starts with / and has no spaces, control characters or '..', as /health",
+                ));
+                return Some(None);
+            }
+            Some(port.map(|port| Ok(http_get(&get.path, &port))))
+        }
+        (None, Some(tcp)) => {
+            let port = port(tcp.port.as_ref(), format!("{at}.tcpSocket.port"));
+            let handler = |port: &ContainerPort| Handler::TcpSocket {
+                port: ports::reference(port),
+            };
+            Some(port.map(|port| Ok((handler(&port), port.port))))
+        }
+        (Some(get), Some(tcp)) => {
+            port(get.port.as_ref(), format!("{at}.httpGet.port"));
+            port(tcp.port.as_ref(), format!("{at}.tcpSocket.port"));
+            findings.push(Finding::error(
+                Code::BrokenRule,
+                at,
+                "httpGet and tcpSocket are both given",
+                "A probe has one handler: give httpGet or tcpSocket, not both",
+            ));
+            Some(None)
+        }
+    }
+}
+
+fn http_get(path: &str, port: &ContainerPort) -> (Handler, i32) {
+    let handler = Handler::HttpGet {
+        path: path.to_owned(),
+        port: ports::reference(port),
+        scheme: "HTTP".into(),
+    };
+    (handler, port.port)
+}
+
+/// The documented default. That it finds no port is nothing that the user wrote, so it is no finding.
+fn by_default(container: &Container, kind: ProbeKind, path: &str) -> Result<(Handler, i32), String> {
+    let at = format!("spec.probes.{kind}.httpGet.port");
+    ports::port(container, None, &["http"], &at)
+        .map(|port| http_get(path, port))
+        .map_err(|finding| {
+            format!(
+                "no port for GET {path}: {}. {}; name one in {at}",
+                finding.message, finding.help
+            )
+        })
+}
+
+/// The handler of somebody else's liveness probe, if preflight can ask what it asks.
+fn follow(container: &Container, theirs: &ProbeShape) -> Led {
+    let port = match &theirs.handler {
+        Handler::HttpGet { scheme, port, .. } if scheme == "HTTP" => port,
+        Handler::TcpSocket { port } => port,
+        _ => return None,
+    };
+    let port = ports::port(container, Some(port), &[], "").ok()?;
+    Some(Ok((theirs.handler.clone(), port.port)))
+}
+
+#[derive(Clone, Copy)]
+struct Numbers {
+    period: i32,
+    timeout: i32,
+    failures: i32,
+}
+
+fn numbers(
+    at: &str,
+    period: Option<i32>,
+    timeout: Option<i32>,
+    defaults: Numbers,
+    findings: &mut Vec<Finding>,
+) -> Numbers {
+    let before = findings.len();
+    let written = period.unwrap_or(defaults.period);
+    bounded(&format!("{at}.periodSeconds"), written, 1..=300, findings);
+    if let Some(timeout) = timeout {
+        bounded(&format!("{at}.timeoutSeconds"), timeout, 1..=60, findings);
+    }
+    let allowed = timeout.unwrap_or_else(|| defaults.timeout.min(written));
+    if findings.len() == before && allowed > written {
+        let which = if period.is_none() { ", the default" } else { "" };
+        findings.push(Finding::error(
+            Code::Duration,
+            format!("{at}.timeoutSeconds"),
+            format!("timeoutSeconds {allowed} is greater than periodSeconds {written}{which}"),
+            "An attempt must end before the next one: lower timeoutSeconds or raise periodSeconds",
+        ));
+    }
+    Numbers {
+        period: written,
+        timeout: allowed,
+        ..defaults
+    }
+}
+
+fn bounded(path: &str, value: i32, bounds: RangeInclusive<i32>, findings: &mut Vec<Finding>) {
+    if !bounds.contains(&value) {
+        findings.push(Finding::error(
+            Code::InvalidValue,
+            path,
+            format!("{value} is out of bounds"),
+            format!("It is from {} to {}", bounds.start(), bounds.end()),
+        ));
+    }
+}

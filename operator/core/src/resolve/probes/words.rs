@@ -1,0 +1,45 @@
+//! What is told about the probes, with the seconds after which they act.
+
+use std::collections::BTreeMap;
+
+use crate::gift::{ProbeKind, ProbeShape};
+
+/// What a probe does to a pod, and after how many seconds.
+fn words(kind: ProbeKind, shape: &ProbeShape) -> String {
+    let seconds = shape.verdict_seconds();
+    let effect = match kind {
+        ProbeKind::Liveness => format!("liveness restarts after {seconds} s without an answer"),
+        ProbeKind::Readiness => format!("readiness takes a pod out after {seconds} s without an answer"),
+        ProbeKind::Startup => format!("startup allows a start of {seconds} s"),
+    };
+    format!("{effect} ({})", shape.words())
+}
+
+pub(super) fn all_words(verb: &str, shapes: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
+    let all: Vec<_> = shapes.iter().map(|(kind, shape)| words(*kind, shape)).collect();
+    (!all.is_empty()).then(|| format!("{verb}: {}", all.join("; ")))
+}
+
+pub(super) fn in_place(present: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
+    all_words("In place", present)
+}
+
+pub(super) fn refusals(refused: &BTreeMap<ProbeKind, String>) -> Option<String> {
+    let all: Vec<_> = refused
+        .iter()
+        .map(|(kind, why)| format!("No {kind} probe: {why}"))
+        .collect();
+    (!all.is_empty()).then(|| all.join(". "))
+}
+
+pub(super) fn waits(pending: &BTreeMap<ProbeKind, String>) -> Option<String> {
+    let all: Vec<_> = pending
+        .iter()
+        .map(|(kind, why)| format!("The {kind} probe waits: {why}"))
+        .collect();
+    (!all.is_empty()).then(|| all.join(". "))
+}
+
+pub(super) fn sentences<const N: usize>(parts: [Option<String>; N]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(". ")
+}

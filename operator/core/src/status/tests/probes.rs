@@ -1,0 +1,146 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::gift::{Gift, Gifted, ProbeKind};
+
+fn without_probes(change: impl FnOnce(&mut Value)) -> Facts {
+    facts(|facts| {
+        facts["target"]["containers"][0]["probes"] = json!({});
+        change(facts);
+    })
+}
+
+fn with_gift(outcome: ApplyOutcome) -> Case {
+    let good = json!([{"pod": "a", "outcome": {"status": 200}, "millis": 1}]);
+    let facts = without_probes(|facts| {
+        facts["preflight"] = json!({"liveness": good, "readiness": good, "startup": good});
+    });
+    Case::new(plan_of(json!({}), &facts), facts).outcome("probes", outcome)
+}
+
+#[test]
+fn a_gift_is_installed_when_the_rollout_with_it_has_ended_and_stays_so_in_later_ones() {
+    let given = with_gift(ApplyOutcome::Written);
+    let first = given.status();
+    assert_eq!(of(&first, "ProbesInstalled"), ("False", "RolloutInProgress"));
+    assert_eq!(
+        (of(&first, "Ready").1, of(&first, "Reconciling").0),
+        ("Progressing", "True")
+    );
+
+    let gift: &Gift = given.plan.probes.gift.as_ref().unwrap();
+    let live = |unsettled: Value| {
+        let facts = facts(|facts| {
+            let mut probes = json!({});
+            for (kind, shape) in &gift.probes {
+                probes[kind.as_str()] = json!({"shape": shape});
+            }
+            facts["target"]["containers"][0]["probes"] = probes;
+            facts["target"]["gifted"] = json!(gift.gifted);
+            facts["target"]["unsettled"] = unsettled;
+        });
+        Case::new(plan_of(json!({}), &facts), facts)
+    };
+    let rolling = live(json!("1 of 2 pods are updated"));
+    let second = rolling.after(Some(&first), 10);
+    assert_eq!(of(&second, "ProbesInstalled"), ("False", "RolloutInProgress"));
+    assert!(get(&second, "ProbesInstalled").unwrap().message.contains("1 of 2 pods"));
+    let third = live(Value::Null).after(Some(&second), 20);
+    assert_eq!(
+        (of(&third, "ProbesInstalled"), of(&third, "Ready").0),
+        (("True", "Installed"), "True")
+    );
+    assert_eq!(
+        of(&rolling.after(Some(&third), 30), "ProbesInstalled"),
+        ("True", "Installed")
+    );
+}
+
+#[test]
+fn a_gift_that_the_api_server_did_not_take_is_told() {
+    for (outcome, expected) in [
+        (ApplyOutcome::Conflict("changed".into()), ("Unknown", "Progressing")),
+        (ApplyOutcome::Rejected("invalid".into()), ("False", "Rejected")),
+        (ApplyOutcome::Forbidden("no patch".into()), ("False", "Forbidden")),
+    ] {
+        assert_eq!(of(&with_gift(outcome).status(), "ProbesInstalled"), expected);
+    }
+}
+
+#[test]
+fn the_reasons_of_missing_probes_count_for_ready_unless_they_were_asked_for() {
+    type Change = fn(&mut Value);
+    let cases: [(Value, Change, &str, &str, &str); 6] = [
+        (json!({}), |_| {}, "PreflightPending", "False", "Reconciling"),
+        (
+            json!({}),
+            |f| f["target"]["replicas"] = json!(0),
+            "PreflightPending",
+            "False",
+            "",
+        ),
+        (
+            json!({}),
+            |f| f["target"]["unsettled"] = json!("paused"),
+            "RolloutInProgress",
+            "False",
+            "Reconciling",
+        ),
+        (
+            json!({}),
+            |f| f["contested"] = json!("argocd"),
+            "Contested",
+            "False",
+            "Stalled",
+        ),
+        (json!({"mode": "Observe"}), |_| {}, "Observed", "True", ""),
+        (json!({"mode": "Disabled"}), |_| {}, "Disabled", "True", ""),
+    ];
+    for (probes, change, reason, ready, kstatus) in cases {
+        let facts = without_probes(change);
+        let status = Case::new(plan_of(json!({"probes": probes}), &facts), facts).status();
+        assert_eq!(
+            (of(&status, "ProbesInstalled").1, of(&status, "Ready").0),
+            (reason, ready)
+        );
+        let also = types(&status).into_iter().nth(LOOKED_AT.len()).unwrap_or_default();
+        assert_eq!(also, kstatus, "{reason}");
+    }
+}
+
+#[test]
+fn a_refusal_of_preflight_is_what_ready_speaks_of_first() {
+    let facts = without_probes(|facts| {
+        let no = json!([{"pod": "a", "outcome": {"status": 404}, "millis": 1}]);
+        facts["preflight"] = json!({"liveness": no, "readiness": no, "startup": no});
+    });
+    let case = Case::new(plan_of(json!({}), &facts), facts);
+    let status = case
+        .verdict(ConditionType::ScrapeVerified, Truth::False, Reason::NoTargets)
+        .status();
+    assert_eq!(
+        (of(&status, "ProbesInstalled").1, of(&status, "Ready").1),
+        ("PreflightFailed", "OutputNotReady")
+    );
+    assert!(get(&status, "Ready").unwrap().message.contains("HTTP 404"));
+}
+
+#[test]
+fn a_gift_by_another_service_is_no_rollout_of_ours() {
+    let facts = facts(|facts| {
+        facts["target"]["gifted"] = json!(Gifted {
+            probes: [(ProbeKind::Liveness, "00000000".to_owned())].into(),
+            owner_uid: "somebody".into(),
+        });
+        facts["target"]["unsettled"] = json!("1 of 2 pods are updated");
+    });
+    let case = Case::new(plan_of(json!({}), &facts), facts);
+    let mut before = Case::good().status();
+    for condition in &mut before.conditions {
+        condition.status = "False".into();
+    }
+    assert_eq!(
+        of(&case.after(Some(&before), 1), "ProbesInstalled"),
+        ("True", "Installed")
+    );
+}

@@ -1,11 +1,27 @@
 //! Recording rules and alerts.
 
-use observed_crds::v1alpha1::conditions::ConditionType;
+use std::collections::BTreeMap;
 
-use super::{Output, Ownership};
+use observed_crds::v1alpha1::conditions::ConditionType;
+use serde_json::json;
+
+use super::{Extra, Output, Ownership, owned};
 use crate::check::Check;
-use crate::child::{Child, ResourceKind};
+use crate::child::{Body, Child, ResourceKind};
+use crate::names;
 use crate::plan::Plan;
+use crate::signals::rule_groups;
+
+const ID: &str = "prometheus-rule";
+
+static KIND: ResourceKind = ResourceKind {
+    group: "monitoring.coreos.com",
+    version: "v1",
+    kind: "PrometheusRule",
+    plural: "prometheusrules",
+    optional: true,
+};
+static KINDS: [&ResourceKind; 1] = [&KIND];
 
 /// Recording rules and alerts.
 #[derive(Debug)]
@@ -13,11 +29,11 @@ pub struct PrometheusRule;
 
 impl Output for PrometheusRule {
     fn id(&self) -> &'static str {
-        "prometheus-rule"
+        ID
     }
 
     fn kinds(&self) -> &'static [&'static ResourceKind] {
-        &[]
+        &KINDS
     }
 
     fn ownership(&self) -> Ownership {
@@ -28,11 +44,45 @@ impl Output for PrometheusRule {
         ConditionType::RulesHealthy
     }
 
-    fn render(&self, _plan: &Plan) -> Vec<Child> {
-        Vec::new()
+    fn render(&self, plan: &Plan) -> Vec<Child> {
+        let groups = rule_groups(plan);
+        if groups.is_empty() {
+            return Vec::new();
+        }
+        let labels = plan.selection_labels.get(KIND.kind).cloned().unwrap_or_default();
+        let extra = Extra {
+            labels,
+            ..Extra::default()
+        };
+        let name = names::child(&plan.owner.name, "");
+        vec![owned(plan, ID, &KIND, name, extra, json!({"spec": {"groups": groups}}))]
     }
 
-    fn checks(&self, _plan: &Plan) -> Vec<Check> {
-        Vec::new()
+    fn checks(&self, plan: &Plan) -> Vec<Check> {
+        let groups = rule_groups(plan);
+        self.render(plan)
+            .iter()
+            .map(|child| Check::Rules {
+                namespace: plan.owner.namespace.clone(),
+                name: child.name.clone(),
+                labels: labels(child),
+                groups: groups.iter().map(|group| group.name.clone()).collect(),
+                expected: groups.iter().map(|group| group.rules.len()).sum(),
+            })
+            .collect()
     }
 }
+
+/// The labels that the object carries.
+fn labels(child: &Child) -> BTreeMap<String, String> {
+    let Body::Owned(object) = &child.body else {
+        return BTreeMap::new();
+    };
+    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    labels
+        .filter_map(|(label, value)| Some((label.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,231 @@
+use std::collections::{BTreeMap, BTreeSet};
 
+use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Series, SeriesType, Signal};
+
+use super::*;
+use crate::duration;
+use crate::promql::Expression;
+
+fn packs() -> Vec<SignalPack> {
+    Packs::builtin().unwrap().packs
+}
+
+fn alerts(pack: &SignalPack) -> impl Iterator<Item = (&Signal, &Alert)> {
+    let signals = pack.spec.signals.iter();
+    signals.flat_map(|signal| signal.alerts.iter().map(move |alert| (signal, alert)))
+}
+
+/// Every expression of a pack.
+fn expressions(pack: &SignalPack) -> Vec<&str> {
+    let mut found = Vec::new();
+    for signal in &pack.spec.signals {
+        found.extend(signal.record.iter().map(|record| record.expr.as_str()));
+        let queries = signal.panel.iter().flat_map(|panel| &panel.queries);
+        found.extend(queries.map(|query| query.expr.as_str()));
+        for alert in &signal.alerts {
+            found.extend(alert.value.iter().chain(&alert.when).map(String::as_str));
+        }
+    }
+    found
+}
+
+fn selectors(series: &Series) -> Vec<String> {
+    match series.r#type {
+        SeriesType::Histogram => ["_bucket", "_sum", "_count"]
+            .map(|suffix| format!("{}{suffix}", series.name))
+            .to_vec(),
+        SeriesType::Counter | SeriesType::Gauge => vec![series.name.clone()],
+    }
+}
+
+/// Names that a pack declares and does not select, and names that it selects and nobody declares or records.
+fn unmatched(pack: &SignalPack, all: &[SignalPack]) -> (Vec<String>, Vec<String>) {
+    let selected: BTreeSet<String> = expressions(pack)
+        .into_iter()
+        .flat_map(|text| Expression::parse(text).unwrap().metrics())
+        .collect();
+    let recorded = all.iter().flat_map(|pack| &pack.spec.signals);
+    let recorded = recorded.filter_map(|signal| signal.record.as_ref().map(|record| record.r#as.clone()));
+    let declared: BTreeSet<String> = pack.spec.series.iter().flat_map(selectors).chain(recorded).collect();
+    let unused = pack.spec.series.iter().filter(|series| {
+        let names = selectors(series);
+        !names.iter().any(|name| selected.contains(name))
+    });
+    (
+        unused.map(|series| series.name.clone()).collect(),
+        selected.difference(&declared).cloned().collect(),
+    )
+}
+
+#[test]
+fn every_pack_is_read_and_is_named_like_its_file() {
+    for (pack, (file, _)) in packs().iter().zip(BUILTIN) {
+        assert_eq!(format!("{}.yaml", pack.metadata.name), file);
+        assert_eq!(
+            (pack.api_version.as_str(), pack.kind.as_str()),
+            ("observed.rs/v1alpha1", "SignalPack")
+        );
+        assert!(duration::seconds(&pack.spec.window).is_some());
+    }
+}
+
+#[test]
+fn a_pack_with_a_field_that_the_format_does_not_have_is_refused() {
+    let (_, text) = BUILTIN[0];
+    let wrong = text.replacen("  window:", "  windw:", 1);
+    assert!(serde_saphyr::from_str::<SignalPack>(&wrong).is_err());
+}
+
+#[test]
+fn every_expression_is_promql() {
+    for pack in packs() {
+        for text in expressions(&pack) {
+            Expression::parse(text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_series_is_selected_and_every_selector_is_declared() {
+    let all = packs();
+    for pack in &all {
+        assert_eq!(unmatched(pack, &all), (vec![], vec![]), "{}", pack.metadata.name);
+    }
+}
+
+#[test]
+fn a_series_that_nothing_selects_and_a_selector_that_nothing_declares_are_noticed() {
+    let all = packs();
+    let mut pack = all[0].clone();
+    pack.spec.series[0].name = "renamed_total".to_owned();
+    let (unused, unknown) = unmatched(&pack, &all);
+    assert_eq!(unused, ["renamed_total"]);
+    assert_eq!(unknown, [all[0].spec.series[0].name.clone()]);
+}
+
+#[test]
+fn names_are_unique_where_they_must_be() {
+    let all = packs();
+    let mut seen = BTreeSet::new();
+    for pack in &all {
+        for (_, alert) in alerts(pack) {
+            assert!(seen.insert(alert.name.clone()), "alert {}", alert.name);
+        }
+        let mut signals = BTreeSet::new();
+        for signal in &pack.spec.signals {
+            assert!(signals.insert(&signal.name), "signal {}", signal.name);
+            if let Some(record) = &signal.record {
+                assert!(seen.insert(record.r#as.clone()), "record {}", record.r#as);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_record_is_named_by_its_level_metric_and_operation() {
+    for pack in packs() {
+        for record in pack.spec.signals.iter().filter_map(|signal| signal.record.as_ref()) {
+            let parts: Vec<&str> = record.r#as.split(':').collect();
+            assert!(
+                matches!(parts.as_slice(), ["observed", what, operation] if !what.is_empty() && !operation.is_empty()),
+                "{}",
+                record.r#as
+            );
+        }
+    }
+}
+
+#[test]
+fn every_alert_compares_something_on_one_side_and_lasts() {
+    for pack in packs() {
+        for (signal, alert) in alerts(&pack) {
+            let name = &alert.name;
+            assert!(alert.value.is_some() || signal.record.is_some(), "{name}");
+            assert_ne!(alert.above.is_some(), alert.below.is_some(), "{name}");
+            assert!(duration::seconds(&alert.r#for).is_some(), "{name}");
+            assert!(!alert.summary.is_empty() && !alert.impact.is_empty() && !alert.first.is_empty());
+            // A page that ends and begins again at every flap wakes people twice.
+            let keeps = alert
+                .keep_firing_for
+                .as_deref()
+                .is_none_or(|text| duration::seconds(text).is_some());
+            assert!(keeps, "{name}");
+        }
+    }
+}
+
+/// Series whose numbers, or whose number, follow the threshold.
+fn near(case: &DrillCase) -> bool {
+    format!("{:?}", case.given).contains("threshold")
+}
+
+#[test]
+fn every_alert_is_proven_by_cases_on_both_sides_of_its_threshold() {
+    use observed_crds::v1alpha1::signal_pack::Unit;
+    for pack in packs() {
+        for (signal, alert) in alerts(&pack) {
+            let drill = &alert.drill;
+            assert!(!drill.fires.is_empty() && drill.silent.len() >= 2, "{}", alert.name);
+            let ends = alert.below.as_deref() == Some("1") && signal.unit == Unit::Ratio;
+            if signal.unit != Unit::Flag {
+                // NothingScraped can only fall to zero, which is the nearest whole number below its threshold of 1.
+                assert!(
+                    drill.fires.iter().any(near) || signal.unit == Unit::Count,
+                    "{}",
+                    alert.name
+                );
+                // "every pod answers" is the threshold itself when it is 1.
+                assert!(drill.silent.iter().any(near) || ends, "{}", alert.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_drill_series_is_declared_with_its_labels() {
+    // Labels of the scope, and those that exporters add and no expression uses.
+    const ALSO: [&str; 3] = ["instance", "container", "unit"];
+    for pack in packs() {
+        let declared: BTreeMap<String, &Series> = pack
+            .spec
+            .series
+            .iter()
+            .flat_map(|series| selectors(series).into_iter().map(move |name| (name, series)))
+            .collect();
+        for (_, alert) in alerts(&pack) {
+            for case in alert.drill.fires.iter().chain(&alert.drill.silent) {
+                for (name, given) in &case.given {
+                    let series = declared.get(name).unwrap_or_else(|| panic!("{name} of {}", alert.name));
+                    for label in given.iter().flat_map(|series| series.labels.keys()) {
+                        assert!(
+                            series.labels.contains(label) || ALSO.contains(&label.as_str()),
+                            "{label} of {name} in {}",
+                            alert.name
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_have_no_places_but_those_that_are_filled_in() {
+    for pack in packs() {
+        for (_, alert) in alerts(&pack) {
+            for text in alert.first.iter().chain([&alert.summary, &alert.impact]) {
+                let left = ["{kind}", "{target}", "{namespace}", "{service}"]
+                    .into_iter()
+                    .fold(text.clone(), |text, place| text.replace(place, ""));
+                assert!(!left.contains(['{', '}']), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_misses_a_series_is_told_what_would_expose_it() {
+    for series in packs().iter().flat_map(|pack| &pack.spec.series) {
+        assert!(!series.when_missing.is_empty(), "{}", series.name);
+    }
+}

@@ -1,1 +1,206 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::*;
+
+const WINDOW: Duration = Duration::from_secs(300);
+
+fn tie(labels: &[(&str, &str)]) -> Tie {
+    let labels: BTreeMap<String, String> = labels.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let mut tie = Tie::new(WINDOW, Duration::from_secs(600), labels).unwrap();
+    let matches = [("namespace", Match::Is("prod")), ("job", Match::Is("api"))];
+    let declared = |name, windowed| Declared {
+        name,
+        matches: &matches,
+        panel_matches: &[],
+        windowed,
+    };
+    tie.declare("requests_total", declared("api_requests_total", true))
+        .unwrap();
+    tie.declare("up", declared("up", false)).unwrap();
+    tie
+}
+
+fn rule(tie: &Tie, text: &str) -> String {
+    tie.rule(text).unwrap().to_string()
+}
+
+#[test]
+fn a_selector_gets_the_service_its_own_name_and_its_own_window() {
+    assert_eq!(
+        rule(&tie(&[]), "rate(requests_total{status=\"500\"}[5m])"),
+        "rate(api_requests_total{job=\"api\",namespace=\"prod\",status=\"500\"}[10m])"
+    );
+}
+
+#[test]
+fn a_range_that_is_not_the_packs_window_stays() {
+    assert_eq!(
+        rule(&tie(&[]), "increase(requests_total[15m])"),
+        "increase(api_requests_total{job=\"api\",namespace=\"prod\"}[15m])"
+    );
+}
+
+#[test]
+fn the_window_of_a_series_that_the_service_does_not_expose_stays() {
+    assert_eq!(
+        rule(&tie(&[]), "avg_over_time(up[5m])"),
+        "avg_over_time(up{job=\"api\",namespace=\"prod\"}[5m])"
+    );
+}
+
+#[test]
+fn a_renamed_label_is_renamed_wherever_labels_stand() {
+    let text =
+        "sum by (status) (requests_total{status=\"500\"}) / on (job) group_left (status) (up and ignoring (status) up)";
+    let renamed = rule(&tie(&[("status", "code")]), text);
+    assert!(!renamed.contains("status"), "{renamed}");
+    assert_eq!(renamed.matches("code").count(), 4, "{renamed}");
+}
+
+#[test]
+fn a_panel_has_grafanas_range_for_the_window_and_no_other() {
+    let panel = tie(&[])
+        .panel("rate(requests_total[5m]) / increase(requests_total[15m])")
+        .unwrap();
+    assert!(panel.expr.contains("[$__rate_interval]"), "{}", panel.expr);
+    assert!(panel.expr.contains("[15m]"), "{}", panel.expr);
+    assert!(!panel.plain.to_string().contains('$'), "{}", panel.plain);
+}
+
+#[test]
+fn an_expression_that_cannot_be_tied_is_refused() {
+    for (text, wrong) in [
+        ("rate(requests_total[5m]", "is not PromQL"),
+        ("rate(other_total[5m])", "neither declared nor recorded"),
+        ("{job=\"api\"}", "does not name its metric"),
+        ("{__name__=~\"requests_.*\"}", "does not name its metric"),
+        ("requests_total{__name__=\"x\"}", "is not PromQL"),
+        ("requests_total{namespace=\"other\"}", "ties it to the service"),
+        ("requests_total{job=~\".*\"}", "ties it to the service"),
+        ("requests_total{a=\"b\" or c=\"d\"}", "alternatives"),
+        (
+            "label_replace(up, \"namespace\", \"x\", \"\", \"\")",
+            "labels from text",
+        ),
+        ("count_values(\"version\", up)", "labels from text"),
+    ] {
+        let error = tie(&[]).rule(text).map(|expr| expr.to_string());
+        let error = error.map_err(|error| error.to_string());
+        assert!(
+            error.as_ref().is_err_and(|error| error.contains(wrong)),
+            "{text}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_is_none_is_refused() {
+    for wrong in ["", "1x", "a-b", "a b", "x{namespace=\"other\"}", "ä"] {
+        let matches = [];
+        let declared = Declared {
+            name: wrong,
+            matches: &matches,
+            panel_matches: &[],
+            windowed: true,
+        };
+        assert!(tie(&[]).declare("requests_total", declared).is_err(), "{wrong:?}");
+        let labels = [("status".to_owned(), wrong.to_owned())].into();
+        assert!(Tie::new(WINDOW, WINDOW, labels).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_expression_that_is_tied_is_proven_to_stay_in_its_namespace() {
+    for text in [
+        "rate(requests_total[5m])",
+        "max_over_time(rate(requests_total[5m])[1h:1m] offset 5m)",
+        "topk(scalar(up), requests_total) unless on (job) up == 1",
+        "absent(up) or -up",
+    ] {
+        let tied = rule(&tie(&[]), text);
+        assert_eq!(prove_namespaced(&tied, "prod"), Ok(()), "{tied}");
+        assert!(prove_namespaced(&tied, "other").is_err(), "{tied}");
+    }
+}
+
+#[test]
+fn a_selector_that_leaves_the_namespace_fails_the_proof_wherever_it_stands() {
+    for text in [
+        "up",
+        "up{namespace=~\"prod\"}",
+        "up{namespace!=\"prod\"}",
+        "up{namespace=\"prod\"} + up",
+        "sum(rate(up{namespace=\"prod\"}[5m])) > bool scalar(up{job=\"a\"})",
+        "max_over_time(up[1h:1m])",
+        "topk(scalar(up), up{namespace=\"prod\"})",
+        "up{namespace=\"prod\" or job=\"b\"}",
+    ] {
+        assert!(prove_namespaced(text, "prod").is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_expression_is_printed_so_that_it_is_read_back_the_same() {
+    for text in [
+        "a * on (x) group_left (y) (b > 0) and on () (c or d)",
+        "-(a ^ 2) + (b + c) * d",
+        "sum without (x) (rate(a{b=\"\\\"\\\\\\n\"}[5m] offset 1h))",
+        "quantile_over_time(0.9, a[1h:30s]) == bool 1",
+    ] {
+        let parsed = Expression::parse(text).unwrap();
+        assert_eq!(Expression::parse(&parsed.to_string()), Ok(parsed), "{text}");
+    }
+}
+
+#[test]
+fn an_operand_is_not_torn_apart_by_an_operator() {
+    for (text, operand) in [("a and b", "(a and b)"), ("sum(a)", "sum(a)"), ("-a", "(-a)")] {
+        assert_eq!(Expression::parse(text).unwrap().operand(), operand);
+    }
+}
+
+#[test]
+fn the_reach_adds_ranges_offsets_subqueries_and_what_lies_behind_a_series() {
+    let none = |_: &str| Duration::ZERO;
+    let behind = |name: &str| Duration::from_secs(if name == "recorded" { 300 } else { 0 });
+    let reach =
+        |text: &str, behind: &dyn Fn(&str) -> Duration| Expression::parse(text).unwrap().reach(behind).as_secs();
+    assert_eq!(reach("a", &none), 0);
+    assert_eq!(reach("rate(a[5m] offset 1m)", &none), 360);
+    assert_eq!(reach("max_over_time(rate(a[5m])[10m:1m])", &none), 900);
+    assert_eq!(reach("a > 1 and recorded > 0", &behind), 300);
+    assert_eq!(reach("avg_over_time(recorded[10m])", &behind), 900);
+}
+
+#[test]
+fn an_amount_is_arithmetic_on_what_a_drill_knows() {
+    let variables = [("threshold", 0.05), ("for", 300.0)];
+    for (formula, value) in [
+        ("10", 10.0),
+        ("-2", -2.0),
+        ("15m", 900.0),
+        ("0.5 * for", 150.0),
+        ("10 * (1 - threshold)", 9.5),
+        ("(threshold + 1.2) / 900", 1.25 / 900.0),
+        ("Inf", f64::INFINITY),
+    ] {
+        assert_eq!(amount(formula, &variables), Ok(value), "{formula}");
+    }
+}
+
+#[test]
+fn an_amount_that_is_no_arithmetic_is_refused() {
+    for formula in [
+        "",
+        "other",
+        "threshold{a=\"b\"}",
+        "sum(threshold)",
+        "1 > 0",
+        "0 / 0",
+        "\"1\"",
+        "2 ^ 3",
+    ] {
+        assert!(amount(formula, &[("threshold", 1.0)]).is_err(), "{formula:?}");
+    }
+}

@@ -8,7 +8,7 @@ use promql_parser::parser::{VectorSelector, token};
 use promql_parser::util::display_duration;
 
 use super::walk::{self, Change};
-use super::{Error, Expression, is_label_name, is_metric_name, quoted};
+use super::{Error, Expression, is_label_name, is_metric_name};
 
 /// The label by which a metric's name can be matched too.
 const METRIC_NAME: &str = "__name__";

@@ -30,7 +30,7 @@ pub(super) fn signals(
     interval_seconds: u32,
 ) -> Result<(String, Vec<Pack>), Vec<Finding>> {
     let mut signals = spec.signals.clone().unwrap_or_default();
-    let least = interval_seconds * INTERVALS_IN_WINDOW;
+    let least = interval_seconds.saturating_mul(INTERVALS_IN_WINDOW);
     if signals.window.is_none() && least > DEFAULT_WINDOW_SECONDS {
         signals.window = Some(duration::text(least));
     }

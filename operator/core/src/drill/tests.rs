@@ -1,0 +1,140 @@
+use observed_crds::v1alpha1::Signals;
+use serde_yaml::Value;
+
+use super::*;
+use crate::signals::sample;
+
+fn plan() -> Plan {
+    let signals = Signals::default();
+    sample::plan(&sample::binding(&signals)).unwrap()
+}
+
+fn tests_of(plan: &Plan) -> Vec<Value> {
+    let file: Value = serde_yaml::from_str(&drills(plan, "rules.yaml").unwrap()).unwrap();
+    assert_eq!(file["rule_files"][0], "rules.yaml");
+    assert_eq!(file["evaluation_interval"], "30s");
+    file["tests"].as_sequence().unwrap().clone()
+}
+
+fn named<'a>(tests: &'a [Value], part: &str) -> &'a Value {
+    tests
+        .iter()
+        .find(|test| test["name"].as_str().unwrap().contains(part))
+        .unwrap_or_else(|| panic!("no test {part:?}"))
+}
+
+fn input(course: Course) -> Input {
+    Input {
+        name: "up".to_owned(),
+        scope: Scope::Scrape,
+        labels: [].into(),
+        course,
+        reset_at: None,
+        until: None,
+    }
+}
+
+#[test]
+fn the_rule_file_holds_the_rules_of_the_object() {
+    let plan = plan();
+    let file: Value = serde_yaml::from_str(&rules_file(&plan).unwrap()).unwrap();
+    let groups: Vec<RuleGroup> = serde_yaml::from_value(file["groups"].clone()).unwrap();
+    assert_eq!(groups, rule_groups(&plan));
+    assert!(groups.len() == 3);
+}
+
+#[test]
+fn every_case_is_a_test_and_every_alert_is_tried_on_others_too() {
+    let plan = plan();
+    let tests = tests_of(&plan);
+    for alert in plan.packs.iter().flat_map(|pack| &pack.alerts) {
+        let of = |what: &str| {
+            let start = format!("{} {what}: ", alert.name);
+            tests
+                .iter()
+                .filter(|test| test["name"].as_str().unwrap().starts_with(&start))
+                .count()
+        };
+        let others = if alert.fires[0].inputs.is_empty() { 0 } else { 2 };
+        assert_eq!(of("fires"), alert.fires.len());
+        assert_eq!(of("is silent"), alert.silent.len() + others, "{}", alert.name);
+    }
+}
+
+#[test]
+fn a_case_that_fires_is_asked_before_while_and_after() {
+    let tests = tests_of(&plan());
+    let asked = named(&tests, "HighErrorRate fires: every request fails")["promql_expr_test"].clone();
+    let verdicts: Vec<(String, usize)> = asked
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|asked| {
+            (
+                asked["eval_time"].as_str().unwrap().to_owned(),
+                asked["exp_samples"].as_sequence().unwrap().len(),
+            )
+        })
+        .collect();
+    let expected = [("4m30s", 0), ("12m", 1), ("16m30s", 1), ("24m", 0)];
+    assert_eq!(verdicts, expected.map(|(at, alerts)| (at.to_owned(), alerts)));
+}
+
+#[test]
+fn a_case_that_is_silent_is_asked_about_all_of_its_time() {
+    let tests = tests_of(&plan());
+    let test = named(&tests, "HighErrorRate is silent: the process restarts");
+    let asked = &test["promql_expr_test"][0];
+    // The restart comes after 15m; window, for and slack follow it.
+    assert_eq!(asked["eval_time"], "27m");
+    assert_eq!(
+        asked["expr"],
+        "count_over_time(ALERTS{alertname=\"HighErrorRate\",alertstate=\"firing\"}[27m30s])"
+    );
+    assert_eq!(asked["exp_samples"].as_sequence().unwrap().len(), 0);
+}
+
+#[test]
+fn series_have_the_labels_of_their_scope_and_their_own() {
+    let tests = tests_of(&plan());
+    let http = named(&tests, "HighErrorRate fires: every request fails")["input_series"][0].clone();
+    assert_eq!(
+        http["series"],
+        "http_requests_total{container=\"api\",endpoint=\"/work\",instance=\"10.0.0.1:8080\",job=\"claude-api\",\
+         method=\"POST\",namespace=\"prod\",pod=\"claude-api-7d4b9c6f5-x2vqp\",status=\"503\"}"
+    );
+    let memory = named(&tests, "HighMemoryUsage is silent: no limit")["input_series"][0].clone();
+    assert!(memory["series"].as_str().unwrap().contains("job=\"kubelet\""));
+}
+
+#[test]
+fn samples_follow_the_course() {
+    let at = |course, until, end| values(&input(course), 30, until, end);
+    assert_eq!(at(Course::Constant(0.5), 120, 120), "0.5+0x4");
+    assert_eq!(at(Course::Rate(2.0), 120, 120), "0+60x4");
+    assert_eq!(at(Course::Step(3.0), 120, 120), "0 3+0x3");
+    assert_eq!(at(Course::Step(3.0), 0, 0), "0");
+    assert_eq!(at(Course::Constant(1.0), 60, 120), "1+0x2 stale");
+}
+
+#[test]
+fn a_counter_that_is_reset_starts_again_from_zero() {
+    let reset = |course| Input {
+        reset_at: Some(90),
+        ..input(course)
+    };
+    assert_eq!(values(&reset(Course::Rate(2.0)), 30, 180, 180), "0+60x2 0+60x3");
+    assert_eq!(values(&reset(Course::Step(2.0)), 30, 180, 180), "0 2+0x1 0+0x3");
+    assert_eq!(values(&reset(Course::Rate(2.0)), 30, 60, 60), "0+60x2");
+}
+
+#[test]
+fn names_from_the_user_are_quoted() {
+    let mut plan = plan();
+    plan.packs[0].alerts[0].fires[0].inputs[0]
+        .labels
+        .insert("endpoint".to_owned(), "a\"},b{\\".to_owned());
+    let tests = tests_of(&plan);
+    let series = tests[0]["input_series"][0]["series"].as_str().unwrap();
+    assert!(series.contains("endpoint=\"a\\\"},b{\\\\\""), "{series}");
+}

@@ -1,0 +1,99 @@
+use std::collections::BTreeSet;
+
+use observed_crds::foreign::PrometheusRuleSpec;
+use observed_crds::v1alpha1::Signals;
+
+use super::*;
+use crate::signals::sample;
+
+fn plan() -> Plan {
+    let signals = Signals::default();
+    let mut plan = sample::plan(&sample::binding(&signals)).unwrap();
+    let release = [("release".to_owned(), "monitoring".to_owned())].into();
+    plan.selection_labels = [("PrometheusRule".to_owned(), release)].into();
+    plan
+}
+
+fn object(plan: &Plan) -> serde_json::Value {
+    let children = PrometheusRule.render(plan);
+    match children.as_slice() {
+        [child] => match &child.body {
+            Body::Owned(object) => object.clone(),
+            Body::Gift(_) => panic!("a gift"),
+        },
+        other => panic!("{} children", other.len()),
+    }
+}
+
+fn spec(plan: &Plan) -> PrometheusRuleSpec {
+    serde_json::from_value(object(plan)["spec"].clone()).unwrap()
+}
+
+#[test]
+fn the_rules_of_a_service_are_one_object_of_its_name_that_a_prometheus_selects() {
+    let object = object(&plan());
+    assert_eq!(object["apiVersion"], "monitoring.coreos.com/v1");
+    assert_eq!(object["kind"], "PrometheusRule");
+    assert_eq!(object["metadata"]["name"], "claude");
+    assert_eq!(object["metadata"]["namespace"], "prod");
+    assert_eq!(object["metadata"]["labels"]["release"], "monitoring");
+    assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "5f0c");
+}
+
+#[test]
+fn records_come_before_the_alerts_that_read_them() {
+    for group in spec(&plan()).groups {
+        let first_alert = group.rules.iter().position(|rule| rule.alert.is_some());
+        let last_record = group.rules.iter().rposition(|rule| rule.record.is_some());
+        assert!(last_record < first_alert, "{}", group.name);
+        assert_eq!(group.interval, "30s");
+    }
+}
+
+#[test]
+fn group_names_are_unique_among_services() {
+    let mut names = BTreeSet::new();
+    for (namespace, service) in [("prod", "a"), ("prod", "b"), ("test", "a")] {
+        let mut plan = plan();
+        plan.owner.namespace = namespace.to_owned();
+        plan.owner.name = service.to_owned();
+        for group in spec(&plan).groups {
+            assert!(names.insert(group.name.clone()), "{}", group.name);
+        }
+    }
+}
+
+#[test]
+fn a_pack_without_rules_makes_no_group_and_a_plan_without_rules_no_object() {
+    let mut plan = plan();
+    plan.packs[0].records.clear();
+    plan.packs[0].alerts.clear();
+    assert_eq!(spec(&plan).groups.len(), plan.packs.len() - 1);
+    plan.packs.clear();
+    assert_eq!(PrometheusRule.render(&plan), []);
+    assert_eq!(PrometheusRule.checks(&plan), []);
+}
+
+#[test]
+fn the_check_asks_for_the_groups_and_the_number_of_rules_that_were_rendered() {
+    let plan = plan();
+    let groups = spec(&plan).groups;
+    let checks = PrometheusRule.checks(&plan);
+    let [
+        Check::Rules {
+            namespace,
+            name,
+            labels,
+            groups: names,
+            expected,
+        },
+    ] = checks.as_slice()
+    else {
+        panic!("{checks:?}");
+    };
+    assert_eq!((namespace.as_str(), name.as_str()), ("prod", "claude"));
+    assert_eq!(labels["release"], "monitoring");
+    assert_eq!(labels[observed_crds::SERVICE_LABEL], "claude");
+    assert!(groups.iter().map(|group| &group.name).eq(names));
+    assert_eq!(groups.iter().map(|group| group.rules.len()).sum::<usize>(), *expected);
+}

@@ -1,0 +1,85 @@
+//! The panel of a signal.
+
+use observed_crds::v1alpha1::signal_pack::{Scope, Signal, SignalPack};
+
+use super::Binding;
+use super::ties::Ties;
+use crate::plan::{self, Threshold};
+use crate::promql::{Error, Expression, Tie};
+
+/// Seconds between two samples from the kubelet and kube-state-metrics, whose scrape is not ours: the default of
+/// kube-prometheus-stack. A range that is shorter than four of them leaves a graph empty.
+const PODS_STEP_SECONDS: u32 = 30;
+
+/// The panel, if the signal has one.
+pub(super) fn panel(
+    pack: &SignalPack,
+    signal: &Signal,
+    mut thresholds: Vec<Threshold>,
+    ties: &Ties<'_>,
+    binding: &Binding<'_>,
+) -> Result<Option<plan::Panel>, Error> {
+    let Some(panel) = &signal.panel else {
+        return Ok(None);
+    };
+    let tie = ties.of(pack)?;
+    let queries = panel
+        .queries
+        .iter()
+        .map(|written| query(tie, &written.expr, legend(tie, &written.legend), ties, binding))
+        .collect::<Result<Vec<_>, _>>()?;
+    // One number, and the one that the alerts compare. From what is scraped, so that it shows before rules are loaded.
+    let whole = signal.record.as_ref().map(|record| record.expr.as_str());
+    let overview = match (panel.overview, whole) {
+        (false, _) => None,
+        (true, Some(expr)) => Some(query(tie, expr, panel.title.clone(), ties, binding)?),
+        (true, None) => queries.first().cloned(),
+    };
+    thresholds.dedup();
+    Ok(Some(plan::Panel {
+        title: panel.title.clone(),
+        description: signal.help.clone(),
+        unit: signal.unit,
+        queries,
+        min: panel.min,
+        max: panel.max,
+        thresholds,
+        overview,
+    }))
+}
+
+fn query(
+    tie: &Tie,
+    expr: &str,
+    legend: String,
+    ties: &Ties<'_>,
+    binding: &Binding<'_>,
+) -> Result<plan::PanelQuery, Error> {
+    let of_pods = ties.scope(&Expression::parse(expr)?) == Scope::Pod;
+    let panel = tie.panel(expr)?;
+    panel.plain.prove_namespaced(binding.namespace)?;
+    Ok(plan::PanelQuery {
+        expr: panel.expr,
+        legend,
+        step_seconds: if of_pods {
+            binding.interval_seconds.max(PODS_STEP_SECONDS)
+        } else {
+            binding.interval_seconds
+        },
+    })
+}
+
+/// The legend with the labels' names at the service.
+fn legend(tie: &Tie, written: &str) -> String {
+    let mut legend = String::new();
+    let mut rest = written;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((label, after)) = after.split_once("}}") else {
+            break;
+        };
+        legend.push_str(&format!("{before}{{{{{}}}}}", tie.label(label.trim())));
+        rest = after;
+    }
+    legend.push_str(rest);
+    legend
+}

@@ -1,0 +1,171 @@
+//! `spec.signals.rename`: the names that a service uses instead of a pack's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use observed_crds::v1alpha1::signal_pack::{Scope, Series, SeriesType, SignalPack};
+
+use super::{Choice, meant};
+use crate::finding::{Code, Finding, nearest};
+use crate::promql::{is_label_name, is_metric_name};
+
+/// Labels that Prometheus puts on everything it scrapes, and those with a meaning of their own. A label of the
+/// application with such a name is stored as `exported_<name>`.
+const TAKEN: [&str; 8] = [
+    "namespace",
+    "job",
+    "service",
+    "pod",
+    "container",
+    "instance",
+    "le",
+    "quantile",
+];
+
+/// New names, all of which fit.
+#[derive(Debug, Default)]
+pub(super) struct Renames {
+    metrics: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+}
+
+impl Renames {
+    /// The name of a series at the service, by the name that expressions of the pack select.
+    pub(super) fn metric(&self, series: &Series, selector: &str) -> String {
+        match self.metrics.get(&series.name) {
+            Some(name) if series.scope == Scope::Service => {
+                format!("{name}{}", selector.strip_prefix(&series.name).unwrap_or_default())
+            }
+            _ => selector.to_owned(),
+        }
+    }
+
+    /// The new names of labels that the service exposes in a pack.
+    pub(super) fn labels_in(&self, pack: &SignalPack) -> BTreeMap<String, String> {
+        exposed(pack)
+            .flat_map(|series| &series.labels)
+            .filter_map(|label| self.labels.get_key_value(label))
+            .map(|(old, new)| (old.clone(), new.clone()))
+            .collect()
+    }
+}
+
+/// The renames that fit; findings for the others.
+pub(super) fn renames(choice: &Choice<'_>, written: &BTreeMap<String, String>, findings: &mut Vec<Finding>) -> Renames {
+    let mut renames = Renames::default();
+    let series = || choice.chosen.iter().flat_map(|pack| exposed(pack));
+    let metrics: BTreeMap<&str, SeriesType> = series().map(|s| (s.name.as_str(), s.r#type)).collect();
+    let labels: BTreeSet<&str> = series().flat_map(|s| &s.labels).map(String::as_str).collect();
+    for (old, new) in written {
+        let wrong = |message: String, help: String| {
+            let path = format!("spec.signals.rename.{old}");
+            Finding::error(Code::UnknownSignal, path, message, help)
+        };
+        if let Some(kind) = metrics.get(old.as_str()) {
+            match metric_problem(*kind, new) {
+                Some((message, help)) => findings.push(wrong(message, help)),
+                None => drop(renames.metrics.insert(old.clone(), new.clone())),
+            }
+        } else if labels.contains(old.as_str()) {
+            match label_problem(new) {
+                Some((message, help)) => findings.push(wrong(message, help)),
+                None => drop(renames.labels.insert(old.clone(), new.clone())),
+            }
+        } else {
+            let message = format!("no pack reads a metric or label {old:?} of the service");
+            findings.push(wrong(message, help_for_unknown(choice, old, &metrics, &labels)));
+        }
+    }
+    for series in series() {
+        clashes(series, &renames, findings);
+    }
+    renames
+}
+
+fn metric_problem(kind: SeriesType, new: &str) -> Option<(String, String)> {
+    if !is_metric_name(new) {
+        return Some((
+            format!("{new:?} is not the name of a metric"),
+            "Use a-z, A-Z, 0-9, _ and :, and no digit first".to_owned(),
+        ));
+    }
+    let suffix = ["_bucket", "_sum", "_count"]
+        .into_iter()
+        .find(|suffix| kind == SeriesType::Histogram && new.ends_with(suffix))?;
+    let base = new.strip_suffix(suffix).unwrap_or(new);
+    Some((
+        format!("{new:?} is one series of a histogram, not the histogram"),
+        format!("Write {base:?}: {suffix} is added to it"),
+    ))
+}
+
+fn label_problem(new: &str) -> Option<(String, String)> {
+    if !is_label_name(new) {
+        return Some((
+            format!("{new:?} is not the name of a label"),
+            "Use a-z, A-Z, 0-9 and _, no digit first, and no __ first".to_owned(),
+        ));
+    }
+    TAKEN.contains(&new).then(|| {
+        (
+            format!("the label {new:?} belongs to Prometheus, not to the application"),
+            format!("Prometheus stores such a label of the application as exported_{new}: write that"),
+        )
+    })
+}
+
+fn help_for_unknown(
+    choice: &Choice<'_>,
+    old: &str,
+    metrics: &BTreeMap<&str, SeriesType>,
+    labels: &BTreeSet<&str>,
+) -> String {
+    let base = ["_bucket", "_sum", "_count"]
+        .into_iter()
+        .find_map(|suffix| old.strip_suffix(suffix));
+    if let Some(base) = base.filter(|base| metrics.contains_key(base)) {
+        return format!("Rename {base:?}: its suffixes follow");
+    }
+    let others = || choice.chosen.iter().flat_map(|pack| &pack.spec.series);
+    if others().any(|series| series.scope != Scope::Service && series.name == old) {
+        return "It is not exposed by the service but by Kubernetes or Prometheus, where its name is fixed".to_owned();
+    }
+    let reads = |series: &Series| series.name == old || series.labels.iter().any(|label| label == old);
+    if let Some(help) = choice.elsewhere(|pack| exposed(pack).any(reads)) {
+        return help;
+    }
+    let known: Vec<&str> = metrics.keys().chain(labels).copied().collect();
+    if known.is_empty() {
+        return "The packs of spec.signals.packs read nothing of the service that could be renamed".to_owned();
+    }
+    let guess = meant(nearest(old, known.iter().copied()));
+    format!("{guess}The names that can be renamed are: {}", known.join(", "))
+}
+
+/// Two labels of one series that would have the same name.
+fn clashes(series: &Series, renames: &Renames, findings: &mut Vec<Finding>) {
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    for label in &series.labels {
+        let name = renames.labels.get(label).unwrap_or(label);
+        if let Some(other) = names.insert(name, label) {
+            let renamed = if renames.labels.contains_key(label) {
+                label
+            } else {
+                other
+            };
+            findings.push(Finding::error(
+                Code::UnknownSignal,
+                format!("spec.signals.rename.{renamed}"),
+                format!(
+                    "the labels {other:?} and {label:?} of {:?} would both be {name:?}",
+                    series.name
+                ),
+                "Give each label a name of its own",
+            ));
+        }
+    }
+}
+
+/// The series that the service itself exposes.
+fn exposed(pack: &SignalPack) -> impl Iterator<Item = &Series> {
+    pack.spec.series.iter().filter(|series| series.scope == Scope::Service)
+}

@@ -1,0 +1,74 @@
+//! A service to bind the built-in packs to, for tests.
+
+use std::sync::LazyLock;
+
+use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::{Signals, TargetKind};
+
+use super::{Binding, bind};
+use crate::finding::Finding;
+use crate::packs::Packs;
+use crate::plan::{Owner, Plan, Probes, Scrape, Target, Via};
+
+static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().unwrap());
+
+/// A Deployment `claude-api` in `prod`, scraped every 30 s, with what the user adapted.
+pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
+    Binding {
+        namespace: "prod",
+        service: "claude",
+        job: "claude-api",
+        target_kind: TargetKind::Deployment,
+        target_name: "claude-api",
+        interval_seconds: 30,
+        signals,
+        runbook_base: None,
+    }
+}
+
+/// The plan of the service with the default packs.
+pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
+    let packs = &*PACKS;
+    let names = binding.signals.packs.clone();
+    let names = names.unwrap_or_else(|| packs.names().map(str::to_owned).collect());
+    Ok(Plan {
+        owner: Owner {
+            namespace: binding.namespace.to_owned(),
+            name: binding.service.to_owned(),
+            uid: "5f0c".to_owned(),
+        },
+        target: Target {
+            kind: binding.target_kind,
+            name: binding.target_name.to_owned(),
+            container: "api".to_owned(),
+            replicas: 2,
+        },
+        probes: Probes {
+            gift: None,
+            present: [].into(),
+            refused: [].into(),
+            reason: Reason::Progressing,
+            message: String::new(),
+        },
+        scrape: Scrape {
+            via: Via::Service {
+                name: binding.job.to_owned(),
+                labels: [].into(),
+                port: "http".to_owned(),
+            },
+            job: binding.job.to_owned(),
+            path: "/metrics".to_owned(),
+            interval_seconds: binding.interval_seconds,
+            timeout_seconds: 10,
+            sample_limit: 1000,
+            label_limit: 64,
+            body_size_limit: "16MB".to_owned(),
+        },
+        selection_labels: [].into(),
+        window: "5m".to_owned(),
+        packs: bind(packs, &names, binding)?,
+        dashboard: crate::plan::Dashboard::default(),
+        warnings: Vec::new(),
+        paused: false,
+    })
+}

@@ -1,0 +1,67 @@
+//! Texts of alerts. Prometheus runs them through a template engine, so that what is not ours is escaped.
+
+use observed_crds::v1alpha1::signal_pack::Unit;
+
+use super::Binding;
+
+/// The text so that Prometheus' template engine prints it as it stands.
+pub(super) fn literal(text: &str) -> String {
+    // Every single brace, because two texts may meet: a brace at the end of one opens an action with the next.
+    text.replace('{', "{{\"{\"}}")
+}
+
+/// The text of a pack with `{kind}`, `{target}`, `{namespace}` and `{service}` filled in. Everything else is literal.
+pub(super) fn filled(text: &str, binding: &Binding<'_>) -> String {
+    let kind = binding.target_kind.as_str().to_lowercase();
+    let places = [
+        ("{kind}", kind.as_str()),
+        ("{target}", binding.target_name),
+        ("{namespace}", binding.namespace),
+        ("{service}", binding.service),
+    ];
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('{') {
+        filled.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let place = places.iter().find(|(place, _)| rest.starts_with(place));
+        let (taken, value) = place.map_or(("{", "{"), |(place, value)| (*place, *value));
+        filled.push_str(&literal(value));
+        rest = &rest[taken.len()..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// The template that prints the alert's value. None where the value says nothing.
+pub(super) fn value_now(unit: Unit) -> Option<&'static str> {
+    match unit {
+        Unit::Ratio => Some("{{ $value | humanizePercentage }}"),
+        Unit::Seconds => Some("{{ $value | humanizeDuration }}"),
+        Unit::Bytes => Some("{{ $value | humanize1024 }}B"),
+        Unit::BytesPerSecond => Some("{{ $value | humanize1024 }}B/s"),
+        Unit::RequestsPerSecond => Some("{{ $value | humanize }} requests/s"),
+        Unit::Cores => Some("{{ $value | humanize }} cores"),
+        Unit::Count => Some("{{ $value | humanize }}"),
+        Unit::Flag => None,
+    }
+}
+
+/// A value with its unit, for people.
+pub(super) fn value(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Ratio => format!("{}%", rounded(value * 100.0)),
+        Unit::Seconds => format!("{}s", rounded(value)),
+        Unit::Bytes => format!("{} bytes", rounded(value)),
+        Unit::BytesPerSecond => format!("{} bytes/s", rounded(value)),
+        Unit::RequestsPerSecond => format!("{} requests/s", rounded(value)),
+        Unit::Cores => format!("{} cores", rounded(value)),
+        Unit::Count | Unit::Flag => rounded(value),
+    }
+}
+
+/// Without the last digits, in which binary fractions show: 0.07 * 100 is 7.000000000000001.
+fn rounded(value: f64) -> String {
+    let text = format!("{value:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -17,7 +17,7 @@ use observed_core::gift::Gift;
 use observed_core::lint::{self, Located, Source};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
-use observed_core::{outputs, yaml};
+use observed_core::{drill, outputs, yaml};
 
 /// Files by name.
 type Files = BTreeMap<String, String>;
@@ -101,9 +101,11 @@ fn of_plan(plan: &Plan, gift: Option<Gift>) -> Files {
 }
 
 /// What promtool reads: the rules, and their drills as tests of them.
-fn for_promtool(_plan: &Plan) -> Vec<(&'static str, String)> {
-    // MERGE: vec![("rules", drill::rules_file(plan).unwrap()), ("drills", drill::drills(plan, "rules.yaml").unwrap())]
-    Vec::new()
+fn for_promtool(plan: &Plan) -> Vec<(&'static str, String)> {
+    vec![
+        ("rules", drill::rules_file(plan).unwrap()),
+        ("drills", drill::drills(plan, "rules.yaml").unwrap()),
+    ]
 }
 
 fn expected(case: &Path) -> Files {

@@ -2,6 +2,7 @@
 
 mod api_error;
 mod apply;
+mod cli;
 mod controller;
 mod events;
 mod gather;
@@ -15,16 +16,6 @@ mod settings;
 mod telemetry;
 mod verify;
 
-use clap::Parser;
-
-#[derive(Parser)]
-enum Line {
-    Run(settings::Settings),
-}
-
-#[tokio::main]
-async fn main() -> Result<(), controller::Error> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let Line::Run(settings) = Line::parse();
-    controller::run(settings).await
+fn main() -> std::process::ExitCode {
+    cli::main()
 }

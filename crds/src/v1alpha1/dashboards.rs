@@ -15,7 +15,7 @@ pub struct Dashboards {
     pub folder: Option<String>,
     /// labels of the dashboard's ConfigMap, which the Grafana sidecar selects on. Default: `{grafana_dashboard: "1"}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && self[k].matches('^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$'))").message("labels: keys and values must be Kubernetes labels (at most 63 of A-Z, a-z, 0-9, -, _, .)"))]
     pub labels: BTreeMap<String, String>,
 }

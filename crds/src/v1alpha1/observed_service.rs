@@ -14,6 +14,7 @@ use super::{Dashboards, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals
     group = "observed.rs",
     version = "v1alpha1",
     kind = "ObservedService",
+    doc = "ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status whether each of them works.",
     namespaced,
     status = "ObservedServiceStatus",
     shortname = "obs",
@@ -47,6 +48,9 @@ use super::{Dashboards, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 52").message(
         "metadata.name: at most 52 characters, so that the names of its children (the name and a suffix) stay within 63"
+    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name: only a-z, 0-9 and -, with a letter or digit at both ends, so that it can be part of every name"
     )
 )]
 #[serde(rename_all = "camelCase")]

@@ -22,14 +22,14 @@ pub struct Signals {
     ///
     /// Example: `{http_requests_total: api_requests_total, endpoint: route}`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 128}))]
     #[x_kube(validation = Rule::new("self.all(k, k.size() <= 128 && self[k].matches('^[a-zA-Z_:][a-zA-Z0-9_:]*$') && self[k].size() <= 128)").message("rename: the new name is a Prometheus name of at most 128 of a-z, A-Z, 0-9, _ and :"))]
     pub rename: BTreeMap<String, BoundedName>,
     /// alerts adapts single alerts, by name.
     ///
     /// Example: `{HighErrorRate: {above: "0.02"}}`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(extend("maxProperties" = 64))]
     pub alerts: BTreeMap<String, AlertOverride>,
 }
 

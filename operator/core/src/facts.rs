@@ -1,5 +1,7 @@
 //! Everything that the outside said about one service. Plain data: golden cases hold it as YAML.
 
+mod assumed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;

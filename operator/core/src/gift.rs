@@ -239,6 +239,17 @@ pub struct Gift {
     pub resource_version: String,
 }
 
+impl Gift {
+    /// The probes as a strategic-merge patch, for people who want to give them themselves.
+    pub fn patch(&self) -> serde_json::Value {
+        let mut container = serde_json::json!({"name": self.container});
+        for (kind, shape) in &self.probes {
+            container[kind.field()] = shape.to_json();
+        }
+        serde_json::json!({"spec": {"template": {"spec": {"containers": [container]}}}})
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,1 +1,178 @@
-//! TODO
+//! Everything that is wrong with the text of an ObservedService, at once, each with its place. The same schema and the
+//! same rules as the API server's, read from the CRD itself.
+
+mod document;
+mod metadata;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use observed_crds::v1alpha1::{ObservedService, crd};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::facts::Facts;
+use crate::finding::{Code, Finding, FindingSeverity};
+use crate::gift::Gift;
+use crate::packs::Packs;
+use crate::plan::Plan;
+use crate::resolve;
+use crate::yaml::{Node, Place};
+
+pub use document::{Source, read};
+
+/// A finding and where it stands.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Located {
+    /// Name of the file.
+    pub file: String,
+    /// Place in it.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+impl Located {
+    /// Whether it stops the resource from being used.
+    pub fn is_error(&self) -> bool {
+        self.finding.severity == FindingSeverity::Error
+    }
+}
+
+impl std::fmt::Display for Located {
+    /// `file:line:column: severity[code]: message. help`, on one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let severity = match self.finding.severity {
+            FindingSeverity::Error => "error",
+            FindingSeverity::Warning => "warning",
+        };
+        let code: &str = self.finding.code.into();
+        let Place { line, column, .. } = self.place;
+        let path = match self.finding.path.as_str() {
+            "" => String::new(),
+            path => format!("{path}: "),
+        };
+        let words = format!("{path}{}. {}", self.finding.message, self.finding.help);
+        // A foreign control character must not reach a terminal.
+        let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        write!(
+            f,
+            "{}:{line}:{column}: {severity}[{code}]: {}",
+            self.file,
+            words.trim_end()
+        )
+    }
+}
+
+/// What was read of some files.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The ObservedServices without an error of their own.
+    pub services: Vec<Service>,
+    /// Every finding, by file and place.
+    pub findings: Vec<Located>,
+}
+
+/// An ObservedService that was read.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Name of the file.
+    pub file: String,
+    /// The resource. Its namespace is set.
+    pub service: ObservedService,
+    node: Node,
+}
+
+impl Service {
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        self.service.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.service.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The findings with their places.
+    pub fn locate(&self, findings: impl IntoIterator<Item = Finding>) -> Vec<Located> {
+        let locate = |finding: Finding| Located {
+            file: self.file.clone(),
+            place: self.node.place_of(&finding.path),
+            finding,
+        };
+        findings.into_iter().map(locate).collect()
+    }
+
+    /// The plan, and the findings that stand against it or that it can live with.
+    pub fn plan(&self, facts: &Facts, packs: &Packs) -> (Option<Plan>, Vec<Located>) {
+        match resolve::resolve(&self.service.spec, facts, packs) {
+            Ok(plan) => {
+                let warnings = self.locate(plan.warnings.clone());
+                (Some(plan), warnings)
+            }
+            Err(findings) => (None, self.locate(findings)),
+        }
+    }
+
+    /// The probes that the workload would be given, if its pods answer as they must where nobody asked them yet.
+    pub fn gift(&self, facts: &Facts, packs: &Packs) -> Option<Gift> {
+        let spec = &self.service.spec;
+        let plan = resolve::resolve(spec, &facts.answered(spec), packs).ok()?;
+        plan.probes.gift
+    }
+}
+
+/// What the ObservedServices of all files have against each other.
+fn against_each_other(services: &[Service]) -> Vec<Located> {
+    let mut findings = Vec::new();
+    let mut names: BTreeMap<(&str, &str), &Service> = BTreeMap::new();
+    let mut targets: BTreeMap<(&str, &str, &str), &Service> = BTreeMap::new();
+    for service in services {
+        if let Some(first) = names.insert((service.namespace(), service.name()), service) {
+            findings.extend(service.locate([Finding::error(
+                Code::InvalidValue,
+                "metadata.name",
+                format!(
+                    "there are two ObservedServices {}/{}; the first is in {}",
+                    service.namespace(),
+                    service.name(),
+                    first.file
+                ),
+                "Give one of the two another name, or delete it",
+            )]));
+            continue;
+        }
+        let target = &service.service.spec.target_ref;
+        if let Some(first) = targets.insert((service.namespace(), target.kind.as_str(), &target.name), service) {
+            findings.extend(service.locate([Finding::error(
+                Code::TargetTaken,
+                "spec.targetRef.name",
+                format!(
+                    "{} {:?} already belongs to the ObservedService {:?} in {}",
+                    target.kind.as_str(),
+                    target.name,
+                    first.name(),
+                    first.file
+                ),
+                "Point one ObservedService at a workload: change this one's targetRef, or delete one of the two",
+            )]));
+        }
+    }
+    findings
+}
+
+/// The schema of the CRD, as the API server has it.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let crd = crd();
+    let schema = crd.spec.versions.first().and_then(|version| version.schema.as_ref());
+    schema
+        .and_then(|schema| serde_json::to_value(&schema.open_api_v3_schema).ok())
+        .unwrap_or_default()
+});
+
+#[cfg(test)]
+mod tests;

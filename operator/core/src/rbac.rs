@@ -1,1 +1,263 @@
-//! TODO
+//! The rights of the operator, from the list of outputs, and those of the people who use it. No wildcard, no secret, no
+//! right that the code does not use.
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use observed_crds::GROUP;
+use observed_crds::v1alpha1::TargetKind;
+use serde_json::{Value, json};
+
+use crate::child::ResourceKind;
+use crate::outputs;
+
+/// Name of the operator's roles, bindings and ServiceAccount.
+pub const NAME: &str = "observed";
+
+/// Where the operator works.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// In every namespace.
+    Cluster,
+    /// In this one: `observed run --watch-namespace`.
+    Namespace(&'a str),
+}
+
+const READ: [&str; 3] = ["get", "list", "watch"];
+
+/// What the operator does in the namespaces of its services.
+pub fn rules() -> Vec<PolicyRule> {
+    let mut rules = vec![
+        rule(GROUP, &["observedservices"], &READ),
+        rule(GROUP, &["observedservices/status"], &["patch"]),
+        // The target; patch gives probes and lets go of them.
+        rule(
+            "apps",
+            &TargetKind::ALL.map(TargetKind::plural),
+            &["get", "list", "watch", "patch"],
+        ),
+        // Which Services select the pods.
+        rule("", &["services"], &["list", "watch"]),
+        // Whom preflight asks.
+        rule("", &["pods"], &["list"]),
+        rule("apps", &["replicasets"], &["list"]),
+        // Which namespace selectors of a Prometheus apply.
+        rule("", &["namespaces"], &["get"]),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ];
+    let mut owned: Vec<&ResourceKind> = outputs::owned_kinds();
+    owned.sort_by_key(|kind| (kind.group, kind.plural));
+    for same_group in owned.chunk_by(|a, b| a.group == b.group) {
+        let plurals: Vec<&str> = same_group.iter().map(|kind| kind.plural).collect();
+        rules.push(rule(
+            same_group[0].group,
+            &plurals,
+            &["get", "list", "watch", "create", "patch", "delete"],
+        ));
+    }
+    rules
+}
+
+/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus.
+pub fn cluster_rules() -> Vec<PolicyRule> {
+    vec![rule("monitoring.coreos.com", &["prometheuses"], &["list"])]
+}
+
+/// The operator's ServiceAccount in `home`, its roles and their bindings.
+pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME, Some(home)),
+    });
+    let mut objects = vec![account];
+    match scope {
+        Scope::Cluster => {
+            objects.extend(bound(
+                "ClusterRole",
+                NAME,
+                None,
+                &[rules(), cluster_rules()].concat(),
+                home,
+            ));
+        }
+        Scope::Namespace(namespace) => {
+            objects.extend(bound("Role", NAME, Some(namespace), &rules(), home));
+            let name = format!("{NAME}-{namespace}");
+            objects.extend(bound("ClusterRole", &name, None, &cluster_rules(), home));
+        }
+    }
+    objects
+}
+
+/// Roles that Kubernetes adds to its own `view`, `edit` and `admin`.
+pub fn user_roles() -> Vec<Value> {
+    let role = |name: &str, to: &[&str], rules: Vec<PolicyRule>| {
+        let mut metadata = metadata(&format!("{NAME}-{name}"), None);
+        for to in to {
+            metadata["labels"][format!("rbac.authorization.k8s.io/aggregate-to-{to}")] = json!("true");
+        }
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
+    };
+    let all = ["observedservices"];
+    vec![
+        role("view", &["view", "edit", "admin"], vec![rule(GROUP, &all, &READ)]),
+        role(
+            "edit",
+            &["edit", "admin"],
+            vec![rule(
+                GROUP,
+                &all,
+                &["create", "update", "patch", "delete", "deletecollection"],
+            )],
+        ),
+    ]
+}
+
+/// Labels of everything that is installed for the operator.
+pub(crate) fn metadata(name: &str, namespace: Option<&str>) -> Value {
+    let mut metadata = json!({"name": name, "labels": {"app.kubernetes.io/name": NAME}});
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    metadata
+}
+
+/// A role and its binding to the operator.
+fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: &[PolicyRule], home: &str) -> [Value; 2] {
+    let api_version = "rbac.authorization.k8s.io/v1";
+    [
+        json!({"apiVersion": api_version, "kind": kind, "metadata": metadata(name, namespace), "rules": rules}),
+        json!({
+            "apiVersion": api_version,
+            "kind": format!("{kind}Binding"),
+            "metadata": metadata(name, namespace),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": home}],
+        }),
+    ]
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(texts(resources)),
+        verbs: texts(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::outputs::{OUTPUTS, Ownership};
+
+    /// `verb group/resource` of every right.
+    fn rights(rules: &[PolicyRule]) -> BTreeSet<String> {
+        let mut rights = BTreeSet::new();
+        for rule in rules {
+            for group in rule.api_groups.iter().flatten() {
+                for resource in rule.resources.iter().flatten() {
+                    rights.extend(rule.verbs.iter().map(|verb| format!("{verb} {group}/{resource}")));
+                }
+            }
+        }
+        rights
+    }
+
+    fn all() -> BTreeSet<String> {
+        rights(&[rules(), cluster_rules()].concat())
+    }
+
+    #[test]
+    fn every_kind_that_an_output_owns_can_be_kept_and_nothing_else_be_deleted() {
+        let owned: BTreeSet<String> = outputs::owned_kinds()
+            .iter()
+            .map(|kind| format!("{}/{}", kind.group, kind.plural))
+            .collect();
+        for verb in ["create", "delete"] {
+            let may: BTreeSet<String> = all()
+                .iter()
+                .filter_map(|right| right.strip_prefix(&format!("{verb} ")).map(str::to_owned))
+                .filter(|resource| resource != "events.k8s.io/events")
+                .collect();
+            assert_eq!(may, owned, "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_workload_can_be_patched_and_neither_made_nor_deleted() {
+        let contributed: Vec<_> = OUTPUTS
+            .iter()
+            .filter(|output| output.ownership() == Ownership::Contributed)
+            .flat_map(|output| output.kinds())
+            .map(|kind| kind.plural)
+            .collect();
+        for plural in TargetKind::ALL.map(TargetKind::plural).into_iter().chain(contributed) {
+            let of_it: Vec<_> = all()
+                .into_iter()
+                .filter(|r| r.ends_with(&format!(" apps/{plural}")))
+                .collect();
+            let verbs: Vec<_> = of_it.iter().filter_map(|right| right.split(' ').next()).collect();
+            assert_eq!(verbs, ["get", "list", "patch", "watch"], "{plural}");
+        }
+    }
+
+    #[test]
+    fn the_rights_beside_the_children_are_exactly_those_that_the_code_uses() {
+        let children: BTreeSet<&str> = outputs::owned_kinds().iter().map(|kind| kind.plural).collect();
+        let workloads = TargetKind::ALL.map(TargetKind::plural);
+        let other: Vec<String> = all()
+            .into_iter()
+            .filter(|right| {
+                let plural = right.rsplit('/').next().unwrap_or_default();
+                !children.contains(plural) && !workloads.contains(&plural)
+            })
+            .collect();
+        assert_eq!(
+            other,
+            [
+                "create events.k8s.io/events",
+                "get /namespaces",
+                "get observed.rs/observedservices",
+                "list /pods",
+                "list /services",
+                "list apps/replicasets",
+                "list monitoring.coreos.com/prometheuses",
+                "list observed.rs/observedservices",
+                "patch events.k8s.io/events",
+                "patch observed.rs/observedservices/status",
+                "watch /services",
+                "watch observed.rs/observedservices",
+            ]
+            .map(str::to_owned)
+            .into_iter()
+            .filter(|right| !children.contains(right.rsplit('/').next().unwrap_or_default()))
+            .collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn there_is_no_wildcard_and_no_secret() {
+        for right in all() {
+            assert!(!right.contains('*') && !right.contains("secrets"), "{right}");
+        }
+    }
+
+    #[test]
+    fn in_one_namespace_only_the_search_for_prometheus_needs_the_cluster() {
+        let objects = objects(Scope::Namespace("prod"), "observed-system");
+        let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
+        assert_eq!(
+            kinds,
+            [
+                "ServiceAccount",
+                "Role",
+                "RoleBinding",
+                "ClusterRole",
+                "ClusterRoleBinding"
+            ]
+        );
+        assert_eq!(objects[1]["metadata"]["namespace"], "prod");
+        assert_eq!(objects[3]["rules"].as_array().unwrap().len(), 1);
+    }
+}

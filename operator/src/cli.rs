@@ -1,0 +1,172 @@
+//! The command line: arguments in, the stages called, text and an exit status out. Never a decision.
+//!
+//! Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something that could not be read or written.
+
+mod completions;
+mod crds;
+mod input;
+mod lint;
+mod manifests;
+mod output;
+mod rbac;
+mod render;
+mod run;
+mod version;
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+
+/// Gives a running service probes, scraping, alerts and a dashboard, and verifies that each of them works.
+#[derive(Debug, Parser)]
+#[command(name = "observed", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  observed manifests | kubectl apply --server-side -f -   install into the cluster
+  observed lint -f service.yaml                           say what is wrong with an ObservedService
+  observed render -f service.yaml                         show what a cluster would get
+  source <(observed completions bash)                     complete on the command line
+
+Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something that could not be read or written.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the operator.
+    #[command(after_help = run::EXAMPLES)]
+    Run(Settings),
+    /// Show the objects that follow from ObservedServices, without a cluster.
+    #[command(after_help = render::EXAMPLES)]
+    Render(render::Args),
+    /// Say everything that is wrong with ObservedServices, each with its place in the file.
+    #[command(after_help = lint::EXAMPLES)]
+    Lint(lint::Args),
+    /// Print the CustomResourceDefinitions.
+    #[command(after_help = crds::EXAMPLES)]
+    Crds,
+    /// Print the ServiceAccount, roles and bindings that the operator needs.
+    #[command(after_help = rbac::EXAMPLES)]
+    Rbac(rbac::Args),
+    /// Print everything that is installed to run the operator in a cluster.
+    #[command(after_help = manifests::EXAMPLES)]
+    Manifests(manifests::Args),
+    /// Print the version.
+    #[command(after_help = version::EXAMPLES)]
+    Version(version::Args),
+    /// Print the completions of a shell.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Args),
+}
+
+/// What the given resources are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// They can be used.
+    Fine,
+    /// They cannot, and the findings say why.
+    Findings,
+}
+
+/// The command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read {name}")]
+    Read { name: String, source: std::io::Error },
+    #[error("cannot read {0}: it is not text in UTF-8")]
+    NotText(String),
+    #[error("{name} does not hold facts: {words}")]
+    Facts { name: String, words: String },
+    #[error("{0}")]
+    Usage(String),
+    #[error("cannot write to standard output")]
+    Print(#[source] std::io::Error),
+    #[error("cannot write it as YAML")]
+    Yaml(#[from] serde_saphyr::ser::Error),
+    #[error("cannot write it as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Packs(#[from] observed_core::packs::PackError),
+    #[error("cannot start")]
+    Start(#[source] std::io::Error),
+    #[error(transparent)]
+    Run(Box<crate::controller::Error>),
+}
+
+/// Reads the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let done = match Line::parse().verb {
+        Verb::Run(settings) => run::run(settings),
+        Verb::Render(args) => render::render(&args),
+        Verb::Lint(args) => lint::lint(&args),
+        Verb::Crds => crds::crds(),
+        Verb::Rbac(args) => rbac::rbac(&args),
+        Verb::Manifests(args) => manifests::manifests(&args),
+        Verb::Version(args) => version::version(&args),
+        Verb::Completions(args) => completions::completions(&args),
+    };
+    match done {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        // Who closes the pipe has read enough.
+        Err(Error::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&format!("error: {}", words(&error)));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// An error and what caused it, on one line.
+fn words(error: &Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors say what their cause says.
+        if !words.ends_with(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = error.source();
+    }
+    words.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_verb_has_an_example() {
+        let mut command = Line::command();
+        command.clone().debug_assert();
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains(&format!("observed {}", verb.get_name())),
+                "{}",
+                verb.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_on_one_line() {
+        let source = std::io::Error::other("first\n  second");
+        let error = Error::Read {
+            name: "a.yaml".into(),
+            source,
+        };
+        assert_eq!(words(&error), "cannot read a.yaml: first second");
+    }
+}

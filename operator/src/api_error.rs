@@ -27,9 +27,10 @@ pub fn retry(error: &kube::Error) -> Retry {
     }
 }
 
-/// Whether the API server said that something, an object or a whole kind, is not there.
+/// Whether the API server said that something, an object or a whole kind, is not there. By the status alone: of an API
+/// group that it does not know it says so in plain text, without a reason.
 pub fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_not_found())
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Whether the operator has no right to do it.
@@ -65,6 +66,21 @@ pub fn shorten(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_known_by_the_status_alone() {
+        let answered = |code, reason: &str| {
+            let status = kube::core::Status {
+                code,
+                reason: reason.into(),
+                ..Default::default()
+            };
+            kube::Error::Api(Box::new(status))
+        };
+        assert!(is_not_found(&answered(404, "NotFound")));
+        assert!(is_not_found(&answered(404, "Failed to parse error data")));
+        assert!(!is_not_found(&answered(403, "Forbidden")));
+    }
 
     #[test]
     fn a_foreign_text_is_cut_and_holds_no_control_character() {

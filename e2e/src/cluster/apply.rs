@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::Error;
 use crate::wait;
 
-const MANAGER: &str = "observed-e2e";
+const MANAGER: &str = "e2e";
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 /// The API server tells of a new kind a moment after its definition is established.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);

@@ -43,7 +43,7 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
         ),
         ("targetRef.name", json!("Not_A_Name"), "should match", json!("a-name")),
         ("targetRef.container", json!(""), "at least 1 chars long", json!("api")),
-        ("tragetRef", json!({}), "unknown field", Value::Null),
+        ("tragetRef", json!({}), "field not declared in schema", Value::Null),
         ("probes.mode", json!("Force"), "Unsupported value", json!("Observe")),
         (
             "probes.liveness",

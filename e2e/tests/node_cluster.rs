@@ -2,6 +2,9 @@
 //!
 //! Needs root: `cargo test -p observed-e2e --features node`.
 
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,6 +2,9 @@
 //!
 //! Needs root: `cargo test -p observed-e2e --features node`.
 
+// Clippy knows only functions with `#[test]` as tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -28,6 +31,15 @@ fn machine() -> BTreeSet<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     found.extend(points.map(|point| format!("mount {point}")));
+    for setting in [
+        "vm/overcommit_memory",
+        "vm/panic_on_oom",
+        "kernel/panic",
+        "kernel/panic_on_oops",
+    ] {
+        let value = fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap();
+        found.insert(format!("setting {setting} {value}"));
+    }
     let debian = Debian::ensure(&Cache::of_user().unwrap(), &Progress::lines()).unwrap();
     let path = std::env::var_os("PATH").unwrap();
     let directories = debian

@@ -44,21 +44,11 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 
 async fn hold(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let progress = Progress::detect();
-    let cluster = if arguments.node {
-        let node = Node {
-            executable: std::env::current_exe()?,
-            monitoring: arguments.monitoring,
-        };
-        Cluster::node(node, &progress).await?
-    } else {
-        let all = ControlPlane {
-            controller_manager: true,
-        };
-        Cluster::control_plane(all, &progress).await?
+    // Ctrl-C while it starts drops what there is of it, which ends that as well.
+    let cluster = tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        cluster = bring_up(arguments, &progress) => cluster?,
     };
-    if arguments.monitoring {
-        monitoring::install(&cluster, &progress).await?;
-    }
     println!("run {}", cluster.run_dir().display());
     println!("export KUBECONFIG={}", cluster.kubeconfig().display());
     progress.line("Ctrl-C ends it");
@@ -66,6 +56,23 @@ async fn hold(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         failure = cluster.failure() => return Err(failure.into()),
     }
-    cluster.stop().await?;
-    Ok(())
+    Ok(cluster.stop().await?)
+}
+
+async fn bring_up(arguments: &Arguments, progress: &Progress) -> Result<Cluster, Box<dyn std::error::Error>> {
+    if !arguments.node {
+        let all = ControlPlane {
+            controller_manager: true,
+        };
+        return Ok(Cluster::control_plane(all, progress).await?);
+    }
+    let node = Node {
+        executable: std::env::current_exe()?,
+        monitoring: arguments.monitoring,
+    };
+    let cluster = Cluster::node(node, progress).await?;
+    if arguments.monitoring {
+        monitoring::install(&cluster, progress).await?;
+    }
+    Ok(cluster)
 }

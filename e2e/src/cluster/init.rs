@@ -14,6 +14,16 @@ use nix::unistd::{Pid, sethostname};
 
 use super::node::{ADDRESS, BRIDGE, HIDDEN, HOST_NAME, PREFIX};
 
+/// Settings of the whole machine that a kubelet sets as it likes them. It gets files of the run's own in their place.
+const MACHINE_SETTINGS: [&str; 6] = [
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+];
+
 /// What it prints when all is made.
 pub(super) const READY: &str = "ready";
 
@@ -68,7 +78,7 @@ fn prepare(run_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Directories of fixed name that the node's programs write to become the run's own.
+/// Directories and settings of fixed name that the node's programs write to become the run's own.
 fn hide(run_dir: &Path) -> io::Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
@@ -78,6 +88,12 @@ fn hide(run_dir: &Path) -> io::Result<()> {
             .join(path.trim_start_matches('/').replace('/', "-"));
         fs::create_dir_all(&own)?;
         mount(Some(&own), path, none, MsFlags::MS_BIND, none)?;
+    }
+    for setting in MACHINE_SETTINGS {
+        let real = Path::new("/proc/sys").join(setting);
+        let own = run_dir.join("hidden").join(setting.replace('/', "-"));
+        fs::write(&own, fs::read(&real)?)?;
+        mount(Some(&own), &real, none, MsFlags::MS_BIND, none)?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=755"))?;

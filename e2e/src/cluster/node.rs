@@ -3,6 +3,8 @@
 //! Outside stays this process. It makes the namespaces ([`init`](super::init) is their first process), enters them once per component, and watches
 //! each component with its own log.
 
+mod programs;
+
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,6 @@ use super::{Cluster, Error, Node, apply, cgroups, control_plane, init, read_conf
 use crate::cache::Cache;
 use crate::image::Image;
 use crate::monitoring;
-use crate::pki::Subject;
 use crate::progress::Progress;
 use crate::tools::debian::Debian;
 use crate::tools::{Tool, Tools};
@@ -37,8 +38,6 @@ pub(super) const BRIDGE: &str = "cni0";
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 /// The length of the pods' network.
 pub(super) const PREFIX: u8 = 16;
-const PODS: &str = "10.88.0.0/16";
-const NAME_SERVER: &str = "10.96.0.10";
 const API_PORT: u16 = 6443;
 const ETCD_PORT: u16 = 2379;
 /// Directories that programs of the node write to under fixed names. The node has its own.
@@ -160,7 +159,7 @@ pub(super) async fn start(options: &Node, progress: &Progress) -> Result<Cluster
         .start(&run, "kube-apiserver", &components.api_server(true)?)
         .await?;
     namespaces
-        .start(&run, "containerd", &containerd(&components, &run, &tools)?)
+        .start(&run, "containerd", &programs::containerd(&components, &run, &tools)?)
         .await?;
     let inner = read_config(&components.admin("inner", &site.server())?).await?;
     let kubeconfig = open_api(&mut run, &components, inner)?;
@@ -174,12 +173,14 @@ pub(super) async fn start(options: &Node, progress: &Progress) -> Result<Cluster
             .start(&run, "kube-controller-manager", &components.controller_manager()?)
             .await?;
         namespaces
-            .start(&run, "kube-scheduler", &scheduler(&components)?)
+            .start(&run, "kube-scheduler", &programs::scheduler(&components)?)
             .await?;
         namespaces
-            .start(&run, "kubelet", &kubelet(&components, &run, &server)?)
+            .start(&run, "kubelet", &programs::kubelet(&components, &run, &server)?)
             .await?;
-        namespaces.start(&run, "kube-proxy", &proxy(&components)?).await?;
+        namespaces
+            .start(&run, "kube-proxy", &programs::proxy(&components)?)
+            .await?;
         let client = kube::Client::try_from(config.clone()).map_err(Error::api("make a client"))?;
         run.watched(apply::apply(&client, apply::parse(NAMES)?)).await?;
         node_is_ready(&run, &client).await?;
@@ -265,133 +266,6 @@ fn open_api(run: &mut Run, components: &Components<'_>, inner: kube::Config) -> 
     forwarder.ask_with(inner);
     let address = forwarder.open_address(SocketAddr::from((Ipv4Addr::LOCALHOST, API_PORT)))?;
     components.admin("admin", &format!("https://{address}"))
-}
-
-fn scheduler(components: &Components<'_>) -> Result<std::process::Command, Error> {
-    let kubeconfig = components.component("kube-scheduler")?;
-    let mut command = components.program(Tool::KubeScheduler)?;
-    command.arg("--kubeconfig").arg(kubeconfig).arg("--leader-elect=false");
-    Ok(command)
-}
-
-fn proxy(components: &Components<'_>) -> Result<std::process::Command, Error> {
-    let kubeconfig = components.component("kube-proxy")?;
-    let mut command = components.program(Tool::KubeProxy)?;
-    command.arg("--kubeconfig").arg(kubeconfig);
-    command.args([
-        "--hostname-override",
-        HOST_NAME,
-        "--cluster-cidr",
-        PODS,
-        "--proxy-mode",
-        "nftables",
-    ]);
-    // These are settings of the whole machine, and not ours.
-    command.args(["--conntrack-max-per-core", "0"]);
-    command.args([
-        "--conntrack-tcp-timeout-established",
-        "0s",
-        "--conntrack-tcp-timeout-close-wait",
-        "0s",
-    ]);
-    Ok(command)
-}
-
-fn kubelet(components: &Components<'_>, run: &Run, server: &str) -> Result<std::process::Command, Error> {
-    let subject = Subject {
-        name: "kubelet",
-        common_name: &format!("system:node:{HOST_NAME}"),
-        organization: Some("system:nodes"),
-        names: &[HOST_NAME],
-        addresses: &[ADDRESS.into(), Ipv4Addr::LOCALHOST.into()],
-    };
-    let kubeconfig = components.user(&subject, server)?;
-    let config = serde_json::json!({
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
-        "failCgroupV1": false,
-        "cgroupDriver": "cgroupfs",
-        "cgroupRoot": format!("/{}", cgroups::name(&run.directory.name())),
-        "cgroupsPerQOS": true,
-        "enforceNodeAllocatable": [],
-        "failSwapOn": false,
-        // Neither a pod nor an image may go because the machine's disk is full: no image can be fetched again.
-        "evictionHard": {},
-        "imageGCHighThresholdPercent": 100,
-        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
-        "clusterDNS": [NAME_SERVER],
-        "clusterDomain": "cluster.local",
-        "authentication": {
-            "anonymous": { "enabled": false },
-            "webhook": { "enabled": true },
-            "x509": { "clientCAFile": components.key("ca.crt") },
-        },
-        "authorization": { "mode": "Webhook" },
-        "tlsCertFile": components.key("kubelet.crt"),
-        "tlsPrivateKeyFile": components.key("kubelet.key"),
-        "resolvConf": "/dev/null",
-        "volumePluginDir": run.directory.path().join("kubelet-plugins"),
-        "syncFrequency": "5s",
-    });
-    let config = run.directory.write("kubelet.json", &config.to_string())?;
-    let mut command = components.program(Tool::Kubelet)?;
-    command.arg("--config").arg(config).arg("--kubeconfig").arg(kubeconfig);
-    command.arg("--root-dir").arg(run.directory.path().join("kubelet"));
-    command.args(["--hostname-override", HOST_NAME, "--node-ip", &ADDRESS.to_string()]);
-    Ok(command)
-}
-
-fn containerd(components: &Components<'_>, run: &Run, tools: &Tools) -> Result<std::process::Command, Error> {
-    let plugins = tools.path(Tool::CniBridge)?.parent().unwrap_or(Path::new("/"));
-    let directory = |name: &str| run.directory.path().join(name).display().to_string();
-    let network = serde_json::json!({
-        "cniVersion": "1.0.0",
-        "name": "pods",
-        "plugins": [
-            {
-                "type": "bridge",
-                "bridge": BRIDGE,
-                "isGateway": true,
-                "ipMasq": false,
-                "hairpinMode": true,
-                "ipam": {
-                    "type": "host-local",
-                    "dataDir": directory("cni/data"),
-                    "ranges": [[{ "subnet": PODS }]],
-                    "routes": [{ "dst": "0.0.0.0/0" }],
-                },
-            },
-            { "type": "portmap", "capabilities": { "portMappings": true } },
-        ],
-    });
-    run.directory.write("cni/conf/10-pods.conflist", &network.to_string())?;
-    let quoted = |text: String| serde_json::Value::from(text).to_string();
-    let config = format!(
-        r#"version = 3
-root = {root}
-state = {state}
-[grpc]
-address = "/run/containerd/containerd.sock"
-[plugins."io.containerd.internal.v1.opt"]
-path = {opt}
-[plugins."io.containerd.cri.v1.images".pinned_images]
-sandbox = "{PAUSE_IMAGE}"
-[plugins."io.containerd.cri.v1.runtime"]
-restrict_oom_score_adj = true
-[plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = [{plugins}]
-conf_dir = {conf}
-"#,
-        root = quoted(directory("containerd/root")),
-        state = quoted(directory("containerd/state")),
-        opt = quoted(directory("containerd/opt")),
-        plugins = quoted(plugins.display().to_string()),
-        conf = quoted(directory("cni/conf")),
-    );
-    let config = run.directory.write("containerd.toml", &config)?;
-    let mut command = components.program(Tool::Containerd)?;
-    command.arg("--config").arg(config);
-    Ok(command)
 }
 
 /// The images that every pod and every name needs, and those of monitoring, once the container runtime answers.

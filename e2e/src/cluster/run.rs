@@ -106,11 +106,12 @@ impl Run {
         if self.cgroups {
             cgroups::remove(&self.directory.name())?;
         }
-        if keep_logs {
-            Ok(())
+        let removed = if keep_logs {
+            self.directory.keep_only_logs()
         } else {
-            Ok(self.directory.remove()?)
-        }
+            self.directory.remove()
+        };
+        Ok(removed?)
     }
 }
 

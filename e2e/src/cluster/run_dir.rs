@@ -44,6 +44,7 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 /// The directory of this run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
+    cache: Cache,
     path: PathBuf,
     _lock: File,
 }
@@ -69,7 +70,11 @@ impl RunDir {
         lock.lock().map_err(io_error("lock", &lock_path))?;
         let log = path.join("log");
         fs::create_dir(&log).map_err(io_error("make", &log))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            cache: cache.clone(),
+            path,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -96,8 +101,16 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Removes everything but the logs.
+    pub(crate) fn keep_only_logs(&self) -> Result<(), Error> {
+        // Without its lock the directory would look like a dead one to another process, which would remove the same files.
+        remove_all_but(&self.path, &["lock", "log"])
+    }
+
     /// Removes the directory.
     pub(crate) fn remove(&self) -> Result<(), Error> {
+        remove_all_but(&self.path, &["lock"])?;
+        let _removing = self.cache.lock("runs.lock", || ())?;
         fs::remove_dir_all(&self.path).map_err(io_error("remove", &self.path))
     }
 }
@@ -121,18 +134,27 @@ fn prune(runs: &Path) -> Result<(), Error> {
             fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
             continue;
         }
-        for entry in fs::read_dir(&path).map_err(io_error("read", &path))? {
-            let inside = entry.map_err(io_error("read", &path))?.path();
-            if inside.file_name().is_some_and(|name| name == "log") {
-                continue;
-            }
-            let removed = if inside.is_dir() {
-                fs::remove_dir_all(&inside)
-            } else {
-                fs::remove_file(&inside)
-            };
-            removed.map_err(io_error("remove", &inside))?;
+        remove_all_but(&path, &["log"])?;
+    }
+    Ok(())
+}
+
+/// Removes everything of a run but the entries of these names.
+fn remove_all_but(run: &Path, kept: &[&str]) -> Result<(), Error> {
+    for entry in fs::read_dir(run).map_err(io_error("read", run))? {
+        let inside = entry.map_err(io_error("read", run))?.path();
+        if inside
+            .file_name()
+            .is_some_and(|name| kept.iter().any(|kept| name == *kept))
+        {
+            continue;
         }
+        let removed = if inside.is_dir() {
+            fs::remove_dir_all(&inside)
+        } else {
+            fs::remove_file(&inside)
+        };
+        removed.map_err(io_error("remove", &inside))?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@
 //! * [`Cluster::node`]: the whole cluster with one node, in namespaces of its own, so that pods run, cgroups limit and Services answer. Needs
 //!   root. Nothing of it can reach the machine's network, and nothing of it is left after [`Cluster::stop`].
 //!
+//! `cargo run -p observed-e2e --bin cluster -- --node --monitoring` brings one up and holds it until Ctrl-C.
+//!
 //! The programs are built once, from the Go modules in `e2e/tools/`, into a cache ([`Cache`]).
 //!
 //! ```no_run

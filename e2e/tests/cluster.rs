@@ -174,6 +174,18 @@ async fn what_is_stopped_leaves_no_process_and_no_file() {
 }
 
 #[tokio::test]
+async fn what_is_dropped_ends_as_what_is_stopped() {
+    let cluster = Cluster::control_plane(ControlPlane::default(), &Progress::lines())
+        .await
+        .unwrap();
+    let processes = ["etcd", "kube-apiserver"].map(|name| cluster.process_id(name).unwrap());
+    let directory = cluster.run_dir().to_owned();
+    drop(cluster);
+    assert!(processes.into_iter().all(is_gone), "a process is left");
+    assert!(!directory.exists(), "files are left");
+}
+
+#[tokio::test]
 async fn an_api_server_that_is_killed_is_told_with_its_log() {
     let cluster = Cluster::control_plane(ControlPlane::default(), &Progress::lines())
         .await

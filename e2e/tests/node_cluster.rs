@@ -176,6 +176,7 @@ async fn a_node_runs_pods_as_production_does_and_leaves_nothing_when_it_is_stopp
     monitoring::install(&cluster, &progress).await.unwrap();
     prometheus_sees_the_containers(&cluster, &namespace).await;
     a_service_without_the_port_is_told(&cluster, &namespace).await;
+    a_cluster_of_others_is_forwarded_to_through_its_api_server(&cluster, &namespace).await;
 
     progress.line(&format!("memory at rest: {} MiB", resident_mib(&held)));
     let start = Instant::now();
@@ -286,6 +287,15 @@ async fn prometheus_sees_the_containers(cluster: &Cluster, namespace: &str) {
 async fn a_service_without_the_port_is_told(cluster: &Cluster, namespace: &str) {
     let error = cluster.forward(namespace, "free", 81).await.unwrap_err().to_string();
     assert!(error.contains("no port 81") && error.contains("80"), "{error}");
+}
+
+async fn a_cluster_of_others_is_forwarded_to_through_its_api_server(cluster: &Cluster, namespace: &str) {
+    let external = Cluster::external(cluster.kubeconfig()).await.unwrap();
+    let free = external.forward(namespace, "free", 80).await.unwrap();
+    assert_eq!(answer(free, "/").await, "reply from free\n");
+    external.stop().await.unwrap();
+    assert!(get(free, "/").is_err(), "the port outlives what opened it");
+    assert!(get(cluster.forward(namespace, "free", 80).await.unwrap(), "/").is_ok());
 }
 
 fn resident_mib(held: &[PathBuf]) -> u64 {

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionCondition;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiCapabilities, ApiResource, Scope, pinned_kind};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Error;
@@ -61,7 +62,10 @@ pub(super) async fn apply(client: &Client, documents: Vec<Document>) -> Result<(
         know(client, &mut known, document).await?;
     }
     try_join_all(first.iter().map(|document| put(client, &known, document))).await?;
-    try_join_all(first.iter().map(|document| established(client, document))).await?;
+    // One after the other: while one is waited for the others get there, too.
+    for document in &first {
+        established(client, document).await?;
+    }
     for document in &rest {
         know(client, &mut known, document).await?;
         put(client, &known, document).await?;
@@ -109,26 +113,39 @@ async fn put(client: &Client, known: &Known, document: &Document) -> Result<(), 
     Ok(())
 }
 
+/// What is looked at of a definition. With its schema it can be half a megabyte.
+#[derive(Deserialize)]
+struct Definition {
+    #[serde(default)]
+    status: DefinitionStatus,
+}
+
+#[derive(Default, Deserialize)]
+struct DefinitionStatus {
+    #[serde(default)]
+    conditions: Vec<CustomResourceDefinitionCondition>,
+}
+
 /// Waits until a definition is established; anything else is at once.
 async fn established(client: &Client, document: &Document) -> Result<(), Error> {
     if document.kind.kind != "CustomResourceDefinition" {
         return Ok(());
     }
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = document.object.metadata.name.as_deref().unwrap_or_default();
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
     let look = || async {
-        let definition = api.get(name).await.map_err(|error| error.to_string())?;
-        let conditions = definition
-            .status
-            .and_then(|status| status.conditions)
-            .unwrap_or_default();
-        let is_true = |condition: &&_| is_established(condition);
-        conditions.iter().find(is_true).map(|_| ()).ok_or_else(|| {
-            format!(
-                "{:?}",
-                conditions.iter().map(|found| &found.message).collect::<Vec<_>>()
-            )
-        })
+        let request = http::Request::get(&path).body(Vec::new());
+        let request = request.map_err(|error| error.to_string())?;
+        let definition: Definition = client.request(request).await.map_err(|error| error.to_string())?;
+        let conditions = definition.status.conditions;
+        if conditions.iter().any(is_established) {
+            return Ok(());
+        }
+        let messages: Vec<_> = conditions
+            .into_iter()
+            .filter_map(|condition| condition.message)
+            .collect();
+        Err(messages.join("; "))
     };
     let waited = wait::until(ESTABLISHED_WITHIN, "it to be established", look).await;
     waited.map_err(|error| Error::Api {
@@ -138,9 +155,7 @@ async fn established(client: &Client, document: &Document) -> Result<(), Error> 
     })
 }
 
-fn is_established(
-    condition: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionCondition,
-) -> bool {
+fn is_established(condition: &CustomResourceDefinitionCondition) -> bool {
     condition.type_ == "Established" && condition.status == "True"
 }
 

@@ -94,6 +94,8 @@ impl Preflight {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .http1_only()
+            // It never speaks TLS, so it needs no CA certificates, which a small image lacks.
+            .tls_certs_only([])
             .pool_max_idle_per_host(0)
             .user_agent("observed-preflight")
             .build()

@@ -127,13 +127,16 @@ impl Prometheus {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new() -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .user_agent("observed")
-            .build()
-            .map_err(|error| Error::Client(error.to_string()))?;
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .timeout(TIMEOUT)
+                .user_agent("observed")
+        };
+        // Where the system has no CA certificates, as in a small image, plain HTTP still works.
+        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        let http = http.map_err(|error| Error::Client(error.to_string()))?;
         Ok(Self {
             http,
             silent: Mutex::new(BTreeMap::new()),

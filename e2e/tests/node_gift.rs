@@ -1,6 +1,8 @@
 //! Probes on real pods: asked first, given once, let go of, and never in their owner's way.
 //! One cluster for all of it; each scenario has a namespace of its own.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

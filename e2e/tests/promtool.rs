@@ -2,6 +2,8 @@
 //!
 //! The golden cases are what it reads: the same files that the golden tests compare with what is rendered.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! What an API server decides, on a real one: the schema, who owns what, and that nothing is written twice.
 //! The operator runs as a user would run it, under its own generated role. No pod runs here.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod absent;
 mod children;
 mod faults;

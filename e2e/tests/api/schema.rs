@@ -91,7 +91,7 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
         (
             "signals.packs",
             json!(["http", "http"]),
-            "Duplicate value",
+            "duplicate entries",
             json!(["http"]),
         ),
         (
@@ -131,7 +131,7 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
             "should match",
             json!({"baseURL": "https://runbooks.example.org"}),
         ),
-        ("paused", json!("yes"), "must be of type boolean", json!(true)),
+        ("paused", json!("yes"), "expected boolean", json!(true)),
     ] {
         let refused = offered(&stage, "a", &with(path, wrong.clone())).await;
         let said = refused.expect_err(&format!("{path}: {wrong} was taken"));

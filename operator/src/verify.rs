@@ -1,13 +1,13 @@
 //! Asks the real Prometheus whether what was applied works. Reads only, and cannot fail: who cannot be asked is `Unknown`.
 
 mod prometheus;
-mod selection;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use observed_core::check::{Check, Truth, Verdict};
 use observed_core::facts::{self, Facts};
+use observed_core::selection;
 use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;

@@ -23,6 +23,7 @@ pub mod plan;
 pub mod promql;
 pub mod rbac;
 pub mod resolve;
+pub mod selection;
 pub mod signals;
 pub mod status;
 pub mod yaml;

@@ -130,7 +130,7 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
         namespaces: namespaces.clone(),
     };
     facts::Prometheus {
-        url: url(&namespace, spec),
+        url: url(&namespace, &prometheus.name_any(), spec),
         name: prometheus.name_any(),
         namespace,
         selects: BTreeMap::from([
@@ -150,7 +150,8 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
     }
 }
 
-fn url(namespace: &str, spec: &PrometheusSpec) -> String {
+/// The first pod of it: the governing Service leads to every Prometheus of the namespace, a random one at each request.
+fn url(namespace: &str, name: &str, spec: &PrometheusSpec) -> String {
     let service = spec.service_name.as_deref().unwrap_or(GOVERNING_SERVICE);
     let prefix = spec.route_prefix.as_deref().unwrap_or("/").trim_matches('/');
     let prefix = if prefix.is_empty() {
@@ -158,5 +159,5 @@ fn url(namespace: &str, spec: &PrometheusSpec) -> String {
     } else {
         format!("/{prefix}")
     };
-    format!("http://{service}.{namespace}.svc:{WEB_PORT}{prefix}")
+    format!("http://prometheus-{name}-0.{service}.{namespace}.svc:{WEB_PORT}{prefix}")
 }

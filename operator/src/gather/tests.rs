@@ -24,7 +24,7 @@ fn deployment() -> Value {
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {
             "name": "api", "namespace": "prod", "uid": "target-uid", "resourceVersion": "42", "generation": 3,
-            "annotations": {"observed.rs/probes": "liveness:1a2b3c4d@api-uid"},
+            "annotations": {"observed.rs/probes": "api/liveness:1a2b3c4d@api-uid"},
             "managedFields": [
                 {"manager": "helm", "operation": "Apply", "time": "2026-01-01T00:00:00Z", "fieldsV1": owned("api", "f:readinessProbe")},
                 {"manager": PROBES_MANAGER, "operation": "Update", "time": "2026-01-03T00:00:00Z", "fieldsV1": owned("api", "f:livenessProbe")},
@@ -152,7 +152,10 @@ async fn a_prometheus_is_a_fact_with_its_address_and_what_it_selects() {
     let [prometheus] = facts.prometheuses.as_slice() else {
         panic!("{:?}", facts.prometheuses)
     };
-    assert_eq!(prometheus.url, "http://prometheus-operated.monitoring.svc:9090/prom");
+    assert_eq!(
+        prometheus.url,
+        "http://prometheus-main-0.prometheus-operated.monitoring.svc:9090/prom"
+    );
     let monitors = &prometheus.selects["ServiceMonitor"];
     assert_eq!(monitors.objects.as_ref().unwrap().match_labels["release"], "kps");
     assert_eq!(monitors.namespaces, None);

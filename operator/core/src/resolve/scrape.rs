@@ -10,6 +10,7 @@ use crate::facts::{Container, ContainerPort, Facts, Service, Target};
 use crate::finding::{Code, Finding};
 use crate::gift::port_words;
 use crate::plan::{Scrape, Via};
+use crate::selection;
 
 /// Seconds between two scrapes when the spec says nothing: the default of kube-prometheus-stack.
 pub(super) const DEFAULT_INTERVAL_SECONDS: u32 = 30;
@@ -167,7 +168,8 @@ fn service_port<'a>(service: &'a Service, port: &ContainerPort) -> Option<&'a st
         .and_then(|candidate| candidate.name.as_deref())
 }
 
-/// Labels that our objects must carry to be selected, by kind: what the Prometheus resources ask for by `matchLabels`.
+/// Labels that our objects must carry to be selected, by kind: what the Prometheus resources that look into the
+/// namespace ask for by `matchLabels`.
 ///
 /// Where two ask for different values of one label, the first one (by namespace and name) is served.
 pub(super) fn selection_labels(facts: &Facts) -> (BTreeMap<String, BTreeMap<String, String>>, Vec<Finding>) {
@@ -177,7 +179,10 @@ pub(super) fn selection_labels(facts: &Facts) -> (BTreeMap<String, BTreeMap<Stri
     prometheuses.sort_by_key(|p| (&p.namespace, &p.name));
     for prometheus in prometheuses {
         for (kind, selects) in &prometheus.selects {
-            let Some(objects) = &selects.objects else { continue };
+            let outside = selection::outside(prometheus, kind, &facts.namespace, &facts.namespace_labels);
+            let Some(objects) = selects.objects.as_ref().filter(|_| outside.is_none()) else {
+                continue;
+            };
             let asked = labels.entry(kind.clone()).or_default();
             for (key, value) in &objects.match_labels {
                 match asked.get(key) {

@@ -63,6 +63,40 @@ fn a_spec_that_names_its_target_and_nothing_else_is_enough() {
 }
 
 #[test]
+fn labels_are_taken_from_a_prometheus_that_looks_into_the_namespace_and_from_no_other() {
+    let asks = |namespace: &str, label: &str, namespaces: Value| {
+        let selects = json!({"objects": {"matchLabels": {"prometheus": label}}, "namespaces": namespaces});
+        json!({"namespace": namespace, "name": "p", "selects": {"ServiceMonitor": selects}})
+    };
+    let labels = |prometheuses: Value| {
+        let facts = facts(|facts| facts["prometheuses"] = prometheuses);
+        let plan = resolve(&spec(|_| {}), &facts, packs()).unwrap();
+        (
+            plan.selection_labels.get("ServiceMonitor").cloned(),
+            plan.warnings.len(),
+        )
+    };
+    let main = Some([("prometheus".to_owned(), "main".to_owned())].into());
+    let own_only = json!([
+        asks("a-team", "a-team", Value::Null),
+        asks("monitoring", "main", json!({}))
+    ]);
+    assert_eq!(labels(own_only), (main.clone(), 0));
+    let other_label = json!({"matchLabels": {"team": "a"}});
+    let elsewhere = json!([
+        asks("a-team", "a-team", other_label),
+        asks("monitoring", "main", json!({}))
+    ]);
+    assert_eq!(labels(elsewhere), (main, 0));
+    // Two that both look here cannot both be served: the first is, and it is told.
+    let both = json!([
+        asks("a-team", "a-team", json!({})),
+        asks("monitoring", "main", json!({}))
+    ]);
+    assert_eq!(labels(both).1, 1);
+}
+
+#[test]
 fn the_workload_comes_last_and_only_where_there_is_something_to_give() {
     let plan = resolve(&spec(|_| {}), &facts(|_| {}), packs()).unwrap();
     let last = outputs::render(&plan).items.pop().unwrap();

@@ -18,8 +18,8 @@ fn plan(change: impl FnOnce(&mut Value)) -> Plan {
             "ports": [{"name": "web", "port": 80, "targetPortName": "http"}],
         }],
         "prometheuses": [{"namespace": "mon", "name": "k8s", "url": "http://p", "selects": {
-            "ServiceMonitor": {"objects": {"matchLabels": {"release": "kps"}}},
-            "PodMonitor": {"objects": {"matchLabels": {"release": "pods"}}},
+            "ServiceMonitor": {"objects": {"matchLabels": {"release": "kps"}}, "namespaces": {}},
+            "PodMonitor": {"objects": {"matchLabels": {"release": "pods"}}, "namespaces": {}},
         }}],
     });
     change(&mut facts);

@@ -3,46 +3,61 @@
 
 use std::collections::BTreeMap;
 
-use observed_core::facts::Prometheus;
 use observed_crds::foreign::LabelSelector;
 use serde_json::Value;
 
+use crate::facts::Prometheus;
+
 /// An object that a Prometheus may select.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Object<'a> {
-    pub(super) kind: &'a str,
-    pub(super) labels: &'a BTreeMap<String, String>,
-    pub(super) namespace: &'a str,
-    pub(super) namespace_labels: &'a BTreeMap<String, String>,
+pub struct Object<'a> {
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Labels of the namespace.
+    pub namespace_labels: &'a BTreeMap<String, String>,
 }
 
 /// What keeps the Prometheus from selecting the object, in words. None: it selects it.
-pub(super) fn missing(prometheus: &Prometheus, object: &Object<'_>) -> Option<String> {
+pub fn missing(prometheus: &Prometheus, object: &Object<'_>) -> Option<String> {
     let kind = object.kind;
-    let selects = prometheus.selects.get(kind).cloned().unwrap_or_default();
-    match &selects.namespaces {
-        None if object.namespace != prometheus.namespace => {
-            return Some(format!(
-                "only looks for {kind}s in its own namespace: give it a {} that matches {:?}",
-                namespace_selector(kind),
-                object.namespace
-            ));
-        }
-        Some(selector) => {
-            if let Some(wanted) = unmet(selector, object.namespace_labels) {
-                return Some(format!(
-                    "does not look into namespace {:?}: the namespace's label {wanted}",
-                    object.namespace
-                ));
+    let outside = outside(prometheus, kind, object.namespace, object.namespace_labels);
+    outside.or_else(|| {
+        match &prometheus
+            .selects
+            .get(kind)
+            .and_then(|selects| selects.objects.as_ref())
+        {
+            None => Some(format!("selects no {kind} at all: it has no {}", selector(kind))),
+            Some(selector) => {
+                unmet(selector, object.labels).map(|wanted| format!("does not select it: its label {wanted}"))
             }
         }
-        None => {}
-    }
-    match &selects.objects {
-        None => Some(format!("selects no {kind} at all: it has no {}", selector(kind))),
-        Some(selector) => {
-            unmet(selector, object.labels).map(|wanted| format!("does not select it: its label {wanted}"))
-        }
+    })
+}
+
+/// What keeps the Prometheus from looking for objects of the kind in the namespace, in words. None: it looks there.
+pub fn outside(
+    prometheus: &Prometheus,
+    kind: &str,
+    namespace: &str,
+    namespace_labels: &BTreeMap<String, String>,
+) -> Option<String> {
+    match prometheus
+        .selects
+        .get(kind)
+        .and_then(|selects| selects.namespaces.as_ref())
+    {
+        None if namespace == prometheus.namespace => None,
+        None => Some(format!(
+            "only looks for {kind}s in its own namespace: give it a {} that matches {namespace:?}",
+            namespace_selector(kind)
+        )),
+        Some(selector) => unmet(selector, namespace_labels)
+            .map(|wanted| format!("does not look into namespace {namespace:?}: the namespace's label {wanted}")),
     }
 }
 
@@ -99,10 +114,10 @@ fn unmet_expression(expression: &Value, labels: &BTreeMap<String, String>) -> Op
 
 #[cfg(test)]
 mod tests {
-    use observed_core::facts::Selects;
     use serde_json::json;
 
     use super::*;
+    use crate::facts::Selects;
 
     fn prometheus(objects: Value, namespaces: Value) -> Prometheus {
         let selects = Selects {

@@ -22,5 +22,5 @@ pub const MANAGED_BY: &str = "observed";
 pub const SERVICE_LABEL: &str = "observed.rs/service";
 /// Annotation on a child with the UID of the `ObservedService` that it belongs to.
 pub const OWNER_UID_ANNOTATION: &str = "observed.rs/owner-uid";
-/// Annotation on a workload that received probes: `<hash of what was given>@<owner uid>`.
+/// Annotation on a workload that received probes: `<container>/<kind>:<hash>,…@<owner uid>`.
 pub const PROBES_ANNOTATION: &str = "observed.rs/probes";

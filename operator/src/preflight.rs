@@ -31,6 +31,10 @@ use crate::api_error::{self, Retry};
 const MOST_PODS: usize = 20;
 /// Requests under way at once, for all services together.
 const MOST_REQUESTS: usize = 20;
+/// How long a pod has to accept a connection: within a cluster that takes milliseconds, unless packets are dropped.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How long all pods together have, so that nothing else of the service waits for them.
+const ALL_WITHIN: Duration = Duration::from_secs(20);
 /// Bytes of an answer that are read, and thrown away.
 const MOST_BYTES: usize = 1024;
 
@@ -134,10 +138,14 @@ impl Preflight {
                 distinct.push(question);
             }
         }
+        let end = tokio::time::Instant::now() + ALL_WITHIN;
         let mut rounds = Vec::new();
         for pod in &pods {
             for question in &distinct {
-                rounds.push(async move { (*question, self.one(pod, question).await) });
+                rounds.push(async move {
+                    let answer = tokio::time::timeout_at(end, self.one(pod, question)).await;
+                    (*question, answer.unwrap_or_else(|_| unheard(pod)))
+                });
             }
         }
         let heard: Vec<(&Question, Answer)> = stream::iter(rounds).buffer_unordered(MOST_REQUESTS).collect().await;
@@ -176,7 +184,7 @@ impl Preflight {
         let began = Instant::now();
         // A connection that does not come about says that the network drops it, not that the process is slow: the
         // kernel accepts for a process that hangs.
-        match tokio::time::timeout(allowed, TcpStream::connect(address)).await {
+        match tokio::time::timeout(allowed.min(CONNECT_WITHIN), TcpStream::connect(address)).await {
             Err(_) => return AnswerOutcome::Unreachable,
             Ok(Err(error)) => return classify(&error),
             Ok(Ok(_)) if path.is_none() => return AnswerOutcome::Connected,
@@ -201,6 +209,15 @@ impl Preflight {
             Err(error) if error.is_timeout() => AnswerOutcome::TimedOut,
             Err(_) => AnswerOutcome::Refused,
         }
+    }
+}
+
+/// Of a pod that did not come to answer in the time that all have together.
+fn unheard(pod: &RunningPod) -> Answer {
+    Answer {
+        pod: pod.name.clone(),
+        outcome: AnswerOutcome::Unreachable,
+        millis: u64::try_from(ALL_WITHIN.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -102,10 +102,3 @@ pub enum ApplyOutcome {
     /// The operator has no right to do it, in the API server's words.
     Forbidden(String),
 }
-
-impl ApplyOutcome {
-    /// Whether the object is now as the plan wants it.
-    pub fn in_place(&self) -> bool {
-        matches!(self, Self::Unchanged | Self::Written)
-    }
-}

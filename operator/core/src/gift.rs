@@ -186,10 +186,12 @@ pub fn port_words(port: &IntOrString) -> String {
     }
 }
 
-/// The annotation on a workload that received a gift: `liveness:1a2b3c4d,readiness:5e6f7a8b@<owner uid>`.
+/// The annotation on a workload that received a gift: `<container>/liveness:1a2b3c4d,readiness:5e6f7a8b@<owner uid>`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Gifted {
+    /// Container that received it.
+    pub container: String,
     /// Hash of each probe that was given.
     pub probes: BTreeMap<ProbeKind, String>,
     /// UID of the ObservedService that gave.
@@ -199,8 +201,10 @@ pub struct Gifted {
 impl Gifted {
     /// Reads the annotation. A value that Observed did not write reads as nothing given.
     pub fn parse(annotation: &str) -> Option<Self> {
-        let (probes, owner_uid) = annotation.split_once('@')?;
+        let (given, owner_uid) = annotation.split_once('@')?;
+        let (container, probes) = given.split_once('/')?;
         let mut gifted = Self {
+            container: container.to_owned(),
             probes: BTreeMap::new(),
             owner_uid: owner_uid.to_owned(),
         };
@@ -220,7 +224,7 @@ impl fmt::Display for Gifted {
             .iter()
             .map(|(kind, hash)| format!("{kind}:{hash}"))
             .collect();
-        write!(f, "{}@{}", probes.join(","), self.owner_uid)
+        write!(f, "{}/{}@{}", self.container, probes.join(","), self.owner_uid)
     }
 }
 
@@ -292,6 +296,7 @@ mod tests {
     #[test]
     fn the_annotation_is_read_back_as_it_was_written() {
         let gifted = Gifted {
+            container: "api".into(),
             probes: [
                 (ProbeKind::Liveness, "1a2b3c4d".into()),
                 (ProbeKind::Startup, "00ff00ff".into()),
@@ -304,7 +309,13 @@ mod tests {
 
     #[test]
     fn an_annotation_that_observed_did_not_write_is_nothing_given() {
-        for foreign in ["", "yes", "liveness@x@y:z,", "surprise:1234@uid"] {
+        for foreign in [
+            "",
+            "yes",
+            "liveness:1234@uid",
+            "api/liveness@x@y:z,",
+            "api/surprise:1234@uid",
+        ] {
             assert_eq!(Gifted::parse(foreign), None, "{foreign:?}");
         }
     }

@@ -5,7 +5,7 @@
 //! round.
 
 // Clippy knows only functions with `#[test]` as tests, and not what they share.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::fs;

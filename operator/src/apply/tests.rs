@@ -340,6 +340,7 @@ fn gift_child(kinds: &[ProbeKind]) -> Child {
         container: "api".into(),
         probes: kinds.iter().map(|kind| (*kind, shape())).collect(),
         gifted: Gifted {
+            container: "api".into(),
             probes: kinds.iter().map(|kind| (*kind, shape().hash())).collect(),
             owner_uid: "our-uid".into(),
         },

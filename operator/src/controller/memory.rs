@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use observed_core::facts::Facts;
-use observed_core::gift::ProbeKind;
+use observed_core::gift::{Gift, ProbeKind};
 use observed_crds::v1alpha1::ObservedServiceStatus;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
@@ -14,8 +14,8 @@ use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How long something new is looked at every few seconds: prometheus-operator and Prometheus need up to two minutes.
 const HURRY: Duration = Duration::from_secs(180);
-/// Gifts that vanish within this time are a contest.
-const CONTEST: Duration = Duration::from_secs(600);
+/// Gifts that vanish within this time are a contest. A rollout lies between two of them, and may be slow.
+const CONTEST: Duration = Duration::from_secs(3600);
 /// So many of them.
 const CONTESTED_AT: usize = 2;
 
@@ -97,6 +97,14 @@ impl Memory {
     /// The service is gone.
     pub(super) fn forget(&self, key: &Key) {
         self.lock().remove(key);
+    }
+
+    /// A gift was written: from now on it is missed if it is gone, however soon.
+    pub(super) fn gave(&self, key: &Key, gift: &Gift) {
+        if let Some(service) = self.lock().get_mut(key) {
+            let kinds = gift.gifted.probes.keys().copied().collect();
+            service.contest.given = Some((gift.target_uid.clone(), gift.container.clone(), kinds));
+        }
     }
 
     /// Who takes the gift away again and again, if somebody does.
@@ -182,7 +190,11 @@ fn was_contested(previous: Option<&ObservedServiceStatus>, generation: i64) -> b
 fn in_place(facts: &Facts) -> Option<(String, String, BTreeSet<ProbeKind>)> {
     let target = facts.target.as_ref()?;
     let gifted = target.gifted.as_ref().filter(|gifted| gifted.owner_uid == facts.uid)?;
-    target.containers.iter().find_map(|container| {
+    let containers = target
+        .containers
+        .iter()
+        .filter(|container| container.name == gifted.container);
+    containers.into_iter().find_map(|container| {
         let still = gifted.probes.iter().filter(|(kind, hash)| {
             container
                 .probes

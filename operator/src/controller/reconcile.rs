@@ -260,7 +260,7 @@ async fn six_calls(
             {
                 memory.hurry(key, Instant::now());
             }
-            tell_gift(context, service, &facts, &applied).await;
+            tell_gift(context, key, service, &facts, &applied).await;
             let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
             status::status(
@@ -291,13 +291,20 @@ async fn six_calls(
     }))
 }
 
-async fn tell_gift(context: &Context, service: &ObservedService, facts: &Facts, applied: &Children<Applied>) {
+async fn tell_gift(
+    context: &Context,
+    key: &Key,
+    service: &ObservedService,
+    facts: &Facts,
+    applied: &Children<Applied>,
+) {
     for applied in applied
         .items
         .iter()
         .filter(|applied| applied.outcome == ApplyOutcome::Written)
     {
         if let Body::Gift(gift) = &applied.child.body {
+            context.memory.gave(key, gift);
             let words: Vec<_> = gift
                 .probes
                 .iter()

@@ -10,6 +10,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use observed_crds::PROBES_ANNOTATION;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode};
 
@@ -49,7 +50,7 @@ pub(super) fn probes(
             warnings,
         ));
     }
-    if let Some((reason, why)) = held_back(spec, facts, target) {
+    if let Some((reason, why)) = held_back(spec, facts, target, &taken_back(&gaps, facts, target, container)) {
         let (verb, reason) = match (mode, reason) {
             (ProbesMode::Observe, Reason::Paused) => ("Would be given", reason),
             (ProbesMode::Observe, _) => ("Would be given", Reason::Observed),
@@ -80,14 +81,16 @@ pub(super) fn questions(
     target: &Target,
     container: &Container,
 ) -> Vec<Question> {
-    if mode(spec) == ProbesMode::Disabled || held_back(spec, facts, target).is_some() {
-        return Vec::new();
-    }
     let Ok(wanted) = all_wanted(spec, target, container) else {
         return Vec::new();
     };
-    let open = gaps(wanted, target, container).open;
-    open.into_iter()
+    let gaps = gaps(wanted, target, container);
+    let taken_back = taken_back(&gaps, facts, target, container);
+    if mode(spec) == ProbesMode::Disabled || held_back(spec, facts, target, &taken_back).is_some() {
+        return Vec::new();
+    }
+    gaps.open
+        .into_iter()
         .map(|(probe, wanted)| Question {
             probe,
             port: wanted.port,
@@ -105,16 +108,35 @@ fn mode(spec: &ObservedServiceSpec) -> ProbesMode {
 }
 
 /// Whether a probe is still a gift: of this ObservedService, or of one before it that had the workload.
-fn is_gift(target: &Target, kind: ProbeKind, live: &LiveProbe) -> bool {
-    let given = target.gifted.as_ref().and_then(|gifted| gifted.probes.get(&kind));
+fn is_gift(target: &Target, container: &Container, kind: ProbeKind, live: &LiveProbe) -> bool {
+    let gifted = target
+        .gifted
+        .as_ref()
+        .filter(|gifted| gifted.container == container.name);
+    let given = gifted.and_then(|gifted| gifted.probes.get(&kind));
     live.owned_by.is_empty() && given == Some(&live.shape.hash())
+}
+
+/// Probes that are wanted, were given just so, and are gone: somebody rolled the workload back, or does not want them.
+/// To give them once more would roll it once more.
+fn taken_back(gaps: &Gaps, facts: &Facts, target: &Target, container: &Container) -> Vec<ProbeKind> {
+    let ours = |gifted: &&Gifted| gifted.owner_uid == facts.uid && gifted.container == container.name;
+    let Some(gifted) = target.gifted.as_ref().filter(ours) else {
+        return Vec::new();
+    };
+    let missing = gaps
+        .open
+        .iter()
+        .filter(|(kind, _)| !container.probes.contains_key(kind));
+    let given = missing.filter(|(kind, wanted)| gifted.probes.get(kind) == Some(&wanted.shape.hash()));
+    given.map(|(kind, _)| *kind).collect()
 }
 
 fn all_wanted(spec: &ObservedServiceSpec, target: &Target, container: &Container) -> Result<AllWanted, Vec<Finding>> {
     let theirs = container
         .probes
         .get(&ProbeKind::Liveness)
-        .filter(|live| !is_gift(target, ProbeKind::Liveness, live));
+        .filter(|live| !is_gift(target, container, ProbeKind::Liveness, live));
     wanted::wanted(spec, container, theirs.map(|live| &live.shape))
 }
 
@@ -132,7 +154,7 @@ fn linted<'a>(
 ) -> BTreeMap<ProbeKind, Linted<'a>> {
     let mut linted = BTreeMap::new();
     for (kind, live) in &container.probes {
-        let theirs = !is_gift(target, *kind, live);
+        let theirs = !is_gift(target, container, *kind, live);
         linted.insert(
             *kind,
             Linted {
@@ -181,7 +203,7 @@ fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
     };
     for (kind, wanted) in wanted {
         match (container.probes.get(&kind), wanted) {
-            (Some(live), Ok(wanted)) if is_gift(target, kind, live) && live.shape != wanted.shape => {
+            (Some(live), Ok(wanted)) if is_gift(target, container, kind, live) && live.shape != wanted.shape => {
                 gaps.open.insert(kind, wanted);
             }
             (Some(_), _) => {}
@@ -197,7 +219,12 @@ fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
 }
 
 /// Why nothing can be given now, whatever the pods would answer.
-fn held_back(spec: &ObservedServiceSpec, facts: &Facts, target: &Target) -> Option<(Reason, String)> {
+fn held_back(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    taken_back: &[ProbeKind],
+) -> Option<(Reason, String)> {
     if spec.paused {
         return Some((Reason::Paused, "spec.paused is true: nothing is given".into()));
     }
@@ -211,6 +238,18 @@ fn held_back(spec: &ObservedServiceSpec, facts: &Facts, target: &Target) -> Opti
             ),
         ));
     }
+    if !taken_back.is_empty() {
+        let kinds: Vec<_> = taken_back.iter().map(|kind| kind.as_str()).collect();
+        return Some((
+            Reason::Contested,
+            format!(
+                "Observed gave {}, and it was taken away again: it is not given a second time. Set spec.probes.mode to \
+                 Disabled to agree, change its settings in spec.probes, or remove the annotation {PROBES_ANNOTATION} from \
+                 the workload to have it given once more",
+                kinds.join(" and ")
+            ),
+        ));
+    }
     if facts.uid.is_empty() || target.uid.is_empty() {
         return Some((
             Reason::PreflightPending,
@@ -218,10 +257,20 @@ fn held_back(spec: &ObservedServiceSpec, facts: &Facts, target: &Target) -> Opti
         ));
     }
     let unsettled = target.unsettled.as_ref()?;
+    let gifted = target
+        .gifted
+        .as_ref()
+        .is_some_and(|gifted| gifted.owner_uid == facts.uid);
+    let way_out = if gifted {
+        ". If a probe that Observed gave keeps its pods from becoming ready, kubectl rollout undo takes it back, and it is \
+         not given again"
+    } else {
+        ""
+    };
     Some((
         Reason::RolloutInProgress,
         format!(
-            "{} {:?} is not settled ({unsettled}): nothing is given before it is",
+            "{} {:?} is not settled ({unsettled}): nothing is given before it is{way_out}",
             target.kind.as_str(),
             target.name
         ),
@@ -233,6 +282,8 @@ struct Judged {
     fits: BTreeMap<ProbeKind, ProbeShape>,
     pending: BTreeMap<ProbeKind, String>,
     refused: BTreeMap<ProbeKind, String>,
+    /// A refusal may pass by itself, and would then cost a second rollout.
+    may_pass: bool,
 }
 
 fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container) -> Judged {
@@ -240,6 +291,7 @@ fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container)
         fits: BTreeMap::new(),
         pending: BTreeMap::new(),
         refused: std::mem::take(&mut gaps.unfit),
+        may_pass: false,
     };
     for (kind, wanted) in &gaps.open {
         let answers = facts.preflight.get(kind).map(Vec::as_slice).unwrap_or_default();
@@ -250,8 +302,9 @@ fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container)
             Judgement::Pending(words) => {
                 judged.pending.insert(*kind, words);
             }
-            Judgement::Refused(words) => {
+            Judgement::Refused { words, may_pass } => {
                 judged.refused.insert(*kind, words);
+                judged.may_pass |= may_pass;
             }
         }
     }
@@ -295,8 +348,9 @@ fn give(
         fits,
         pending,
         mut refused,
+        may_pass,
     } = judged;
-    if !pending.is_empty() || fits.is_empty() {
+    if !pending.is_empty() || fits.is_empty() || may_pass {
         // A gift now and one more later would be two rollouts.
         let reason = if refused.is_empty() {
             Reason::PreflightPending
@@ -313,11 +367,12 @@ fn give(
         return nothing_given(present, refused, reason, message);
     }
     let mut gifted = Gifted {
+        container: container.name.clone(),
         probes: fits.iter().map(|(kind, shape)| (*kind, shape.hash())).collect(),
         owner_uid: facts.uid.clone(),
     };
     for (kind, live) in &container.probes {
-        if is_gift(target, *kind, live) {
+        if is_gift(target, container, *kind, live) {
             gifted.probes.entry(*kind).or_insert_with(|| live.shape.hash());
         }
     }
@@ -342,6 +397,7 @@ fn observe(judged: Judged, present: BTreeMap<ProbeKind, ProbeShape>) -> Probes {
         fits,
         pending,
         mut refused,
+        ..
     } = judged;
     let message = sentences([
         Some("spec.probes.mode is Observe: nothing is given".into()),

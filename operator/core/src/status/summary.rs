@@ -131,7 +131,7 @@ fn is_under_way(judged: &Judged, moment: &Moment<'_>) -> bool {
     let has_pods = moment.plan.target.replicas > 0;
     match judged.reason {
         Reason::RolloutInProgress | Reason::Progressing => true,
-        Reason::PreflightPending => has_pods && !moment.facts.uid.is_empty(),
+        Reason::PreflightPending => has_pods && !moment.facts.uid.is_empty() && is_new(judged, moment),
         Reason::NoTargets | Reason::TargetsDown => has_pods && is_new(judged, moment),
         Reason::RulesNotLoaded | Reason::Unreachable | Reason::NotVerified | Reason::PreflightFailed => {
             is_new(judged, moment)

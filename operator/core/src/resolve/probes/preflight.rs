@@ -13,8 +13,13 @@ pub(super) enum Judgement {
     Fits,
     /// The pods could not be asked (yet), in words.
     Pending(String),
-    /// A pod answers as it should not, in words with the next step.
-    Refused(String),
+    /// A pod answers as it should not.
+    Refused {
+        /// In words, with the next step.
+        words: String,
+        /// It is a state more than a mistake: HTTP 5xx, or no answer in time.
+        may_pass: bool,
+    },
 }
 
 /// What the answers mean. Nothing of them that changes from one time to the next is in the words.
@@ -43,11 +48,10 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
             .iter()
             .map(|(key, count)| says(key, **count, pods, wanted))
             .collect();
-        return Judgement::Refused(format!(
-            "{asked}: {}; {}",
-            said.join(", "),
-            next_step(kind, wanted, worst)
-        ));
+        return Judgement::Refused {
+            words: format!("{asked}: {}; {}", said.join(", "), next_step(kind, wanted, worst)),
+            may_pass: matches!(worst, AnswerKey::Status(500..) | AnswerKey::TimedOut),
+        };
     }
     if let Some(count) = wrong.get(&AnswerKey::Unreachable) {
         return Judgement::Pending(format!(
@@ -57,13 +61,14 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
     }
     let slow = answers.iter().filter(|answer| is_slow(wanted, answer)).count();
     if kind == ProbeKind::Liveness && slow > 0 {
-        return Judgement::Refused(format!(
+        let words = format!(
             "{asked}: {slow} of {pods} pods {} more than a third of the {} s that the probe would allow, and under load \
              it would restart what works; make the endpoint answer without waiting for anything, or raise \
              spec.probes.liveness.timeoutSeconds",
             verb(slow, "takes", "take"),
             wanted.shape.timeout_seconds
-        ));
+        );
+        return Judgement::Refused { words, may_pass: false };
     }
     Judgement::Fits
 }

@@ -162,6 +162,20 @@ fn a_readiness_endpoint_that_is_not_there_is_refused_in_words_and_the_others_are
 }
 
 #[test]
+fn a_refusal_that_may_pass_holds_all_back_and_one_that_is_a_mistake_does_not() {
+    for (outcome, others) in [
+        (json!({"status": 503}), vec![]),
+        (json!("timedOut"), vec![]),
+        (json!({"status": 404}), vec![ProbeKind::Liveness, ProbeKind::Startup]),
+    ] {
+        let facts = facts(|facts| answers(facts, "readiness", outcome.clone()));
+        let probes = resolved(&spec(json!({})), &facts);
+        assert_eq!(given(&probes), others, "{outcome}");
+        assert!(probes.refused.contains_key(&ProbeKind::Readiness), "{outcome}");
+    }
+}
+
+#[test]
 fn every_answer_but_a_good_one_refuses() {
     for (outcome, words) in [
         (json!({"status": 302}), "redirect"),

@@ -129,6 +129,7 @@ fn a_refusal_of_preflight_is_what_ready_speaks_of_first() {
 fn a_gift_by_another_service_is_no_rollout_of_ours() {
     let facts = facts(|facts| {
         facts["target"]["gifted"] = json!(Gifted {
+            container: "api".into(),
             probes: [(ProbeKind::Liveness, "00000000".to_owned())].into(),
             owner_uid: "somebody".into(),
         });

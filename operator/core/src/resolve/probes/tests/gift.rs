@@ -25,6 +25,41 @@ fn a_gift_follows_the_spec_and_what_somebody_took_over_does_not() {
 }
 
 #[test]
+fn a_gift_that_was_taken_away_is_not_given_again_until_another_one_is_asked_for() {
+    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    let taken = |change: &dyn Fn(&mut Value)| {
+        facts(|facts| {
+            with_gift(facts, &gift, &[]);
+            facts["target"]["containers"][0]["probes"] = json!({});
+            change(facts);
+        })
+    };
+    let rolled_back = taken(&|_| {});
+    let probes = resolved(&spec(json!({})), &rolled_back);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Contested));
+    assert!(
+        probes.message.contains("observed.rs/probes") && probes.message.contains("Disabled"),
+        "{}",
+        probes.message
+    );
+    assert_eq!(asked(&spec(json!({})), &rolled_back), []);
+
+    let others = json!({
+        "liveness": {"failureThreshold": 9}, "readiness": {"failureThreshold": 9}, "startup": {"within": "10m"},
+    });
+    assert_eq!(given(&resolved(&spec(others), &rolled_back)), ALL);
+    // What was given to another container, or by an ObservedService that is gone, says nothing about this one.
+    for change in [json!({"container": "other"}), json!({"ownerUid": "owner-0"})] {
+        let facts = taken(&|facts| {
+            for (key, value) in change.as_object().unwrap() {
+                facts["target"]["gifted"][key] = value.clone();
+            }
+        });
+        assert_eq!(given(&resolved(&spec(json!({})), &facts)), ALL, "{change}");
+    }
+}
+
+#[test]
 fn a_gift_that_somebody_changed_is_theirs() {
     let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
     let changed = facts(|facts| {

@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod debian;
+pub(crate) mod go;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

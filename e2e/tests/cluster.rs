@@ -191,12 +191,9 @@ async fn an_api_server_that_is_killed_is_told_with_its_log() {
         .await
         .unwrap();
     cluster.client().unwrap().apiserver_version().await.unwrap();
-    let pid = cluster.process_id("kube-apiserver").unwrap().to_string();
-    let killed = std::process::Command::new("kill")
-        .args(["-KILL", &pid])
-        .status()
-        .unwrap();
-    assert!(killed.success());
+    let pid = cluster.process_id("kube-apiserver").unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid.try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
 
     let error = cluster.failure().await;
     let Error::Ended {

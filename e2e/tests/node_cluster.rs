@@ -17,8 +17,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use observed_e2e::tools::debian::Debian;
 use observed_e2e::{Cache, Cluster, ControlPlane, Image, Node, Progress, Tool, Tools, monitoring, wait};
+use tokio::sync::Mutex;
 
 const SOON: Duration = Duration::from_secs(60);
+
+/// One cluster at a time: two on two cores would only measure each other.
+static ONE: Mutex<()> = Mutex::const_new(());
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_cluster");
 const IMAGE: &str = "observed.local/reply:1";
 
@@ -150,6 +154,7 @@ spec: {{selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: h
 
 #[tokio::test]
 async fn a_node_runs_pods_as_production_does_and_leaves_nothing_when_it_is_stopped() {
+    let _alone = ONE.lock().await;
     let before = machine();
     let progress = Progress::lines();
     let node = Node {
@@ -312,6 +317,7 @@ fn resident_mib(held: &[PathBuf]) -> u64 {
 
 #[tokio::test]
 async fn a_cluster_whose_holder_is_killed_ends_and_the_next_start_removes_the_rest() {
+    let _alone = ONE.lock().await;
     let before = machine();
     let mut holder = Command::new(EXECUTABLE)
         .arg("--node")

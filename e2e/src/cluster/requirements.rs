@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::{cgroups, node};
 use crate::cache::Cache;
 use crate::tools::debian::on_path;
-use crate::tools::{Tool, build};
+use crate::tools::{Tool, build, go};
 
 /// `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`.
 const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
@@ -63,6 +63,7 @@ fn programs(needs_node: bool, findings: &mut Vec<String>) {
     if on_path("go", &path).is_none() {
         findings.push("the program `go` is not on PATH: install Go 1.26 or newer".to_owned());
     }
+    findings.extend(go::too_old_here());
     let of_node: &[&str] = if needs_node { &["unshare", "nsenter"] } else { &[] };
     for program in ["setpriv"].iter().chain(of_node) {
         if on_path(program, &path).is_none() {

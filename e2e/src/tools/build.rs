@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Family, Origin, Tool};
+use super::{Family, Origin, Tool, go};
 use crate::cache::{self, Cache};
 use crate::progress::Progress;
 
@@ -150,7 +150,7 @@ struct Workshop {
 impl Workshop {
     fn open(cache: &Cache) -> Result<Self, Error> {
         let root = cache.directory("tools")?;
-        let go_version = go_version()?;
+        let go_version = go::version()?;
         let keys = Tool::ALL
             .iter()
             .map(|tool| tool.family())
@@ -182,7 +182,8 @@ impl Workshop {
         match time.as_secs() {
             0 => 0,
             _ if self.go_caches.join("build").exists() => 0,
-            1..=600 => SMALL_GIB,
+            1..=30 => 1,
+            31..=600 => SMALL_GIB,
             _ => COLD_GIB,
         }
     }
@@ -270,8 +271,11 @@ impl Workshop {
     }
 
     /// `go` with its caches in ours. What the user set for it, such as a proxy, stays.
+    ///
+    /// It ends with the thread that waits for it: a build of minutes must not outlive a demo that was told to end.
     fn go(&self, directory: &Path) -> Command {
-        let mut command = go_command();
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "go"]).stdin(Stdio::null());
         let flags = std::env::var("GOFLAGS").unwrap_or_default();
         command.current_dir(directory);
         command
@@ -298,19 +302,7 @@ impl Workshop {
     }
 }
 
-fn go_command() -> Command {
-    let mut command = Command::new("go");
-    command.stdin(Stdio::null());
-    command
-}
-
-fn go_version() -> Result<String, Error> {
-    let mut command = go_command();
-    command.args(["env", "GOVERSION"]);
-    answer(command)
-}
-
-fn answer(mut command: Command) -> Result<String, Error> {
+pub(super) fn answer(mut command: Command) -> Result<String, Error> {
     let output = command.output().map_err(Error::NoGo)?;
     if !output.status.success() {
         let arguments = command

@@ -213,6 +213,7 @@ async fn a_gift_is_given_once_and_never_gets_in_its_owners_way() {
         refused_and_then_given(&cluster),
         taken_away_again_and_again(&cluster),
         what_is_there_stays(&cluster),
+        taken_out_by_hand(&cluster),
     );
     cluster.stop().await.unwrap();
 }
@@ -324,6 +325,31 @@ async fn taken_away_again_and_again(cluster: &Cluster) {
         (false, false, false),
         "it was given once more"
     );
+}
+
+/// Who takes a gift out of the workload does not want it: it is not given again, until it is asked for anew.
+async fn taken_out_by_hand(cluster: &Cluster) {
+    let scenario = Scenario::new(cluster, "edited").await;
+    scenario.chart(&workload("api", "")).unwrap();
+    scenario.settles().await;
+    scenario.observe("{}");
+    scenario.probes_become("Installed").await;
+    scenario.settles().await;
+    let out = ["livenessProbe", "readinessProbe", "startupProbe"]
+        .map(|field| format!(r#"{{"op": "remove", "path": "/spec/template/spec/containers/0/{field}"}}"#));
+    let patch = format!("[{}]", out.join(","));
+    scenario
+        .kubectl(&["patch", "deployment", "api", "--type=json", "-p", &patch], "")
+        .unwrap();
+    let message = scenario.probes_become("Contested").await;
+    assert!(message.contains("not given a second time"), "{message}");
+    scenario.settles().await;
+    assert_eq!(probes(&scenario.deployment().await), (false, false, false));
+
+    scenario.observe("{liveness: {failureThreshold: 7}, readiness: {failureThreshold: 4}, startup: {within: 2m}}");
+    scenario.probes_become("Installed").await;
+    scenario.settles().await;
+    assert_eq!(probes(&scenario.deployment().await), (true, true, true));
 }
 
 /// A probe that the container has is left as it is; only what is missing is added.

@@ -117,8 +117,8 @@ fn is_gift(target: &Target, container: &Container, kind: ProbeKind, live: &LiveP
     live.owned_by.is_empty() && given == Some(&live.shape.hash())
 }
 
-/// Probes that are wanted, were given just so, and are gone: somebody rolled the workload back, or does not want them.
-/// To give them once more would roll it once more.
+/// Probes that are wanted, were given just so, and are gone although the annotation is still there: somebody does not
+/// want them. To give them once more would roll the workload once more.
 fn taken_back(gaps: &Gaps, facts: &Facts, target: &Target, container: &Container) -> Vec<ProbeKind> {
     let ours = |gifted: &&Gifted| gifted.owner_uid == facts.uid && gifted.container == container.name;
     let Some(gifted) = target.gifted.as_ref().filter(ours) else {
@@ -262,8 +262,8 @@ fn held_back(
         .as_ref()
         .is_some_and(|gifted| gifted.owner_uid == facts.uid);
     let way_out = if gifted {
-        ". If a probe that Observed gave keeps its pods from becoming ready, kubectl rollout undo takes it back, and it is \
-         not given again"
+        ". If a probe that Observed gave keeps its pods from becoming ready, set spec.probes.mode to Disabled; kubectl \
+         rollout undo then takes it back"
     } else {
         ""
     };

@@ -264,3 +264,6 @@ pub(super) fn served_changes(served: watch::Receiver<BTreeSet<String>>) -> BoxSt
 pub(super) fn store() -> (Known, reflector::store::Writer<Guarded>) {
     reflector::store()
 }
+
+#[cfg(test)]
+mod tests;

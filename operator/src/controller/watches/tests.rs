@@ -1,0 +1,101 @@
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::mock;
+
+fn meta(name: &str, more: &Value) -> Value {
+    let mut metadata = json!({"name": name, "namespace": "prod", "uid": name, "resourceVersion": "1"});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        metadata[key] = value.clone();
+    }
+    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata})
+}
+
+/// A client that lists these objects, whatever it is asked for, and sends no event after that.
+fn listing(items: Vec<Value>) -> Client {
+    mock::client(move |_| mock::list(&items)).0
+}
+
+/// One service, `api` in `prod`, which points at the Deployment `web`.
+fn known() -> Known {
+    let (known, mut writer) = store();
+    let service = json!({
+        "apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService",
+        "metadata": {"name": "api", "namespace": "prod"}, "spec": {"targetRef": {"name": "web"}},
+    });
+    let service: Guarded = serde_json::from_value(service).unwrap();
+    writer.apply_watcher_event(&Event::Apply(service));
+    known
+}
+
+/// The first so many services that a stream asks to look at.
+async fn first(triggers: Triggers, count: usize) -> Vec<String> {
+    let names = triggers.take(count).map(|service| service.name).collect();
+    tokio::time::timeout(Duration::from_secs(10), names).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_child_leads_to_the_service_that_its_label_or_its_owner_names_and_others_lead_nowhere() {
+    let owner =
+        json!([{"apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService", "name": "by-owner", "uid": "1"}]);
+    let stranger = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "stranger", "uid": "2"}]);
+    let client = listing(vec![
+        meta("a", &json!({"ownerReferences": stranger})),
+        meta("b", &json!({"labels": {SERVICE_LABEL: "by-label"}})),
+        meta("c", &json!({"ownerReferences": owner})),
+    ]);
+    let (_sender, served) = watch::channel(BTreeSet::new());
+    let kind = outputs::owned_kinds().into_iter().find(|kind| !kind.optional).unwrap();
+    assert_eq!(
+        first(child(&client, None, kind, served), 2).await,
+        ["by-label", "by-owner"]
+    );
+}
+
+#[tokio::test]
+async fn every_kind_of_child_is_watched_and_one_that_is_not_served_once_it_is() {
+    let client = listing(vec![meta("b", &json!({"labels": {SERVICE_LABEL: "api"}}))]);
+    let (sender, served) = watch::channel(BTreeSet::new());
+    let streams = children(&client, None, &served);
+    assert_eq!(streams.len(), outputs::owned_kinds().len());
+    let mut waiting = 0;
+    for (kind, mut triggers) in outputs::owned_kinds().into_iter().zip(streams) {
+        if kind.optional {
+            waiting += 1;
+            assert!(
+                futures::poll!(triggers.next()).is_pending(),
+                "{} is not served",
+                kind.kind
+            );
+            sender.send_modify(|served| drop(served.insert(kind.kind.to_owned())));
+        }
+        assert_eq!(first(triggers, 1).await, ["api"], "{}", kind.kind);
+    }
+    assert!(waiting > 0);
+}
+
+#[tokio::test]
+async fn a_workload_leads_to_the_service_that_points_at_it_and_only_by_its_own_kind() {
+    let client = listing(vec![meta("another", &Value::Null), meta("web", &Value::Null)]);
+    let mut streams = workloads(&client, None, &known());
+    assert_eq!(streams.len(), TargetKind::ALL.len());
+    let mut others = streams.split_off(1);
+    assert_eq!(first(streams.remove(0), 1).await, ["api"]);
+    for other in &mut others {
+        let looked = tokio::time::timeout(Duration::from_millis(200), other.next()).await;
+        assert!(
+            looked.is_err(),
+            "a StatefulSet or DaemonSet of that name is another workload"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_kubernetes_service_leads_to_all_services_of_its_namespace() {
+    let client = listing(vec![
+        meta("front", &json!({"namespace": "elsewhere"})),
+        meta("front", &Value::Null),
+    ]);
+    assert_eq!(first(services(&client, None, &known()), 1).await, ["api"]);
+}

@@ -68,7 +68,7 @@ async fn every_kind_of_child_is_watched_and_one_that_is_not_served_once_it_is() 
                 "{} is not served",
                 kind.kind
             );
-            sender.send_modify(|served| drop(served.insert(kind.kind.to_owned())));
+            sender.send_modify(|served| served.extend([kind.kind.to_owned()]));
         }
         assert_eq!(first(triggers, 1).await, ["api"], "{}", kind.kind);
     }

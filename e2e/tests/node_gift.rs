@@ -45,6 +45,11 @@ fn workload(container: &str, probes: &str) -> String {
     WORKLOAD.replace("CONTAINER", container).replace("PROBES", probes)
 }
 
+/// The workload without probes, in a revision of its own.
+fn revision(number: usize) -> String {
+    workload("api", &format!("env: [{{name: REVISION, value: '{number}'}}]"))
+}
+
 impl<'a> Scenario<'a> {
     async fn new(cluster: &'a Cluster, name: &str) -> Self {
         Self {
@@ -212,6 +217,7 @@ async fn a_gift_is_given_once_and_never_gets_in_its_owners_way() {
         adopted_changed_and_dropped(&cluster),
         refused_and_then_given(&cluster),
         taken_away_again_and_again(&cluster),
+        rolled_back(&cluster),
         what_is_there_stays(&cluster),
         taken_out_by_hand(&cluster),
     );
@@ -302,14 +308,13 @@ async fn refused_and_then_given(cluster: &Cluster) {
 /// Who replaces the workload from a file without probes wins: Observed stops and says so.
 async fn taken_away_again_and_again(cluster: &Cluster) {
     let scenario = Scenario::new(cluster, "contested").await;
-    let file = workload("api", "");
-    scenario.kubectl(&["create", "-f", "-"], &file).unwrap();
+    scenario.kubectl(&["create", "-f", "-"], &revision(0)).unwrap();
     scenario.settles().await;
     scenario.observe("{}");
-    for _ in 0..2 {
+    for number in 1..=2 {
         scenario.probes_become("Installed").await;
         scenario.settles().await;
-        scenario.kubectl(&["replace", "-f", "-"], &file).unwrap();
+        scenario.kubectl(&["replace", "-f", "-"], &revision(number)).unwrap();
         assert_eq!(probes(&scenario.deployment().await), (false, false, false));
         let look = || async {
             let seen = scenario.condition_reason().await;
@@ -327,6 +332,31 @@ async fn taken_away_again_and_again(cluster: &Cluster) {
     );
 }
 
+/// A rollback ends where its owner wants it: no second rollout follows, and the next revision gets the probes again.
+async fn rolled_back(cluster: &Cluster) {
+    let scenario = Scenario::new(cluster, "undone").await;
+    scenario.chart(&revision(0)).unwrap();
+    scenario.settles().await;
+    scenario.observe("{}");
+    scenario.probes_become("Installed").await;
+    scenario.settles().await;
+    scenario.kubectl(&["rollout", "undo", "deployment/api"], "").unwrap();
+    let undone = scenario.deployment().await;
+    assert_eq!(probes(&undone), (false, false, false));
+    let message = scenario.probes_become("Declined").await;
+    assert!(message.contains("nothing is given twice"), "{message}");
+    scenario.settles().await;
+    assert_eq!(
+        scenario.deployment().await.metadata.generation,
+        undone.metadata.generation
+    );
+
+    scenario.chart(&revision(1)).unwrap();
+    scenario.probes_become("Installed").await;
+    scenario.settles().await;
+    assert_eq!(probes(&scenario.deployment().await), (true, true, true));
+}
+
 /// Who takes a gift out of the workload does not want it: it is not given again, until it is asked for anew.
 async fn taken_out_by_hand(cluster: &Cluster) {
     let scenario = Scenario::new(cluster, "edited").await;
@@ -341,7 +371,7 @@ async fn taken_out_by_hand(cluster: &Cluster) {
     scenario
         .kubectl(&["patch", "deployment", "api", "--type=json", "-p", &patch], "")
         .unwrap();
-    let message = scenario.probes_become("Contested").await;
+    let message = scenario.probes_become("Declined").await;
     assert!(message.contains("not given a second time"), "{message}");
     scenario.settles().await;
     assert_eq!(probes(&scenario.deployment().await), (false, false, false));

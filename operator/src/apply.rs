@@ -113,26 +113,21 @@ impl Error {
     }
 }
 
-/// Brings every child to the state that the plan wants, in the order given, and deletes what is no longer wanted.
-///
-/// # Errors
-/// The first write or read that the API server did not decide about. The other children are still seen to.
+/// Brings every child to the state that the plan wants, in the order given, and deletes what is no longer wanted. With
+/// it comes the first write or read that the API server did not decide about; the other children are still seen to.
 pub async fn apply(
     client: &Client,
     facts: &Facts,
     children: Children<Rendered>,
     writing: Writing,
-) -> Result<Children<Applied>, Error> {
+) -> (Children<Applied>, Option<Error>) {
     if writing == Writing::Paused {
-        let paused = |child| Applied {
-            child,
-            outcome: ApplyOutcome::Paused,
-        };
-        return Ok(Children {
-            items: children.items.into_iter().map(paused).collect(),
-        });
+        return (all(children, &ApplyOutcome::Paused), None);
     }
-    let mut live = owned::Live::read(client, facts).await?;
+    let mut live = match owned::Live::read(client, facts).await {
+        Ok(live) => live,
+        Err(error) => return (all(children, &ApplyOutcome::Failed(error.to_string())), Some(error)),
+    };
     let mut applied = Vec::new();
     let mut failed = None;
     for child in children.items {
@@ -143,7 +138,8 @@ pub async fn apply(
         match done {
             Ok(outcome) => applied.push(Applied { child, outcome }),
             Err(error) => {
-                tracing::debug!(%error, child = child.name, "a child could not be written");
+                let outcome = ApplyOutcome::Failed(api_error::words(error.source()));
+                applied.push(Applied { child, outcome });
                 failed.get_or_insert(error);
             }
         }
@@ -158,9 +154,16 @@ pub async fn apply(
     if let Err(error) = live.prune(client, facts, &applied).await {
         failed.get_or_insert(error);
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Children { items: applied }),
+    (Children { items: applied }, failed)
+}
+
+fn all(children: Children<Rendered>, outcome: &ApplyOutcome) -> Children<Applied> {
+    let applied = |child| Applied {
+        child,
+        outcome: outcome.clone(),
+    };
+    Children {
+        items: children.items.into_iter().map(applied).collect(),
     }
 }
 

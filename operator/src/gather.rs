@@ -98,7 +98,8 @@ impl Error {
     }
 }
 
-/// Everything that Kubernetes says about one service. `preflight` and `contested` are left empty: nobody was asked yet.
+/// Everything that Kubernetes says about one service. `preflight`, `contested` and `given` are
+/// left empty: nobody was asked yet.
 ///
 /// # Errors
 /// Something that a plan cannot do without could not be read. A missing workload is a fact, not an error.
@@ -127,6 +128,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         namespace_labels,
         preflight: BTreeMap::new(),
         contested: None,
+        given: None,
         namespace,
     })
 }

@@ -90,6 +90,8 @@ reasons! {
     RolloutInProgress,
     /// A gift was taken away again and again; Observed has stopped giving.
     Contested,
+    /// A gift was taken out, or the workload went back to a revision without it; it is not given again.
+    Declined,
     /// Every pod that should be scraped is up in Prometheus.
     TargetsUp,
     /// Prometheus knows the pods, but some are down; the message has its error.

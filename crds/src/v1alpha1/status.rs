@@ -25,6 +25,9 @@ pub struct ObservedServiceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub rules_healthy: Option<String>,
+    /// given is what was given to the workload, and to which of its revisions: for one revision nothing is given twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
     /// inventory lists every object that exists because of this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -52,6 +55,24 @@ pub struct Resolved {
     #[schemars(length(max = 32), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub packs: Vec<String>,
+}
+
+/// Probes that were given, and the revisions of the workload that had them.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Given {
+    /// targetUID is the UID of the workload.
+    #[serde(rename = "targetUID")]
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
+    /// gift is what was given, as the annotation `observed.rs/probes` tells it.
+    #[schemars(length(max = 512))]
+    pub gift: String,
+    /// templates are hashes of the pod templates that had it, their probes left out. At most 10, which is how many
+    /// revisions a Deployment keeps.
+    #[schemars(length(max = 10), inner(length(max = 16)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub templates: Vec<String>,
 }
 
 /// An object that exists because of an ObservedService.

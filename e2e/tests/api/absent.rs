@@ -1,25 +1,12 @@
 //! A cluster without prometheus-operator: what can be done is done, the rest is picked up when it comes.
 
-use observed_e2e::{Cluster, ControlPlane, Progress};
-use tokio::sync::OnceCell;
+use observed_e2e::Progress;
 
 use super::operator::{MONITOR, Monitoring, Operator, RULE, Stage};
 
 #[tokio::test]
 async fn kinds_that_are_not_served_are_told_and_picked_up_when_they_appear() {
-    static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    let start = async || {
-        Cluster::control_plane(
-            ControlPlane {
-                controller_manager: true,
-            },
-            &Progress::silent(),
-        )
-        .await
-        .unwrap()
-    };
-    let cluster = CLUSTER.get_or_init(start).await;
-    let stage = Stage::own(cluster, Monitoring::Absent, "absent").await;
+    let stage = Stage::own(Monitoring::Absent, "absent").await;
     let _operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
@@ -28,7 +15,11 @@ async fn kinds_that_are_not_served_are_told_and_picked_up_when_they_appear() {
         let message = stage.becomes("api", condition, "Unknown", "KindNotServed").await;
         assert!(message.contains("prometheus-operator"), "{condition}: {message}");
     }
-    cluster.install_monitoring_crds(&Progress::silent()).await.unwrap();
+    stage
+        .cluster
+        .install_monitoring_crds(&Progress::silent())
+        .await
+        .unwrap();
     stage.appears(MONITOR, "api").await;
     stage.appears(RULE, "api").await;
 }

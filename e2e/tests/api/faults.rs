@@ -1,11 +1,10 @@
-//! Missing rights, and an operator that dies in the middle.
+//! Missing rights, a webhook that is down, and an operator that dies in the middle.
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use observed_e2e::{Cluster, ControlPlane, Progress};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 use super::operator::{CONFIG_MAP, MONITOR, Monitoring, Operator, RULE, Stage};
 
@@ -36,19 +35,7 @@ async fn an_operator_that_dies_again_and_again_converges_in_the_end() {
 
 #[tokio::test]
 async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
-    static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    let start = async || {
-        Cluster::control_plane(
-            ControlPlane {
-                controller_manager: true,
-            },
-            &Progress::silent(),
-        )
-        .await
-        .unwrap()
-    };
-    let cluster = CLUSTER.get_or_init(start).await;
-    let stage = Stage::own(cluster, Monitoring::Installed, "rights").await;
+    let stage = Stage::own(Monitoring::Installed, "rights").await;
     let roles = Api::<ClusterRole>::all(stage.client.clone());
     let whole = roles.get("observed").await.unwrap();
     let may_not_write_rules = |role: &ClusterRole| {
@@ -87,4 +74,41 @@ async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
         .unwrap();
     stage.appears(RULE, "api").await;
     stage.services().delete("api", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_that_the_api_server_cannot_decide_is_told_and_holds_up_nothing_else() {
+    let stage = Stage::shared("webhook").await;
+    let webhooks = Api::<ValidatingWebhookConfiguration>::all(stage.client.clone());
+    let down = serde_json::from_value(json!({
+        "metadata": {"name": stage.namespace},
+        "webhooks": [{
+            "name": "rules.observed.test",
+            "clientConfig": {"url": "https://127.0.0.1:1/nobody"},
+            "rules": [{
+                "apiGroups": ["monitoring.coreos.com"], "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["prometheusrules"],
+            }],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace}},
+            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 1,
+        }],
+    }))
+    .unwrap();
+    webhooks.create(&PostParams::default(), &down).await.unwrap();
+
+    let _operator = Operator::start(&stage).await;
+    stage.workload("api").await;
+    stage.observe("api", "api").await;
+    let message = stage.becomes("api", "RulesHealthy", "Unknown", "ApiError").await;
+    assert!(message.contains("rules.observed.test"), "{message}");
+    stage.appears(MONITOR, "api").await;
+    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    assert!(stage.objects(RULE).get_opt("api").await.unwrap().is_none());
+
+    webhooks
+        .delete(&stage.namespace, &DeleteParams::default())
+        .await
+        .unwrap();
+    stage.appears(RULE, "api").await;
+    stage.becomes("api", "RulesHealthy", "Unknown", "Unreachable").await;
 }

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 use observed_crds::v1alpha1::ObservedService;
-use observed_e2e::{Cluster, Progress, binaries, wait};
+use observed_e2e::{Cluster, ControlPlane, Progress, binaries, wait};
 use tokio::sync::OnceCell;
 
 /// What anything here may take. A condition that comes true ends the wait.
@@ -59,8 +59,13 @@ impl Stage {
         Self::on(cluster, kubeconfig, prefix).await
     }
 
-    /// A namespace on a cluster of the test's own.
-    pub async fn own(cluster: &'static Cluster, monitoring: Monitoring, prefix: &str) -> Self {
+    /// A namespace on a control plane of the test's own. It ends with the process.
+    pub async fn own(monitoring: Monitoring, prefix: &str) -> Self {
+        let plane = ControlPlane {
+            controller_manager: true,
+        };
+        let started = Cluster::control_plane(plane, &Progress::silent()).await.unwrap();
+        let cluster: &'static Cluster = Box::leak(Box::new(started));
         let kubeconfig = install(cluster, monitoring).await;
         Self::on(cluster, kubeconfig, prefix).await
     }

@@ -101,4 +101,6 @@ pub enum ApplyOutcome {
     Rejected(String),
     /// The operator has no right to do it, in the API server's words.
     Forbidden(String),
+    /// The API server decided nothing (5xx, no answer): it may or may not be done, and is tried again.
+    Failed(String),
 }

@@ -5,7 +5,7 @@ mod assumed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
-use observed_crds::v1alpha1::TargetKind;
+use observed_crds::v1alpha1::{Given, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
@@ -36,6 +36,8 @@ pub struct Facts {
     pub preflight: BTreeMap<ProbeKind, Vec<Answer>>,
     /// A gift has been taken away again and again; who did it, if known.
     pub contested: Option<String>,
+    /// What was given before, as the last status tells it.
+    pub given: Option<Given>,
 }
 
 /// The workload.
@@ -52,6 +54,8 @@ pub struct Target {
     pub resource_version: String,
     /// Pods that the workload should have.
     pub replicas: i32,
+    /// [`crate::gift::template_hash`] of its pods' template. Empty offline.
+    pub template: String,
     /// Why the workload is not settled (a rollout under way, paused), in words. None when it is.
     pub unsettled: Option<String>,
     /// Selector of the workload.

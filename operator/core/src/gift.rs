@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Probe;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -148,11 +148,7 @@ impl ProbeShape {
 
     /// Eight hex digits that tell this shape from others.
     pub fn hash(&self) -> String {
-        let canonical = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(canonical)[..4]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect()
+        hex(&serde_json::to_vec(self).unwrap_or_default(), 4)
     }
 
     /// The shape in words: `GET /health on port http every 10s, 5s to answer, 6 failures`.
@@ -176,6 +172,25 @@ impl ProbeShape {
             .saturating_mul(self.period_seconds)
             .saturating_add(self.timeout_seconds)
     }
+}
+
+/// Sixteen hex digits that tell one revision of a workload from others: its pods' template without any probe.
+pub fn template_hash(template: &PodTemplateSpec) -> String {
+    let mut bare = template.clone();
+    for container in bare.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
+        container.liveness_probe = None;
+        container.readiness_probe = None;
+        container.startup_probe = None;
+    }
+    hex(&serde_json::to_vec(&bare).unwrap_or_default(), 8)
+}
+
+fn hex(canonical: &[u8], bytes: usize) -> String {
+    Sha256::digest(canonical)
+        .iter()
+        .take(bytes)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A port as a person writes it.
@@ -318,5 +333,18 @@ mod tests {
         ] {
             assert_eq!(Gifted::parse(foreign), None, "{foreign:?}");
         }
+    }
+
+    #[test]
+    fn a_template_is_known_by_everything_but_its_probes() {
+        let template = |image: &str, probe: serde_json::Value| -> PodTemplateSpec {
+            let container = serde_json::json!({"name": "api", "image": image, "livenessProbe": probe});
+            serde_json::from_value(serde_json::json!({"spec": {"containers": [container]}})).unwrap()
+        };
+        let probe = serde_json::json!({"httpGet": {"path": "/health", "port": 80}});
+        let bare = template_hash(&template("a", serde_json::Value::Null));
+        assert_eq!(bare.len(), 16);
+        assert_eq!(template_hash(&template("a", probe)), bare);
+        assert_ne!(template_hash(&template("b", serde_json::Value::Null)), bare);
     }
 }

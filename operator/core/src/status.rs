@@ -4,6 +4,7 @@
 //! same.
 
 mod conditions;
+mod given;
 mod judge;
 mod summary;
 
@@ -65,6 +66,7 @@ pub fn status(
         resolved: Some(resolved(plan)),
         targets_up,
         rules_healthy,
+        given: given::given(facts, &applied.items),
         inventory: inventory(&applied.items, previous),
     }
 }
@@ -121,9 +123,29 @@ pub fn refused(
     ObservedServiceStatus {
         observed_generation: Some(generation),
         conditions: conditions(judged, previous, generation, now),
+        given: facts.given.clone(),
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
         ..ObservedServiceStatus::default()
     }
+}
+
+/// The status of a service that could not be worked on. What was known of it stays; that it is known no longer is said.
+pub fn failed(
+    reason: Reason,
+    words: &str,
+    previous: Option<&ObservedServiceStatus>,
+    generation: i64,
+    now: Timestamp,
+) -> ObservedServiceStatus {
+    let mut status = previous.cloned().unwrap_or_default();
+    let message = format!("Nobody knows how it stands now: {words}");
+    let ready = Judged::new(ConditionType::Ready, Truth::Unknown, reason, message);
+    let ready = conditions(vec![ready], previous, generation, now);
+    status
+        .conditions
+        .retain(|condition| condition.type_ != ConditionType::Ready.as_str());
+    status.conditions.splice(0..0, ready);
+    status
 }
 
 /// What exists because of this service: what is in place, and what was and could not be written this time.
@@ -139,7 +161,8 @@ fn inventory(applied: &[Applied], previous: Option<&ObservedServiceStatus>) -> V
             ApplyOutcome::Paused
             | ApplyOutcome::Conflict(_)
             | ApplyOutcome::Rejected(_)
-            | ApplyOutcome::Forbidden(_) => before(item),
+            | ApplyOutcome::Forbidden(_)
+            | ApplyOutcome::Failed(_) => before(item),
         })
         .map(|(item, _)| item)
         .collect();

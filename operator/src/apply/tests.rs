@@ -1,6 +1,8 @@
+mod gift;
+
 use http::Method;
 use observed_core::child::Child;
-use observed_core::facts::{Container, LiveProbe, Target};
+use observed_core::facts::{Container, Target};
 use observed_core::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use observed_core::outputs;
 use observed_crds::{MANAGER, PROBES_ANNOTATION, PROBES_MANAGER};
@@ -78,11 +80,15 @@ fn with(existing: Option<Value>) -> impl FnMut(&Asked) -> (u16, Value) + Send + 
     }
 }
 
+/// What became of each child, where nothing failed.
+async fn outcomes(client: &Client, facts: &Facts, children: Vec<Child>) -> Vec<ApplyOutcome> {
+    let (applied, failed) = apply(client, facts, Children { items: children }, Writing::Allowed).await;
+    assert!(failed.is_none(), "{failed:?}");
+    applied.items.into_iter().map(|applied| applied.outcome).collect()
+}
+
 async fn outcome(client: &Client, children: Vec<Child>) -> ApplyOutcome {
-    let applied = apply(client, &facts(), Children { items: children }, Writing::Allowed)
-        .await
-        .unwrap();
-    applied.items[0].outcome.clone()
+    outcomes(client, &facts(), children).await.remove(0)
 }
 
 #[tokio::test]
@@ -189,9 +195,7 @@ async fn the_child_of_a_predecessor_of_the_same_name_is_deleted_by_its_uid_and_m
 #[tokio::test]
 async fn what_is_no_longer_rendered_is_deleted_by_its_uid() {
     let (client, log) = mock::client(with(Some(live())));
-    apply(&client, &facts(), Children { items: vec![] }, Writing::Allowed)
-        .await
-        .unwrap();
+    assert_eq!(outcomes(&client, &facts(), vec![]).await, []);
     let writes = log.writes();
     assert_eq!(
         writes.iter().map(Asked::line).collect::<Vec<_>>(),
@@ -209,9 +213,7 @@ async fn what_only_carries_our_label_is_not_deleted() {
     foreign["metadata"]["annotations"] = Value::Null;
     foreign["metadata"]["ownerReferences"] = Value::Null;
     let (client, log) = mock::client(with(Some(foreign)));
-    apply(&client, &facts(), Children { items: vec![] }, Writing::Allowed)
-        .await
-        .unwrap();
+    assert_eq!(outcomes(&client, &facts(), vec![]).await, []);
     assert!(log.writes().is_empty(), "{:?}", log.lines());
 }
 
@@ -232,10 +234,10 @@ async fn a_kind_that_is_not_served_is_not_asked_for() {
         served: Default::default(),
         ..facts()
     };
-    let applied = apply(&client, &facts, Children { items: vec![child] }, Writing::Allowed)
-        .await
-        .unwrap();
-    assert_eq!(applied.items[0].outcome, ApplyOutcome::KindNotServed);
+    assert_eq!(
+        outcomes(&client, &facts, vec![child]).await,
+        [ApplyOutcome::KindNotServed]
+    );
     assert_eq!(log.lines(), ["GET configmaps"]);
 }
 
@@ -245,26 +247,23 @@ async fn a_paused_service_is_neither_read_nor_written() {
     let children = Children {
         items: vec![config_map(), gift_child(&[ProbeKind::Liveness])],
     };
-    let applied = apply(&client, &facts(), children, Writing::Paused).await.unwrap();
-    assert!(
-        applied
-            .items
-            .iter()
-            .all(|applied| applied.outcome == ApplyOutcome::Paused)
-    );
+    let (applied, failed) = apply(&client, &facts(), children, Writing::Paused).await;
+    assert!(failed.is_none() && applied.items.len() == 2);
+    let paused = |applied: &Applied| applied.outcome == ApplyOutcome::Paused;
+    assert!(applied.items.iter().all(paused));
     assert!(log.all().is_empty());
 }
 
 #[tokio::test]
 async fn what_the_api_server_decides_is_an_outcome_and_only_its_failure_is_an_error() {
     for (code, reason, expected) in [
-        (404, "NotFound", Some(ApplyOutcome::KindNotServed)),
-        (409, "Conflict", Some(ApplyOutcome::Conflict("no".into()))),
-        (403, "Forbidden", Some(ApplyOutcome::Forbidden("no".into()))),
-        (422, "Invalid", Some(ApplyOutcome::Rejected("no".into()))),
-        (400, "BadRequest", Some(ApplyOutcome::Rejected("no".into()))),
-        (500, "InternalError", None),
-        (504, "Timeout", None),
+        (404, "NotFound", ApplyOutcome::KindNotServed),
+        (409, "Conflict", ApplyOutcome::Conflict("no".into())),
+        (403, "Forbidden", ApplyOutcome::Forbidden("no".into())),
+        (422, "Invalid", ApplyOutcome::Rejected("no".into())),
+        (400, "BadRequest", ApplyOutcome::Rejected("no".into())),
+        (500, "InternalError", ApplyOutcome::Failed("no".into())),
+        (504, "Timeout", ApplyOutcome::Failed("no".into())),
     ] {
         let mut base = with(None);
         let (client, _) = mock::client(move |asked| {
@@ -274,21 +273,26 @@ async fn what_the_api_server_decides_is_an_outcome_and_only_its_failure_is_an_er
                 base(asked)
             }
         });
-        let applied = apply(
-            &client,
-            &facts(),
-            Children {
-                items: vec![config_map()],
-            },
-            Writing::Allowed,
-        )
-        .await;
-        assert_eq!(
-            applied.ok().map(|applied| applied.items[0].outcome.clone()),
-            expected,
-            "{code}"
-        );
+        let children = Children {
+            items: vec![config_map()],
+        };
+        let (applied, failed) = apply(&client, &facts(), children, Writing::Allowed).await;
+        assert_eq!(applied.items[0].outcome, expected, "{code}");
+        assert_eq!(failed.is_some(), code >= 500, "{code}");
     }
+}
+
+#[tokio::test]
+async fn children_that_cannot_be_listed_have_all_failed() {
+    let (client, log) = mock::client(|_| mock::refusal(500, "InternalError", "no"));
+    let children = Children {
+        items: vec![config_map(), gift_child(&[ProbeKind::Liveness])],
+    };
+    let (applied, failed) = apply(&client, &facts(), children, Writing::Allowed).await;
+    assert!(matches!(failed, Some(Error::List { .. })));
+    let failed = |applied: &Applied| matches!(applied.outcome, ApplyOutcome::Failed(_));
+    assert!(applied.items.len() == 2 && applied.items.iter().all(failed));
+    assert!(log.writes().is_empty(), "{:?}", log.lines());
 }
 
 #[tokio::test]
@@ -303,16 +307,12 @@ async fn a_child_that_fails_does_not_keep_the_others_from_being_written() {
             base(asked)
         }
     });
-    let done = apply(
-        &client,
-        &facts(),
-        Children {
-            items: vec![config_map(), second],
-        },
-        Writing::Allowed,
-    )
-    .await;
-    assert!(matches!(done, Err(Error::Write { .. })));
+    let children = Children {
+        items: vec![config_map(), second],
+    };
+    let (applied, failed) = apply(&client, &facts(), children, Writing::Allowed).await;
+    assert!(matches!(failed, Some(Error::Write { .. })));
+    assert_eq!(applied.items[1].outcome, ApplyOutcome::Written);
     assert!(
         log.lines().contains(&"PATCH configmaps/second".to_owned()),
         "{:?}",
@@ -354,174 +354,4 @@ fn gift_child(kinds: &[ProbeKind]) -> Child {
         name: "api".into(),
         body: Body::Gift(gift),
     }
-}
-
-fn deployment(resource_version: &str, managers: &[&str]) -> Value {
-    let entries: Vec<Value> = managers
-        .iter()
-        .map(|manager| json!({"manager": manager, "operation": "Update"}))
-        .collect();
-    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
-        "name": "api", "uid": "target-uid", "resourceVersion": resource_version, "managedFields": entries}})
-}
-
-fn is_strategic(asked: &Asked) -> bool {
-    asked.content_type == "application/strategic-merge-patch+json"
-}
-
-/// An API that takes the gift, and answers reads and the letting go as the test says.
-fn taking(
-    mut rest: impl FnMut(&Asked) -> (u16, Value) + Send + 'static,
-) -> impl FnMut(&Asked) -> (u16, Value) + Send + 'static {
-    move |asked| {
-        if !asked.path.contains("/deployments") {
-            mock::list(&[])
-        } else if is_strategic(asked) {
-            (200, deployment("101", &["helm", PROBES_MANAGER]))
-        } else {
-            rest(asked)
-        }
-    }
-}
-
-#[tokio::test]
-async fn all_probes_are_given_in_one_patch_and_let_go_of_in_the_next() {
-    let (client, log) = mock::client(taking(|_| (200, deployment("102", &["helm"]))));
-    let child = gift_child(&[ProbeKind::Liveness, ProbeKind::Readiness]);
-    assert_eq!(outcome(&client, vec![child]).await, ApplyOutcome::Written);
-
-    let writes = log.writes();
-    assert_eq!(writes.len(), 2, "{:?}", log.lines());
-    let give = &writes[0];
-    assert!(is_strategic(give) && give.query.contains("fieldManager=observed-probes") && !give.query.contains("force"));
-    assert_eq!(give.body["metadata"]["uid"], "target-uid");
-    assert_eq!(give.body["metadata"]["resourceVersion"], "100");
-    assert!(
-        give.body["metadata"]["annotations"][PROBES_ANNOTATION]
-            .as_str()
-            .unwrap()
-            .ends_with("@our-uid")
-    );
-    let containers = &give.body["spec"]["template"]["spec"]["containers"];
-    assert_eq!(containers.as_array().unwrap().len(), 1);
-    assert_eq!(containers[0]["livenessProbe"], shape().to_json());
-    assert_eq!(containers[0]["readinessProbe"], shape().to_json());
-    assert_eq!(containers[0].get("startupProbe"), None);
-
-    assert_eq!(writes[1].content_type, "application/json-patch+json");
-    assert_eq!(
-        writes[1].body,
-        json!([
-            {"op": "test", "path": "/metadata/resourceVersion", "value": "101"},
-            {"op": "test", "path": "/metadata/managedFields/1/manager", "value": PROBES_MANAGER},
-            {"op": "remove", "path": "/metadata/managedFields/1"},
-        ])
-    );
-}
-
-#[tokio::test]
-async fn letting_go_looks_again_when_another_write_came_between() {
-    let mut refusals = 3;
-    let (client, log) = mock::client(taking(move |asked| match asked.method {
-        Method::GET => (200, deployment("105", &["controller", "helm", PROBES_MANAGER])),
-        _ if refusals > 0 => {
-            refusals -= 1;
-            mock::refusal(if refusals == 1 { 422 } else { 409 }, "Conflict", "changed")
-        }
-        _ => (200, deployment("106", &["controller", "helm"])),
-    }));
-    assert_eq!(
-        outcome(&client, vec![gift_child(&[ProbeKind::Liveness])]).await,
-        ApplyOutcome::Written
-    );
-    let last = log.writes().pop().unwrap();
-    assert_eq!(last.body[0]["value"], "105");
-    assert_eq!(last.body[2]["path"], "/metadata/managedFields/2");
-}
-
-#[tokio::test]
-async fn a_gift_to_a_workload_that_changed_meanwhile_is_not_given() {
-    let (client, log) = mock::client(|asked| {
-        if asked.writes() {
-            mock::refusal(409, "Conflict", "the object has been modified")
-        } else {
-            mock::list(&[])
-        }
-    });
-    let told = outcome(&client, vec![gift_child(&[ProbeKind::Liveness])]).await;
-    assert_eq!(told, ApplyOutcome::Conflict("the object has been modified".into()));
-    assert_eq!(log.writes().len(), 1, "{:?}", log.lines());
-}
-
-#[tokio::test]
-async fn what_a_crash_left_behind_is_let_go_of_with_nothing_to_give() {
-    let (client, log) = mock::client(taking(|_| (200, deployment("101", &[PROBES_MANAGER, "helm"]))));
-    let mut facts = facts();
-    facts.target.as_mut().unwrap().held = true;
-    apply(&client, &facts, Children { items: vec![] }, Writing::Allowed)
-        .await
-        .unwrap();
-    let writes = log.writes();
-    assert_eq!(writes.len(), 1, "{:?}", log.lines());
-    assert_eq!(
-        writes[0].body[2],
-        json!({"op": "remove", "path": "/metadata/managedFields/0"})
-    );
-}
-
-#[tokio::test]
-async fn a_workload_that_is_not_held_is_left_alone() {
-    let (client, log) = mock::client(taking(|_| (200, deployment("101", &["helm"]))));
-    apply(&client, &facts(), Children { items: vec![] }, Writing::Allowed)
-        .await
-        .unwrap();
-    assert!(
-        log.lines().iter().all(|line| !line.contains("deployments")),
-        "{:?}",
-        log.lines()
-    );
-}
-
-#[tokio::test]
-async fn a_workload_of_the_same_name_that_was_made_anew_is_not_let_go_of() {
-    let mut anew = deployment("200", &[PROBES_MANAGER]);
-    anew["metadata"]["uid"] = json!("another-uid");
-    let (client, log) = mock::client(taking(move |_| (200, anew.clone())));
-    let mut facts = facts();
-    facts.target.as_mut().unwrap().held = true;
-    apply(&client, &facts, Children { items: vec![] }, Writing::Allowed)
-        .await
-        .unwrap();
-    assert!(log.writes().is_empty(), "{:?}", log.lines());
-}
-
-#[tokio::test]
-async fn an_update_of_an_earlier_gift_takes_its_old_handler_away() {
-    let mut facts = facts();
-    let earlier = ProbeShape {
-        handler: Handler::TcpSocket {
-            port: serde_json::from_value(json!(80)).unwrap(),
-        },
-        ..shape()
-    };
-    let live = LiveProbe {
-        shape: earlier,
-        owned_by: vec![],
-    };
-    facts.target.as_mut().unwrap().containers[0].probes = [(ProbeKind::Liveness, live)].into();
-    let (client, log) = mock::client(taking(|_| (200, deployment("102", &[]))));
-    apply(
-        &client,
-        &facts,
-        Children {
-            items: vec![gift_child(&[ProbeKind::Liveness])],
-        },
-        Writing::Allowed,
-    )
-    .await
-    .unwrap();
-    let probe = log.writes()[0].body["spec"]["template"]["spec"]["containers"][0]["livenessProbe"].clone();
-    assert_eq!(probe["tcpSocket"], Value::Null);
-    assert!(probe.as_object().unwrap().contains_key("tcpSocket"));
-    assert_eq!(probe["httpGet"]["path"], "/health");
 }

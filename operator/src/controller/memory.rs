@@ -86,9 +86,14 @@ impl Memory {
         service.last_error.replace(error.clone()) != Some(error)
     }
 
+    /// Failures in a row so far.
+    pub(super) fn failures(&self, key: &Key) -> u32 {
+        self.lock().get(key).map_or(0, |service| service.failures)
+    }
+
     /// How long to wait after the failures so far: twice as long each time, and never in step with other services.
     pub(super) fn pause(&self, key: &Key) -> Duration {
-        let failures = self.lock().get(key).map_or(1, |service| service.failures.max(1));
+        let failures = self.failures(key).max(1);
         let (first, longest) = BACKOFF;
         let pause = first.saturating_mul(1 << (failures - 1).min(16)).min(longest);
         spread(pause, 0.5)

@@ -35,6 +35,8 @@ use crate::verify::{self, Backends, verify};
 const LONGEST: Duration = Duration::from_secs(60);
 /// Time between two looks at a service that is on its way.
 const HURRIED: Duration = Duration::from_secs(2);
+/// Failures in a row that the status does not speak of yet.
+const BLIPS: u32 = 2;
 /// Time until an error is tried again that somebody has to do something about.
 const SELDOM: Duration = Duration::from_secs(60);
 
@@ -201,7 +203,17 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
         .memory
         .begin(&key, &live.uid().unwrap_or_default(), generation, Instant::now());
     match live.clone().try_parse::<ObservedService>() {
-        Ok(service) => six_calls(&api, &key, &service, previous.as_ref(), generation, context).await,
+        Ok(service) => {
+            let done = six_calls(&api, &key, &service, previous.as_ref(), generation, context).await;
+            if let Err(error @ Error::Gather(_)) = &done
+                && !is_blip(context, &key, error)
+            {
+                let (reason, words) = (error.reason(), error.to_string());
+                let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
+                write_status(&api, &live.metadata, previous.as_ref(), &now).await?;
+            }
+            done
+        }
         Err(error) => {
             let facts = Facts {
                 namespace: key.0.clone(),
@@ -243,16 +255,20 @@ async fn six_calls(
     };
     let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
+    facts.given = previous.and_then(|previous| previous.given.clone());
     let questions = resolve::questions(&service.spec, &facts);
     let asked = context.preflight.ask(client, &facts, &questions).await;
     // That the pods cannot be listed holds the probes up, and nothing else.
-    let (answers, unasked) = asked.map_or_else(|error| (Default::default(), Some(error)), |answers| (answers, None));
+    let (answers, mut failed) = asked.map_or_else(
+        |error| (Default::default(), Some(error.into())),
+        |answers| (answers, None),
+    );
     facts.preflight = answers;
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
         Ok(plan) => {
             let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
-            let applied = apply(client, &facts, outputs::render(&plan), writing).await?;
+            let (applied, unwritten) = apply(client, &facts, outputs::render(&plan), writing).await;
             if applied
                 .items
                 .iter()
@@ -261,6 +277,12 @@ async fn six_calls(
                 memory.hurry(key, Instant::now());
             }
             tell_gift(context, key, service, &facts, &applied).await;
+            if let Some(error) = unwritten.map(Error::from) {
+                if is_blip(context, key, &error) {
+                    return Err(error);
+                }
+                failed = Some(error);
+            }
             let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
             status::status(
@@ -274,14 +296,14 @@ async fn six_calls(
             )
         }
         Err(findings) => {
-            apply::let_go(client, &facts).await?;
+            failed = apply::let_go(client, &facts).await.err().map(Error::from).or(failed);
             status::refused(&findings, &facts, previous, generation, Timestamp::now())
         }
     };
     write_status(api, &service.metadata, previous, &now).await?;
     context.events.tell(service, previous, &now).await;
-    if let Some(error) = unasked {
-        return Err(error.into());
+    if let Some(error) = failed {
+        return Err(error);
     }
     let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
     Ok(Action::requeue(if hurry {
@@ -313,6 +335,11 @@ async fn tell_gift(
             context.events.given(service, facts, &words.join("; ")).await;
         }
     }
+}
+
+/// Whether an error may be one of those that pass before anybody reads of it: it is tried again without a word.
+fn is_blip(context: &Context, key: &Key, error: &Error) -> bool {
+    error.retry() == Retry::Backoff && context.memory.failures(key) < BLIPS
 }
 
 /// Whether the next look may well see something else, without anybody changing anything.

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec, Probe};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use observed_core::facts;
-use observed_core::gift::{Gifted, ProbeKind, ProbeShape};
+use observed_core::gift::{Gifted, ProbeKind, ProbeShape, template_hash};
 use observed_crds::v1alpha1::TargetKind;
 use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER, foreign};
 
@@ -161,6 +161,7 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         uid: meta.uid.clone().unwrap_or_default(),
         resource_version: meta.resource_version.clone().unwrap_or_default(),
         replicas: workload.replicas(),
+        template: template_hash(template),
         unsettled: workload.unsettled(),
         selector: selector(workload.selector()),
         pod_labels: pod.labels.unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! A probe that the container's owner gave it is never touched. What is missing is given only after every running pod
 //! has answered as the probe needs it, and all of it in one patch: a patch costs a rollout.
 
+mod held;
 mod lint;
 mod preflight;
 mod wanted;
@@ -10,7 +11,6 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use observed_crds::PROBES_ANNOTATION;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode};
 
@@ -18,6 +18,7 @@ use crate::facts::{Container, Facts, LiveProbe, Question, Target};
 use crate::finding::Finding;
 use crate::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use crate::plan::Probes;
+use held::held_back;
 use lint::Linted;
 use preflight::Judgement;
 use wanted::{AllWanted, Wanted};
@@ -50,7 +51,7 @@ pub(super) fn probes(
             warnings,
         ));
     }
-    if let Some((reason, why)) = held_back(spec, facts, target, &taken_back(&gaps, facts, target, container)) {
+    if let Some((reason, why)) = held_back(spec, facts, target, container, &gaps) {
         let (verb, reason) = match (mode, reason) {
             (ProbesMode::Observe, Reason::Paused) => ("Would be given", reason),
             (ProbesMode::Observe, _) => ("Would be given", Reason::Observed),
@@ -85,8 +86,7 @@ pub(super) fn questions(
         return Vec::new();
     };
     let gaps = gaps(wanted, target, container);
-    let taken_back = taken_back(&gaps, facts, target, container);
-    if mode(spec) == ProbesMode::Disabled || held_back(spec, facts, target, &taken_back).is_some() {
+    if mode(spec) == ProbesMode::Disabled || held_back(spec, facts, target, container, &gaps).is_some() {
         return Vec::new();
     }
     gaps.open
@@ -115,21 +115,6 @@ fn is_gift(target: &Target, container: &Container, kind: ProbeKind, live: &LiveP
         .filter(|gifted| gifted.container == container.name);
     let given = gifted.and_then(|gifted| gifted.probes.get(&kind));
     live.owned_by.is_empty() && given == Some(&live.shape.hash())
-}
-
-/// Probes that are wanted, were given just so, and are gone although the annotation is still there: somebody does not
-/// want them. To give them once more would roll the workload once more.
-fn taken_back(gaps: &Gaps, facts: &Facts, target: &Target, container: &Container) -> Vec<ProbeKind> {
-    let ours = |gifted: &&Gifted| gifted.owner_uid == facts.uid && gifted.container == container.name;
-    let Some(gifted) = target.gifted.as_ref().filter(ours) else {
-        return Vec::new();
-    };
-    let missing = gaps
-        .open
-        .iter()
-        .filter(|(kind, _)| !container.probes.contains_key(kind));
-    let given = missing.filter(|(kind, wanted)| gifted.probes.get(kind) == Some(&wanted.shape.hash()));
-    given.map(|(kind, _)| *kind).collect()
 }
 
 fn all_wanted(spec: &ObservedServiceSpec, target: &Target, container: &Container) -> Result<AllWanted, Vec<Finding>> {
@@ -216,65 +201,6 @@ fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
         }
     }
     gaps
-}
-
-/// Why nothing can be given now, whatever the pods would answer.
-fn held_back(
-    spec: &ObservedServiceSpec,
-    facts: &Facts,
-    target: &Target,
-    taken_back: &[ProbeKind],
-) -> Option<(Reason, String)> {
-    if spec.paused {
-        return Some((Reason::Paused, "spec.paused is true: nothing is given".into()));
-    }
-    if let Some(who) = &facts.contested {
-        return Some((
-            Reason::Contested,
-            format!(
-                "Probes that Observed gave were taken away again and again, last by {who:?}: it has stopped giving. Put \
-                 the probes into the workload's own source, or set spec.probes.mode to Observe; a change of this spec \
-                 starts anew"
-            ),
-        ));
-    }
-    if !taken_back.is_empty() {
-        let kinds: Vec<_> = taken_back.iter().map(|kind| kind.as_str()).collect();
-        return Some((
-            Reason::Contested,
-            format!(
-                "Observed gave {}, and it was taken away again: it is not given a second time. Set spec.probes.mode to \
-                 Disabled to agree, change its settings in spec.probes, or remove the annotation {PROBES_ANNOTATION} from \
-                 the workload to have it given once more",
-                kinds.join(" and ")
-            ),
-        ));
-    }
-    if facts.uid.is_empty() || target.uid.is_empty() {
-        return Some((
-            Reason::PreflightPending,
-            "Nobody is asked offline: in a cluster the running pods are asked first".into(),
-        ));
-    }
-    let unsettled = target.unsettled.as_ref()?;
-    let gifted = target
-        .gifted
-        .as_ref()
-        .is_some_and(|gifted| gifted.owner_uid == facts.uid);
-    let way_out = if gifted {
-        ". If a probe that Observed gave keeps its pods from becoming ready, set spec.probes.mode to Disabled; kubectl \
-         rollout undo then takes it back"
-    } else {
-        ""
-    };
-    Some((
-        Reason::RolloutInProgress,
-        format!(
-            "{} {:?} is not settled ({unsettled}): nothing is given before it is{way_out}",
-            target.kind.as_str(),
-            target.name
-        ),
-    ))
 }
 
 /// The gaps after the pods have answered.

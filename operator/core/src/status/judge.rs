@@ -165,6 +165,11 @@ fn not_in_place(kind: ConditionType, applied: &Applied) -> Option<Judged> {
             Reason::Progressing,
             format!("{what} changed while it was written ({words}); it is tried again"),
         ),
+        ApplyOutcome::Failed(words) => (
+            Truth::Unknown,
+            Reason::ApiError,
+            format!("{what} could not be written: {words}. It is tried again"),
+        ),
         ApplyOutcome::Rejected(words) => (
             Truth::False,
             Reason::Rejected,

@@ -29,7 +29,7 @@ pub(super) struct Moment<'a> {
 /// The conditions in their order: `Ready`, what was looked at, then `Reconciling` or `Stalled` if it is so.
 pub(super) fn summed_up(looked: Vec<Judged>, moment: &Moment<'_>) -> Vec<Judged> {
     let under_way: Vec<&Judged> = looked.iter().filter(|judged| is_under_way(judged, moment)).collect();
-    let ready = ready(&looked, &under_way, moment.plan.paused);
+    let ready = ready(&looked, &under_way, moment);
     let kstatus = if moment.plan.paused {
         None
     } else if !under_way.is_empty() {
@@ -55,9 +55,9 @@ pub(super) fn summed_up(looked: Vec<Judged>, moment: &Moment<'_>) -> Vec<Judged>
     std::iter::once(ready).chain(looked).chain(kstatus).collect()
 }
 
-fn ready(looked: &[Judged], under_way: &[&Judged], paused: bool) -> Judged {
+fn ready(looked: &[Judged], under_way: &[&Judged], moment: &Moment<'_>) -> Judged {
     let kind = ConditionType::Ready;
-    if paused {
+    if moment.plan.paused {
         let message =
             "spec.paused is true: nothing is written, and what exists stays as it is. Set it to false to go on";
         return Judged::new(kind, Truth::Unknown, Reason::Paused, message);
@@ -65,7 +65,7 @@ fn ready(looked: &[Judged], under_way: &[&Judged], paused: bool) -> Judged {
     let missing = || {
         looked
             .iter()
-            .filter(|judged| judged.truth != Truth::True && is_asked_for(judged.reason))
+            .filter(|judged| judged.truth != Truth::True && is_asked_for(judged.reason) && !is_seen(judged, moment))
     };
     // A refusal of preflight is asked again too, but it is the user who can do something about it.
     let is_passing = |judged: &Judged| {
@@ -122,8 +122,20 @@ fn is_asked_for(reason: Reason) -> bool {
 fn needs_somebody(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::Contested | Reason::NameCollision | Reason::Rejected | Reason::Forbidden
+        Reason::Contested | Reason::Declined | Reason::NameCollision | Reason::Rejected | Reason::Forbidden
     )
+}
+
+/// Whether pods are down that are watched as they should be: an alert tells of it, and `Ready` speaks of Observed's work
+/// only. Where no pod was ever up it may be the scrape that is wrong.
+fn is_seen(judged: &Judged, moment: &Moment<'_>) -> bool {
+    let some_up = judged.count.is_some_and(|(up, _)| up > 0);
+    let was_ready = || {
+        find(moment.previous, ConditionType::Ready).is_some_and(|ready| {
+            ready.status == Truth::True.as_str() && ready.observed_generation == Some(moment.generation)
+        })
+    };
+    judged.reason == Reason::TargetsDown && (some_up || was_ready())
 }
 
 /// Whether it may well be otherwise at the next look, without anybody changing anything.
@@ -132,10 +144,13 @@ fn is_under_way(judged: &Judged, moment: &Moment<'_>) -> bool {
     match judged.reason {
         Reason::RolloutInProgress | Reason::Progressing => true,
         Reason::PreflightPending => has_pods && !moment.facts.uid.is_empty() && is_new(judged, moment),
-        Reason::NoTargets | Reason::TargetsDown => has_pods && is_new(judged, moment),
-        Reason::RulesNotLoaded | Reason::Unreachable | Reason::NotVerified | Reason::PreflightFailed => {
-            is_new(judged, moment)
-        }
+        Reason::NoTargets => has_pods && is_new(judged, moment),
+        Reason::TargetsDown => has_pods && !is_seen(judged, moment) && is_new(judged, moment),
+        Reason::ApiError
+        | Reason::RulesNotLoaded
+        | Reason::Unreachable
+        | Reason::NotVerified
+        | Reason::PreflightFailed => is_new(judged, moment),
         _ => false,
     }
 }

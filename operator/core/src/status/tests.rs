@@ -2,6 +2,7 @@
 
 mod probes;
 mod refused;
+mod summary;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
@@ -260,6 +261,12 @@ fn every_outcome_becomes_a_condition_and_none_of_them_is_ready() {
             ("False", "OutputNotReady"),
             "Stalled",
         ),
+        (
+            ApplyOutcome::Failed(words()),
+            ("Unknown", "ApiError"),
+            ("False", "Progressing"),
+            "Reconciling",
+        ),
     ];
     for (output, kind) in [
         ("service-monitor", "ScrapeVerified"),
@@ -291,56 +298,6 @@ fn a_kind_that_is_not_served_leaves_the_others_alone_and_tells_no_count() {
         ("True", "True")
     );
     assert!(!status.inventory.iter().any(|item| item.kind == "ServiceMonitor"));
-}
-
-#[test]
-fn who_cannot_be_asked_makes_ready_unknown_and_who_says_no_makes_it_false() {
-    let old = |case: Case| {
-        let first = case.after(None, 0);
-        let second = case.after(Some(&first), 1000);
-        case.after(Some(&second), 2000)
-    };
-    let unknown = old(Case::good().verdict(ConditionType::ScrapeVerified, Truth::Unknown, Reason::Unreachable));
-    assert_eq!(of(&unknown, "Ready"), ("Unknown", "NotVerified"));
-    let no = old(Case::good().verdict(ConditionType::ScrapeVerified, Truth::False, Reason::TargetsDown));
-    assert_eq!(of(&no, "Ready"), ("False", "OutputNotReady"));
-    let failing = Case::good()
-        .verdict(ConditionType::RulesHealthy, Truth::False, Reason::RuleFailing)
-        .status();
-    assert_eq!(of(&failing, "Ready"), ("False", "OutputNotReady"));
-}
-
-#[test]
-fn what_prometheus_has_not_loaded_is_on_its_way_for_three_minutes() {
-    for (kind, reason) in [
-        (ConditionType::ScrapeVerified, Reason::NoTargets),
-        (ConditionType::RulesHealthy, Reason::RulesNotLoaded),
-    ] {
-        let case = Case::good().verdict(kind, Truth::False, reason);
-        let first = case.after(None, 1000);
-        assert_eq!(
-            (of(&first, "Ready").1, of(&first, "Reconciling").0),
-            ("Progressing", "True")
-        );
-        let still = case.after(Some(&first), 1179);
-        assert_eq!(still, first);
-        let late = case.after(Some(&still), 1180);
-        assert_eq!(
-            (of(&late, "Ready").1, of(&late, "Reconciling").0),
-            ("OutputNotReady", "")
-        );
-        assert_eq!(case.after(Some(&late), 9999), late, "and then nothing changes any more");
-    }
-}
-
-#[test]
-fn a_workload_without_pods_waits_for_nobody() {
-    let facts = facts(|facts| facts["target"]["replicas"] = json!(0));
-    let case = Case::new(plan_of(json!({}), &facts), facts);
-    let status = case
-        .verdict(ConditionType::ScrapeVerified, Truth::Unknown, Reason::NoTargets)
-        .status();
-    assert_eq!((of(&status, "Ready").0, of(&status, "Reconciling").0), ("Unknown", ""));
 }
 
 #[test]

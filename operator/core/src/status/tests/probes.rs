@@ -57,6 +57,50 @@ fn a_gift_is_installed_when_the_rollout_with_it_has_ended_and_stays_so_in_later_
 }
 
 #[test]
+fn the_revisions_that_were_given_a_gift_are_remembered() {
+    let given = |status: &ObservedServiceStatus| status.given.clone().map(|given| given.templates);
+    let mut case = with_gift(ApplyOutcome::Written);
+    case.facts.target.as_mut().unwrap().template = "aa".into();
+    let first = case.status();
+    assert_eq!(given(&first), Some(vec!["aa".to_owned()]));
+
+    let gift = case.plan.probes.gift.clone().unwrap();
+    let later = |template: &str, in_place: bool, before: &ObservedServiceStatus| {
+        let facts = without_probes(|facts| {
+            if in_place {
+                let probes = gift.probes.iter();
+                facts["target"]["containers"][0]["probes"] = probes
+                    .map(|(kind, shape)| (kind.to_string(), json!({"shape": shape})))
+                    .collect();
+                facts["target"]["gifted"] = json!(gift.gifted);
+            }
+            facts["target"]["template"] = json!(template);
+            facts["given"] = json!(before.given);
+        });
+        Case::new(plan_of(json!({}), &facts), facts).after(Some(before), 10)
+    };
+    let second = later("bb", true, &first);
+    assert_eq!(given(&second), Some(vec!["aa".to_owned(), "bb".to_owned()]));
+    assert_eq!(
+        later("aa", true, &second).given,
+        second.given,
+        "no write for a revision that is known"
+    );
+    assert_eq!(
+        later("cc", false, &second).given,
+        second.given,
+        "it is not there, and not forgotten"
+    );
+    let many = (0..20).fold(second, |before, n| later(&format!("t{n}"), true, &before));
+    assert_eq!(given(&many).map(|templates| templates.len()), Some(10));
+    assert_eq!(
+        given(&many).and_then(|templates| templates.last().cloned()),
+        Some("t19".to_owned())
+    );
+    assert_eq!(with_gift(ApplyOutcome::Rejected("no".into())).status().given, None);
+}
+
+#[test]
 fn a_gift_that_the_api_server_did_not_take_is_told() {
     for (outcome, expected) in [
         (ApplyOutcome::Conflict("changed".into()), ("Unknown", "Progressing")),

@@ -75,3 +75,29 @@ fn a_refusal_is_the_same_the_next_time() {
     let later = Timestamp::from_second(5000).unwrap();
     assert_eq!(refused(&finding, &facts(|_| {}), Some(&first), 2, later), first);
 }
+
+#[test]
+fn a_service_that_could_not_be_worked_on_keeps_what_was_known_and_says_so() {
+    let before = Case::good().after(None, 5);
+    let now = Timestamp::from_second(100).unwrap();
+    let status = failed(Reason::Forbidden, "could not list the Services", Some(&before), 1, now);
+    assert_eq!(of(&status, "Ready"), ("Unknown", "Forbidden"));
+    assert!(get(&status, "Ready").unwrap().message.contains("list the Services"));
+    assert_eq!(types(&status)[0], "Ready");
+    assert_eq!(
+        (status.conditions.len(), &status.inventory),
+        (before.conditions.len(), &before.inventory)
+    );
+    let later = Timestamp::from_second(5000).unwrap();
+    assert_eq!(
+        failed(
+            Reason::Forbidden,
+            "could not list the Services",
+            Some(&status),
+            1,
+            later
+        ),
+        status
+    );
+    assert_eq!(of(&Case::good().after(Some(&status), 6000), "Ready").0, "True");
+}

@@ -34,20 +34,20 @@ fn a_gift_that_was_taken_away_is_not_given_again_until_another_one_is_asked_for(
             change(facts);
         })
     };
-    let rolled_back = taken(&|_| {});
-    let probes = resolved(&spec(json!({})), &rolled_back);
-    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Contested));
+    let taken_out = taken(&|_| {});
+    let probes = resolved(&spec(json!({})), &taken_out);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Declined));
     assert!(
         probes.message.contains("observed.rs/probes") && probes.message.contains("Disabled"),
         "{}",
         probes.message
     );
-    assert_eq!(asked(&spec(json!({})), &rolled_back), []);
+    assert_eq!(asked(&spec(json!({})), &taken_out), []);
 
     let others = json!({
         "liveness": {"failureThreshold": 9}, "readiness": {"failureThreshold": 9}, "startup": {"within": "10m"},
     });
-    assert_eq!(given(&resolved(&spec(others), &rolled_back)), ALL);
+    assert_eq!(given(&resolved(&spec(others), &taken_out)), ALL);
     // What was given to another container, or by an ObservedService that is gone, says nothing about this one.
     for change in [json!({"container": "other"}), json!({"ownerUid": "owner-0"})] {
         let facts = taken(&|facts| {
@@ -100,4 +100,47 @@ fn with_gift(facts: &mut Value, gift: &Gift, owners: &[&str]) {
     }
     facts["target"]["containers"][0]["probes"] = live;
     facts["target"]["gifted"] = json!(gift.gifted);
+}
+
+#[test]
+fn a_revision_that_had_the_gift_and_has_it_no_longer_is_not_given_it_again() {
+    let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
+    let back = |change: &dyn Fn(&mut Value)| {
+        facts(|facts| {
+            facts["target"]["template"] = json!("aa");
+            facts["target"]["lastWriter"] = json!("kubectl-rollout");
+            facts["given"] = json!({
+                "targetUID": "target-1", "gift": gift.gifted.to_string(), "templates": ["aa", "bb"],
+            });
+            change(facts);
+        })
+    };
+    let rolled_back = back(&|_| {});
+    let probes = resolved(&spec(json!({})), &rolled_back);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::Declined));
+    assert!(
+        probes.message.contains("kubectl-rollout") && probes.message.contains("next revision"),
+        "{}",
+        probes.message
+    );
+    assert_eq!(asked(&spec(json!({})), &rolled_back), []);
+
+    // Another revision, workload or wish is another matter.
+    for change in [
+        json!({"/target/template": "cc"}),
+        json!({"/given/targetUID": "target-0"}),
+        json!({"/given/gift": "other/liveness:00000000@owner-1"}),
+        json!({"/uid": "owner-2"}),
+    ] {
+        let facts = back(&|facts| {
+            for (path, value) in change.as_object().unwrap() {
+                *facts.pointer_mut(path).unwrap() = value.clone();
+            }
+        });
+        assert_eq!(given(&resolved(&spec(json!({})), &facts)), ALL, "{change}");
+    }
+    let other = spec(json!({
+        "liveness": {"failureThreshold": 9}, "readiness": {"failureThreshold": 9}, "startup": {"within": "10m"},
+    }));
+    assert_eq!(given(&resolved(&other, &rolled_back)), ALL);
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use observed_e2e::{Progress, Tool, Tools};
+use observed_e2e::{Progress, Tool, Tools, binaries};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -113,6 +113,59 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
         );
     }
     survives(&rules, &drills, "HighErrorRate").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_drill_command_proves_each_alert_and_says_which_one_is_not() {
+    let service = "{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {name: api, namespace: prod}, \
+                   spec: {targetRef: {name: api}, signals: {alerts: {HighErrorRate: {above: '0.2'}}}}}";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("service.yaml");
+    fs::write(&file, service).unwrap();
+    let observed = binaries::debug("observed", &Progress::detect()).await.unwrap();
+    let drill = async |promtool: &Path, more: &[&str]| {
+        let output = Command::new(&observed)
+            .args(["drill", "-f"])
+            .arg(&file)
+            .arg("--promtool")
+            .arg(promtool)
+            .args(more)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))
+    };
+    let real = promtool().await;
+    let (status, table) = drill(real, &[]).await;
+    assert_eq!(status, Some(0), "{table}");
+    let line = table.lines().find(|line| line.contains("HighErrorRate")).unwrap();
+    assert!(line.ends_with("proven") && !table.contains("FAILED"), "{table}");
+    let (status, none) = drill(real, &["--alert", "HighErrorRat"]).await;
+    assert!(status == Some(2) && none.contains("HighErrorRat"), "{none}");
+
+    // The twin: rules with another threshold on their way to promtool.
+    let wrapper = directory.path().join("promtool");
+    let script = format!(
+        "#!/bin/sh\nsed -i 's/> 0.2/> 0.3/' rules.yaml\nexec {} \"$@\"\n",
+        real.display()
+    );
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (status, text) = drill(&wrapper, &["-o", "json", "--alert", "HighErrorRate"]).await;
+    assert_eq!(status, Some(1), "{text}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let alerts = report["services"][0]["alerts"].as_array().unwrap();
+    assert_eq!(alerts.len(), 1);
+    let failures = alerts[0]["failures"].as_array().unwrap();
+    assert!(
+        failures
+            .iter()
+            .all(|failure| failure["case"].as_str().unwrap().starts_with("HighErrorRate fires: "))
+    );
+    assert!(
+        !failures.is_empty() && alerts[0]["silent"]["passed"] == alerts[0]["silent"]["cases"],
+        "{text}"
+    );
 }
 
 /// Group and place in it of every alerting rule.

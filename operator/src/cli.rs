@@ -4,6 +4,7 @@
 
 mod completions;
 mod crds;
+mod drill;
 mod input;
 mod lint;
 mod manifests;
@@ -33,6 +34,7 @@ Examples:
   observed manifests | kubectl apply --server-side -f -   install into the cluster
   observed lint -f service.yaml                           say what is wrong with an ObservedService
   observed render -f service.yaml                         show what a cluster would get
+  observed drill -f service.yaml                          prove that its alerts fire, and when they do not
   source <(observed completions bash)                     complete on the command line
 
 Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something that could not be read or written.";
@@ -48,6 +50,9 @@ enum Verb {
     /// Say everything that is wrong with ObservedServices, each with its place in the file.
     #[command(after_help = lint::EXAMPLES)]
     Lint(lint::Args),
+    /// Prove the alerts: let promtool play each fault, and say which alert fires and which stays silent.
+    #[command(after_help = drill::EXAMPLES)]
+    Drill(drill::Args),
     /// Print the CustomResourceDefinitions.
     #[command(after_help = crds::EXAMPLES)]
     Crds,
@@ -85,6 +90,10 @@ enum Error {
     Facts { name: String, words: String },
     #[error("{0}")]
     Usage(String),
+    #[error("cannot write {name}")]
+    Write { name: String, source: std::io::Error },
+    #[error(transparent)]
+    Promtool(#[from] drill::PromtoolError),
     #[error("cannot write to standard output")]
     Print(#[source] std::io::Error),
     #[error("cannot write it as YAML")]
@@ -105,6 +114,7 @@ pub fn main() -> ExitCode {
         Verb::Run(settings) => run::run(settings),
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
+        Verb::Drill(args) => drill::drill(&args),
         Verb::Crds => crds::crds(),
         Verb::Rbac(args) => rbac::rbac(&args),
         Verb::Manifests(args) => manifests::manifests(&args),

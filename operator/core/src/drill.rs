@@ -29,9 +29,17 @@ struct TestFile {
     tests: Vec<Test>,
 }
 
+/// A test of one case, and what it proves.
 #[derive(Debug, Serialize)]
-struct Test {
-    name: String,
+pub struct Test {
+    /// The alert.
+    #[serde(skip)]
+    pub alert: String,
+    /// Whether the alert must fire in it, or stay silent.
+    #[serde(skip)]
+    pub fires: bool,
+    /// Name of the test: the alert, and the case in words.
+    pub name: String,
     interval: String,
     input_series: Vec<InputSeries>,
     promql_expr_test: Vec<Expectation>,
@@ -72,15 +80,20 @@ pub fn rules_file(plan: &Plan) -> Result<String, serde_saphyr::SerializeError> {
 /// # Errors
 /// They cannot be written as YAML.
 pub fn drills(plan: &Plan, rules: &str) -> Result<String, serde_saphyr::SerializeError> {
-    let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
     serde_saphyr::to_string(&TestFile {
         rule_files: vec![rules.to_owned()],
         evaluation_interval: duration::text(plan.scrape.interval_seconds),
-        tests: alerts.flat_map(|alert| tests(plan, alert)).collect(),
+        tests: tests(plan),
     })
 }
 
-fn tests(plan: &Plan, alert: &Alert) -> Vec<Test> {
+/// The tests of every alert, by alert.
+pub fn tests(plan: &Plan) -> Vec<Test> {
+    let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+    alerts.flat_map(|alert| of_alert(plan, alert)).collect()
+}
+
+fn of_alert(plan: &Plan, alert: &Alert) -> Vec<Test> {
     let clock = Clock::of(plan, alert);
     let firing = alert.fires.iter().map(|case| fires(plan, alert, case, &clock));
     let quiet = alert.silent.iter().map(|case| {
@@ -164,6 +177,8 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock) -> Test {
         )
     };
     Test {
+        alert: alert.name.clone(),
+        fires: true,
         name: format!("{} fires: {}", alert.name, case.title),
         interval: duration::text(clock.interval),
         input_series: case.inputs.iter().map(series).collect(),
@@ -177,6 +192,8 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
     let end = clock.at(last.unwrap_or_default() + clock.firing());
     let series = |input: &Input| home.series(input, clock.interval, input.until.unwrap_or(end), end);
     Test {
+        alert: alert.name.clone(),
+        fires: false,
         name,
         interval: duration::text(clock.interval),
         input_series: inputs.iter().map(series).collect(),

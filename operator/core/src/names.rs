@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_longest_name_that_the_crd_allows_leaves_room_for_every_suffix() {
         let longest = "a".repeat(52);
-        for suffix in ["", "dashboard"] {
+        for suffix in ["", "dashboard", "runbooks"] {
             assert!(child(&longest, suffix).len() <= 63);
         }
         assert_eq!(

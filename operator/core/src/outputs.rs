@@ -4,6 +4,7 @@
 mod dashboard;
 mod probes;
 mod prometheus_rule;
+mod runbooks;
 mod service_monitor;
 
 use std::collections::BTreeMap;
@@ -41,9 +42,19 @@ pub enum Ownership {
     Contributed,
 }
 
+static CONFIG_MAP: ResourceKind = ResourceKind {
+    group: "",
+    version: "v1",
+    kind: "ConfigMap",
+    plural: "configmaps",
+    optional: false,
+};
+static CONFIG_MAPS: [&ResourceKind; 1] = [&CONFIG_MAP];
+
 /// Every output, in the order in which they are applied: what can hurt nobody first, the workload last.
 pub const OUTPUTS: &[&dyn Output] = &[
     &dashboard::Dashboard,
+    &runbooks::Runbooks,
     &prometheus_rule::PrometheusRule,
     &service_monitor::ServiceMonitor,
     &probes::Probes,

@@ -172,12 +172,29 @@ pub struct Alert {
     pub labels: BTreeMap<String, String>,
     /// Texts of the alert.
     pub annotations: BTreeMap<String, String>,
+    /// What its runbook says.
+    pub runbook: Runbook,
     /// Seconds that its expression looks back, through the recorded series too.
     pub reach_seconds: u32,
     /// Cases on which it must fire.
     pub fires: Vec<Case>,
     /// Cases on which it must stay silent.
     pub silent: Vec<Case>,
+}
+
+/// What the runbook of an alert says, as plain text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Runbook {
+    /// The alert in one sentence.
+    pub summary: String,
+    /// What people notice.
+    pub impact: String,
+    /// What its signal tells.
+    pub signal: String,
+    /// When it fires.
+    pub condition: String,
+    /// What to look at first, in order.
+    pub first: Vec<String>,
 }
 
 /// One case of an alert's proof: what the world looks like.

@@ -5,21 +5,13 @@ use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::signal_pack::Unit;
 use serde_json::json;
 
-use super::{Extra, Output, Ownership, owned};
+use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, owned};
 use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::duration;
 use crate::grafana::{self, Color, PanelKind, Query, Row};
 use crate::names;
 use crate::plan::{self, Plan};
-
-const CONFIG_MAP: &ResourceKind = &ResourceKind {
-    group: "",
-    version: "v1",
-    kind: "ConfigMap",
-    plural: "configmaps",
-    optional: false,
-};
 
 /// Annotation by which the sidecar of Grafana's chart chooses the folder.
 const FOLDER: &str = "grafana_folder";
@@ -36,7 +28,7 @@ impl Output for Dashboard {
     }
 
     fn kinds(&self) -> &'static [&'static ResourceKind] {
-        &[CONFIG_MAP]
+        &CONFIG_MAPS
     }
 
     fn ownership(&self) -> Ownership {
@@ -59,7 +51,7 @@ impl Output for Dashboard {
         let key = format!("{}-{}.json", plan.owner.namespace, plan.owner.name);
         let name = names::child(&plan.owner.name, "dashboard");
         let body = json!({"data": {key: text(&dashboard(plan), MOST_BYTES)}});
-        vec![owned(plan, self.id(), CONFIG_MAP, name, extra, body)]
+        vec![owned(plan, self.id(), &CONFIG_MAP, name, extra, body)]
     }
 
     fn checks(&self, _plan: &Plan) -> Vec<Check> {

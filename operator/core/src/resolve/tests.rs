@@ -268,7 +268,8 @@ fn rendered(spec: &ObservedServiceSpec, facts: &Facts) -> Option<usize> {
         if let Body::Owned(object) = &child.body {
             let text = object.to_string();
             assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), object);
-            for file in object["data"].as_object().into_iter().flat_map(|data| data.values()) {
+            let files = object["data"].as_object().into_iter().flatten();
+            for (_, file) in files.filter(|(name, _)| name.ends_with(".json")) {
                 serde_json::from_str::<Value>(file.as_str().unwrap()).unwrap();
             }
         }

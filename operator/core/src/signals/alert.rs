@@ -35,6 +35,7 @@ pub(super) fn alert(
         keep_firing_for: settings.keep_firing_seconds.map(duration::text),
         labels: labels(settings, binding),
         annotations: annotations(signal, alert, settings, scope, binding),
+        runbook: runbook(signal, alert, settings, binding),
         fires: cases(&alert.drill.fires)?,
         silent: cases(&alert.drill.silent)?,
     })
@@ -97,6 +98,27 @@ fn annotations(
     annotations
 }
 
+fn runbook(signal: &Signal, alert: &signal_pack::Alert, settings: &Settings, binding: &Binding<'_>) -> plan::Runbook {
+    let lasting = duration::text(settings.for_seconds);
+    let condition = match text::value_now(signal.unit) {
+        Some(_) => format!("{} for {lasting}", side(signal, settings)),
+        None => format!("it is so for {lasting}"),
+    };
+    plan::Runbook {
+        summary: text::plain(&alert.summary, binding),
+        impact: text::plain(&alert.impact, binding),
+        signal: signal.help.clone(),
+        condition,
+        first: alert.first.iter().map(|step| text::plain(step, binding)).collect(),
+    }
+}
+
+/// `above 5%`.
+fn side(signal: &Signal, settings: &Settings) -> String {
+    let side = if settings.above { "above" } else { "below" };
+    format!("{side} {}", text::value(signal.unit, settings.value))
+}
+
 fn description(
     signal: &Signal,
     alert: &signal_pack::Alert,
@@ -112,11 +134,10 @@ fn description(
         );
     }
     if let Some(now) = text::value_now(signal.unit) {
-        let side = if settings.above { "above" } else { "below" };
         lines.push(format!(
-            "The value is {now}; the alert fires after {} {side} {}.",
+            "The value is {now}; the alert fires after {} {}.",
             duration::text(settings.for_seconds),
-            text::value(signal.unit, settings.value)
+            side(signal, settings)
         ));
     }
     lines.push("What to look at first:".to_owned());

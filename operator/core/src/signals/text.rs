@@ -10,8 +10,18 @@ pub(super) fn literal(text: &str) -> String {
     text.replace('{', "{{\"{\"}}")
 }
 
-/// The text of a pack with `{kind}`, `{target}`, `{namespace}` and `{service}` filled in. Everything else is literal.
+/// The text of a pack with its places filled in, as Prometheus' template engine prints it as it stands.
 pub(super) fn filled(text: &str, binding: &Binding<'_>) -> String {
+    fill(text, binding, literal)
+}
+
+/// The text of a pack with its places filled in, for people.
+pub(super) fn plain(text: &str, binding: &Binding<'_>) -> String {
+    fill(text, binding, str::to_owned)
+}
+
+/// Fills in `{kind}`, `{target}`, `{namespace}` and `{service}`, and writes every other text as `written` says.
+fn fill(text: &str, binding: &Binding<'_>, written: impl Fn(&str) -> String) -> String {
     let kind = binding.target_kind.as_str().to_lowercase();
     let places = [
         ("{kind}", kind.as_str()),
@@ -26,7 +36,7 @@ pub(super) fn filled(text: &str, binding: &Binding<'_>) -> String {
         rest = &rest[start..];
         let place = places.iter().find(|(place, _)| rest.starts_with(place));
         let (taken, value) = place.map_or(("{", "{"), |(place, value)| (*place, *value));
-        filled.push_str(&literal(value));
+        filled.push_str(&written(value));
         rest = &rest[taken.len()..];
     }
     filled.push_str(rest);

@@ -1,0 +1,146 @@
+//! A runbook for every alert, in a ConfigMap: for people, and for whatever serves them under `spec.runbooks.baseURL`.
+
+use std::collections::BTreeMap;
+
+use observed_crds::v1alpha1::conditions::ConditionType;
+use serde_json::json;
+
+use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, owned};
+use crate::check::Check;
+use crate::child::{Child, ResourceKind};
+use crate::names;
+use crate::plan::{Alert, Plan};
+
+/// A runbook for every alert.
+#[derive(Debug)]
+pub struct Runbooks;
+
+impl Output for Runbooks {
+    fn id(&self) -> &'static str {
+        "runbooks"
+    }
+
+    fn kinds(&self) -> &'static [&'static ResourceKind] {
+        &CONFIG_MAPS
+    }
+
+    fn ownership(&self) -> Ownership {
+        Ownership::Owned
+    }
+
+    fn condition(&self) -> ConditionType {
+        // A runbook is a part of its alert.
+        ConditionType::RulesHealthy
+    }
+
+    fn render(&self, plan: &Plan) -> Vec<Child> {
+        let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+        let pages: BTreeMap<String, String> = alerts
+            .map(|alert| (format!("{}.md", alert.name), page(plan, alert)))
+            .collect();
+        if pages.is_empty() {
+            return Vec::new();
+        }
+        let name = names::child(&plan.owner.name, "runbooks");
+        let body = json!({"data": pages});
+        vec![owned(plan, self.id(), &CONFIG_MAP, name, Extra::default(), body)]
+    }
+
+    fn checks(&self, _plan: &Plan) -> Vec<Check> {
+        Vec::new()
+    }
+}
+
+fn page(plan: &Plan, alert: &Alert) -> String {
+    let runbook = &alert.runbook;
+    let owner = &plan.owner;
+    let steps: Vec<String> = runbook
+        .first
+        .iter()
+        .zip(1..)
+        .map(|(step, number)| format!("{number}. {step}"))
+        .collect();
+    let matchers = [
+        ("alertname", &alert.name),
+        ("namespace", &owner.namespace),
+        ("service", &owner.name),
+    ];
+    let matchers = matchers.map(|(label, value)| format!("{label}={value}")).join(" ");
+    format!(
+        "# {name}\n\n\
+         {summary} {impact}\n\n\
+         | | |\n|---|---|\n\
+         | service | {namespace}/{service}, {kind} {target} |\n\
+         | severity | {severity} |\n\
+         | fires | {condition} |\n\
+         | signal | {signal} |\n\n\
+         ## Look at first\n\n{steps}\n\n\
+         ## Expression\n\nIt fires for what this gives:\n\n```promql\n{expr}\n```\n\n\
+         ## While it is worked on\n\n\
+         ```\namtool silence add {matchers} --duration=1h --comment='...'\n```\n",
+        name = alert.name,
+        summary = runbook.summary,
+        impact = runbook.impact,
+        namespace = owner.namespace,
+        service = owner.name,
+        kind = plan.target.kind.as_str(),
+        target = plan.target.name,
+        severity = alert.severity.as_str(),
+        condition = runbook.condition,
+        signal = runbook.signal.replace('|', "\\|"),
+        steps = steps.join("\n"),
+        expr = alert.expr,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use observed_crds::v1alpha1::Signals;
+
+    use super::*;
+    use crate::child::Body;
+    use crate::signals::sample;
+
+    fn pages(signals: &str) -> BTreeMap<String, String> {
+        let signals: Signals = serde_json::from_str(signals).unwrap();
+        let children = Runbooks.render(&sample::plan(&sample::binding(&signals)).unwrap());
+        let [child] = children.as_slice() else {
+            return BTreeMap::new();
+        };
+        assert_eq!(child.name, "claude-runbooks");
+        let Body::Owned(object) = &child.body else {
+            unreachable!()
+        };
+        serde_json::from_value(object["data"].clone()).unwrap()
+    }
+
+    #[test]
+    fn every_alert_has_a_page_with_the_services_own_names() {
+        let pages = pages("{}");
+        let page = &pages["HighErrorRate.md"];
+        for part in [
+            "# HighErrorRate\n",
+            "| service | prod/claude, Deployment claude-api |",
+            "| fires | above 5% for 5m |",
+            "kubectl rollout history deployment/claude-api -n prod",
+            "amtool silence add alertname=HighErrorRate namespace=prod service=claude ",
+            "> 0.05",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+        assert!(
+            pages
+                .values()
+                .all(|page| !page.contains("{{") && !page.contains("{target}"))
+        );
+    }
+
+    #[test]
+    fn a_page_follows_what_the_service_changed() {
+        let changed = pages(r#"{"alerts": {"HighErrorRate": {"above": "0.2", "for": "1m"}}}"#);
+        assert!(changed["HighErrorRate.md"].contains("| fires | above 20% for 1m |"));
+        let without = pages(r#"{"alerts": {"HighErrorRate": {"state": "Disabled", "because": "no"}}}"#);
+        assert!(!without.contains_key("HighErrorRate.md") && !without.is_empty());
+        assert!(pages(r#"{"packs": []}"#).is_empty());
+    }
+}

@@ -218,6 +218,7 @@ async fn a_gift_is_given_once_and_never_gets_in_its_owners_way() {
         refused_and_then_given(&cluster),
         taken_away_again_and_again(&cluster),
         rolled_back(&cluster),
+        taken_back_where_it_hurts(&cluster),
         what_is_there_stays(&cluster),
         taken_out_by_hand(&cluster),
     );
@@ -352,6 +353,26 @@ async fn rolled_back(cluster: &Cluster) {
     );
 
     scenario.chart(&revision(1)).unwrap();
+    scenario.probes_become("Installed").await;
+    scenario.settles().await;
+    assert_eq!(probes(&scenario.deployment().await), (true, true, true));
+}
+
+/// A startup probe that is shorter than the start restarts what ran well before: it is taken back, once.
+async fn taken_back_where_it_hurts(cluster: &Cluster) {
+    let scenario = Scenario::new(cluster, "hurting").await;
+    let slow = workload("api", "").replace("[serve,", "[serve, --starting, 20s,");
+    scenario.chart(&slow).unwrap();
+    scenario.settles().await;
+    scenario.observe("{startup: {within: 5s}}");
+    let message = scenario.probes_become("Withdrawn").await;
+    assert!(message.contains("was restarted"), "{message}");
+    scenario.settles().await;
+    let back = scenario.deployment().await;
+    assert_eq!(probes(&back), (false, false, false));
+    assert_eq!(scenario.revisions().await, 2, "back to the revision before");
+
+    scenario.observe("{startup: {within: 1m}}");
     scenario.probes_become("Installed").await;
     scenario.settles().await;
     assert_eq!(probes(&scenario.deployment().await), (true, true, true));

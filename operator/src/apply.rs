@@ -134,6 +134,7 @@ pub async fn apply(
         let done = match &child.body {
             Body::Owned(wanted) => owned::bring_about(client, facts, &mut live, &child, wanted).await,
             Body::Gift(gift) => gift::give(client, facts, gift).await,
+            Body::TakeBack(taken) => gift::take_back(client, facts, taken).await,
         };
         match done {
             Ok(outcome) => applied.push(Applied { child, outcome }),
@@ -147,7 +148,7 @@ pub async fn apply(
     // A crash between give and let go, or an answer that got lost, left our entry behind.
     let given = applied
         .iter()
-        .any(|a| matches!(a.child.body, Body::Gift(_)) && a.outcome == ApplyOutcome::Written);
+        .any(|a| !matches!(a.child.body, Body::Owned(_)) && a.outcome == ApplyOutcome::Written);
     if !given && let Err(error) = let_go(client, facts).await {
         failed.get_or_insert(error);
     }

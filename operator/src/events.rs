@@ -48,6 +48,33 @@ impl Events {
 
     /// Tells the workload's own people that it was given probes.
     pub async fn given(&self, service: &ObservedService, facts: &Facts, what: &str) {
+        let note = format!(
+            "Observed gave the container probes, as ObservedService {} asks: {what}",
+            facts.name
+        );
+        self.about_workload(service, facts, (EventType::Normal, "ProbesGiven", "Give"), &note)
+            .await;
+    }
+
+    /// Tells the workload's own people that the probes were taken out again.
+    pub async fn taken_back(&self, service: &ObservedService, facts: &Facts, because: &str) {
+        let note = format!("Observed took its probes out of the container again: {because}");
+        self.about_workload(
+            service,
+            facts,
+            (EventType::Warning, "ProbesWithdrawn", "TakeBack"),
+            &note,
+        )
+        .await;
+    }
+
+    async fn about_workload(
+        &self,
+        service: &ObservedService,
+        facts: &Facts,
+        (type_, reason, action): (EventType, &str, &str),
+        note: &str,
+    ) {
         let Some(target) = &facts.target else { return };
         let workload = ObjectReference {
             api_version: Some("apps/v1".into()),
@@ -57,15 +84,11 @@ impl Events {
             uid: Some(target.uid.clone()),
             ..Default::default()
         };
-        let note = format!(
-            "Observed gave the container probes, as ObservedService {} asks: {what}",
-            facts.name
-        );
         let event = Event {
-            type_: EventType::Normal,
-            reason: "ProbesGiven".into(),
-            note: Some(shorten(&note, LONGEST_NOTE)),
-            action: "Give".into(),
+            type_,
+            reason: reason.into(),
+            note: Some(shorten(note, LONGEST_NOTE)),
+            action: action.into(),
             secondary: Some(service.object_ref(&())),
         };
         self.publish(&event, &workload).await;

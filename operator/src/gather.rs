@@ -98,8 +98,8 @@ impl Error {
     }
 }
 
-/// Everything that Kubernetes says about one service. `preflight`, `contested` and `given` are
-/// left empty: nobody was asked yet.
+/// Everything that Kubernetes says about one service. What the pods answer and
+/// what the last status said is left empty: nobody was asked yet.
 ///
 /// # Errors
 /// Something that a plan cannot do without could not be read. A missing workload is a fact, not an error.
@@ -129,6 +129,8 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         preflight: BTreeMap::new(),
         contested: None,
         given: None,
+        installed_seconds: None,
+        trial: Vec::new(),
         namespace,
     })
 }

@@ -10,10 +10,12 @@ mod managed_fields;
 mod metrics;
 #[cfg(test)]
 mod mock;
+mod pods;
 mod preflight;
 mod server;
 mod settings;
 mod telemetry;
+mod trial;
 mod verify;
 
 fn main() -> std::process::ExitCode {

@@ -11,21 +11,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::ListParams;
-use kube::core::Selector;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use observed_core::facts::{Answer, AnswerOutcome, Facts, Question, Target};
 use observed_core::gift::ProbeKind;
-use observed_crds::v1alpha1::TargetKind;
 use observed_crds::v1alpha1::conditions::Reason;
 use reqwest::redirect;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::api_error::{self, Retry};
+use crate::api_error::Retry;
+use crate::pods;
 
 /// Pods that are asked at most: enough to see what they answer, however many there are.
 const MOST_PODS: usize = 20;
@@ -41,26 +37,9 @@ const MOST_BYTES: usize = 1024;
 /// The pods could not be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The selector of the workload cannot be used.
-    #[error("the selector of {kind} {name} cannot be read: {words}")]
-    Selector {
-        /// Kind of the workload.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// Why.
-        words: String,
-    },
-    /// The pods or their ReplicaSets.
-    #[error("could not list the {what} in namespace {namespace}: {}", api_error::words(source))]
-    List {
-        /// `Pods` or `ReplicaSets`.
-        what: &'static str,
-        /// Their namespace.
-        namespace: String,
-        /// Why.
-        source: kube::Error,
-    },
+    /// The pods.
+    #[error(transparent)]
+    Pods(#[from] pods::Error),
     /// The HTTP client.
     #[error("could not set up the HTTP client")]
     Client(#[source] reqwest::Error),
@@ -70,16 +49,16 @@ impl Error {
     /// The reason that it is reported under.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::List { source, .. } => api_error::reason(source),
-            Self::Selector { .. } | Self::Client(_) => Reason::ApiError,
+            Self::Pods(error) => error.reason(),
+            Self::Client(_) => Reason::ApiError,
         }
     }
 
     /// When to try again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::List { source, .. } => api_error::retry(source),
-            Self::Selector { .. } | Self::Client(_) => Retry::Seldom,
+            Self::Pods(error) => error.retry(),
+            Self::Client(_) => Retry::Seldom,
         }
     }
 }
@@ -240,36 +219,9 @@ struct RunningPod {
 
 /// The target's running pods, by its selector and by the chain of owners up to its UID.
 async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Result<Vec<RunningPod>, Error> {
-    let by_labels = ListParams::default().labels_from(&selector(target)?);
-    let list_error = |what| {
-        move |source| Error::List {
-            what,
-            namespace: namespace.to_owned(),
-            source,
-        }
-    };
-    let owners: BTreeSet<String> = match target.kind {
-        TargetKind::Deployment => {
-            let sets = Api::<ReplicaSet>::namespaced(client.clone(), namespace)
-                .list_metadata(&by_labels)
-                .await;
-            let sets = sets.map_err(list_error("ReplicaSets"))?;
-            let ours = sets
-                .items
-                .iter()
-                .filter(|set| owned_by(set.owner_references(), |uid| *uid == target.uid));
-            ours.filter_map(ResourceExt::uid).collect()
-        }
-        TargetKind::StatefulSet | TargetKind::DaemonSet => BTreeSet::from([target.uid.clone()]),
-    };
-    let pods = Api::<Pod>::namespaced(client.clone(), namespace)
-        .list(&by_labels)
-        .await
-        .map_err(list_error("Pods"))?;
+    let pods = pods::of_target(client, namespace, target).await?;
     let mut running: Vec<RunningPod> = pods
-        .items
         .iter()
-        .filter(|pod| owned_by(pod.owner_references(), |uid| owners.contains(uid)))
         .filter_map(|pod| {
             Some(RunningPod {
                 name: pod.name_any(),
@@ -280,15 +232,6 @@ async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Resu
     running.sort_by(|a, b| a.name.cmp(&b.name));
     running.truncate(MOST_PODS);
     Ok(running)
-}
-
-fn owned_by(
-    references: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference],
-    is_owner: impl Fn(&String) -> bool,
-) -> bool {
-    references
-        .iter()
-        .any(|reference| reference.controller == Some(true) && is_owner(&reference.uid))
 }
 
 /// The address of a running pod, if it is one that may be asked.
@@ -310,19 +253,6 @@ fn may_be_asked(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
     }
-}
-
-fn selector(target: &Target) -> Result<Selector, Error> {
-    let words = |words: String| Error::Selector {
-        kind: target.kind.as_str(),
-        name: target.name.clone(),
-        words,
-    };
-    let native = serde_json::to_value(&target.selector).map_err(|error| words(error.to_string()))?;
-    let native: LabelSelector = serde_json::from_value(native).map_err(|error| words(error.to_string()))?;
-    native
-        .try_into()
-        .map_err(|error: kube::core::ParseExpressionError| words(error.to_string()))
 }
 
 #[cfg(test)]

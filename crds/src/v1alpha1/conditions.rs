@@ -92,6 +92,8 @@ reasons! {
     Contested,
     /// A gift was taken out, or the workload went back to a revision without it; it is not given again.
     Declined,
+    /// The probes kept new pods from becoming ready, or restarted them: they were taken back once.
+    Withdrawn,
     /// Every pod that should be scraped is up in Prometheus.
     TargetsUp,
     /// Prometheus knows the pods, but some are down; the message has its error.

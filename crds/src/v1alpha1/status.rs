@@ -68,11 +68,30 @@ pub struct Given {
     /// gift is what was given, as the annotation `observed.rs/probes` tells it.
     #[schemars(length(max = 512))]
     pub gift: String,
+    /// template is the hash of the pod template that it was put into.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub template: String,
     /// templates are hashes of the pod templates that had it, their probes left out. At most 10, which is how many
     /// revisions a Deployment keeps.
     #[schemars(length(max = 10), inner(length(max = 16)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub templates: Vec<String>,
+    /// withdrawn says why it was taken back, if it was: it is not given again to the same image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+}
+
+/// A gift that was taken back.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Withdrawn {
+    /// image of the container that it did not fit.
+    #[schemars(length(max = 1024))]
+    pub image: String,
+    /// because says what was seen.
+    #[schemars(length(max = 512))]
+    pub because: String,
 }
 
 /// An object that exists because of an ObservedService.

@@ -22,6 +22,9 @@ pub struct Options {
     /// Where faults are switched.
     #[arg(long, env = "CLAUDE_API_ADMIN_LISTEN", default_value = "0.0.0.0:9901")]
     admin_listen: SocketAddr,
+    /// How long it takes to start, as if a model were loaded: nothing listens before.
+    #[arg(long, default_value = "0s", value_parser = duration::parse)]
+    starting: Duration,
     /// How long to go on answering after SIGTERM while not ready, until nobody sends new requests.
     #[arg(long, default_value = "3s", value_parser = duration::parse)]
     drain: Duration,
@@ -86,6 +89,7 @@ pub fn asked_to_end() -> Result<impl Future<Output = ()>, Error> {
 pub async fn run(options: Options) -> Result<(), Error> {
     let app = App::new();
     let end = asked_to_end()?;
+    tokio::time::sleep(options.starting).await;
     let (main, main_address) = listen(options.listen).await?;
     let (admin, admin_address) = listen(options.admin_listen).await?;
     tracing::info!(listen = %main_address, admin_listen = %admin_address, "serving");

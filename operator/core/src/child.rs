@@ -2,7 +2,7 @@
 
 use observed_crds::v1alpha1::InventoryItem;
 
-use crate::gift::Gift;
+use crate::gift::{Gift, TakeBack};
 
 /// A kind of object that Observed writes.
 #[derive(Debug, Eq, PartialEq)]
@@ -61,6 +61,8 @@ pub enum Body {
     Owned(serde_json::Value),
     /// A gift to somebody else's object: a patch, then let go.
     Gift(Gift),
+    /// A gift that is taken out of somebody else's object: a patch, then let go.
+    TakeBack(TakeBack),
 }
 
 /// Children in one state of their life. A status can only be computed from [`Applied`] ones.

@@ -38,6 +38,10 @@ pub struct Facts {
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.
     pub given: Option<Given>,
+    /// Seconds since the last status said that the probes are installed. None while it does not say so.
+    pub installed_seconds: Option<u64>,
+    /// The pods that run with the gift, while it is on trial ([`crate::resolve::on_trial`]).
+    pub trial: Vec<TrialPod>,
 }
 
 /// The workload.
@@ -80,6 +84,8 @@ pub struct Target {
 pub struct Container {
     /// Name of the container.
     pub name: String,
+    /// Its image.
+    pub image: String,
     /// Ports that it declares.
     pub ports: Vec<ContainerPort>,
     /// Probes that it has.
@@ -183,6 +189,18 @@ pub enum AnswerOutcome {
     /// The pod could not be reached at all, for instance because of a network policy: this says nothing about it.
     #[default]
     Unreachable,
+}
+
+/// A pod that runs with the probes that were given.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct TrialPod {
+    /// Name of the pod.
+    pub pod: String,
+    /// Restarts of the container, but for those that the kernel made because it went over its memory limit.
+    pub restarts: i32,
+    /// Seconds for which the container has been started and not ready.
+    pub unready_seconds: u64,
 }
 
 /// A question that preflight asks each running pod before a probe is given.

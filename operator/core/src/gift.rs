@@ -4,7 +4,7 @@
 //! each probe, and the UID of the ObservedService that gave it. A probe that still has that hash and that nobody owns
 //! is still the gift; everything else is theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Probe};
@@ -241,6 +241,23 @@ impl fmt::Display for Gifted {
             .collect();
         write!(f, "{}/{}@{}", self.container, probes.join(","), self.owner_uid)
     }
+}
+
+/// A gift that hurts, and is taken out again in one patch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakeBack {
+    /// Container that received it.
+    pub container: String,
+    /// Its image.
+    pub image: String,
+    /// The probes that are still the gift.
+    pub probes: BTreeSet<ProbeKind>,
+    /// UID that the workload must have.
+    pub target_uid: String,
+    /// resourceVersion that the workload must have.
+    pub resource_version: String,
+    /// What was seen, in words.
+    pub because: String,
 }
 
 /// What is put into the workload, in one patch.

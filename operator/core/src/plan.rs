@@ -8,7 +8,7 @@ use observed_crds::v1alpha1::signal_pack::{Scope, SeriesType, Unit};
 use observed_crds::v1alpha1::{Port, Severity, TargetKind};
 
 use crate::finding::Finding;
-use crate::gift::{Gift, ProbeKind, ProbeShape};
+use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
 
 /// What will be done for one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,8 @@ pub struct Target {
 pub struct Probes {
     /// What is put into the workload. None: nothing is to be given now.
     pub gift: Option<Gift>,
+    /// An earlier gift that is taken out of the workload.
+    pub take_back: Option<TakeBack>,
     /// Probes that the container has, theirs or an earlier gift.
     pub present: BTreeMap<ProbeKind, ProbeShape>,
     /// Why a probe is missing and is not given (now), in words.

@@ -8,6 +8,8 @@ mod target;
 
 use observed_crds::v1alpha1::ObservedServiceSpec;
 
+pub use probes::on_trial;
+
 use crate::facts::{Facts, Question};
 use crate::finding::{Code, Finding};
 use crate::packs::Packs;

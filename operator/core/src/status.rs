@@ -22,6 +22,7 @@ use crate::finding::{Code, Finding};
 use crate::gift::port_words;
 use crate::plan::{Plan, Via};
 use conditions::{Judged, conditions, shorten};
+pub use given::installed_seconds;
 
 /// Longest text of `status.resolved`.
 const LONGEST_RESOLVED: usize = 512;

@@ -6,7 +6,7 @@ use kube::core::ApiResource;
 use kube::{Api, Client};
 use observed_core::child::ApplyOutcome;
 use observed_core::facts::{Facts, Target};
-use observed_core::gift::{Gift, Handler, ProbeShape};
+use observed_core::gift::{Gift, Handler, ProbeShape, TakeBack};
 use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,16 @@ const HANDLERS: [&str; 4] = ["httpGet", "tcpSocket", "exec", "grpc"];
 
 /// Gives the probes in one patch, so that there is one rollout at most, and lets go of them.
 pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<ApplyOutcome, Error> {
+    patched(client, facts, |target| patch(target, gift)).await
+}
+
+/// Takes out what was given and is still a gift, in one patch.
+pub(super) async fn take_back(client: &Client, facts: &Facts, taken: &TakeBack) -> Result<ApplyOutcome, Error> {
+    patched(client, facts, |_| without(taken)).await
+}
+
+/// Patches the workload, and lets go of it.
+async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Value) -> Result<ApplyOutcome, Error> {
     let Some(target) = &facts.target else {
         return Ok(ApplyOutcome::Conflict("the workload is gone".into()));
     };
@@ -28,7 +38,7 @@ pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<
         field_manager: Some(PROBES_MANAGER.into()),
         ..PatchParams::default()
     };
-    let patch = Patch::Strategic(patch(target, gift));
+    let patch = Patch::Strategic(patch(target));
     let written = match api(client, facts, target).patch(&target.name, &params, &patch).await {
         Ok(written) => written,
         Err(source) => {
@@ -133,6 +143,19 @@ fn patch(target: &Target, gift: &Gift) -> Value {
             "uid": gift.target_uid,
             "resourceVersion": gift.resource_version,
             "annotations": {PROBES_ANNOTATION: gift.gifted.to_string()},
+        },
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    })
+}
+
+fn without(taken: &TakeBack) -> Value {
+    let mut container = Map::from_iter([("name".to_owned(), json!(taken.container))]);
+    container.extend(taken.probes.iter().map(|kind| (kind.field().to_owned(), Value::Null)));
+    json!({
+        "metadata": {
+            "uid": taken.target_uid,
+            "resourceVersion": taken.resource_version,
+            "annotations": {PROBES_ANNOTATION: null},
         },
         "spec": {"template": {"spec": {"containers": [container]}}},
     })

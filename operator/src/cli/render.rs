@@ -71,7 +71,7 @@ fn objects(format: Format, plans: &[(Plan, Option<Gift>)], only: Option<&str>) -
         for Child { output, body, .. } in outputs::render(plan).items {
             match body {
                 Body::Owned(object) if only.is_none_or(|only| only == output) => objects.push(object),
-                Body::Owned(_) | Body::Gift(_) => {}
+                Body::Owned(_) | Body::Gift(_) | Body::TakeBack(_) => {}
             }
         }
         if let (Some(gift), None) = (gift, only) {

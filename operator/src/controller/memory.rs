@@ -112,6 +112,13 @@ impl Memory {
         }
     }
 
+    /// A gift was taken back by Observed itself: that it is gone is nobody's doing.
+    pub(super) fn took_back(&self, key: &Key) {
+        if let Some(service) = self.lock().get_mut(key) {
+            service.contest.given = None;
+        }
+    }
+
     /// Who takes the gift away again and again, if somebody does.
     pub(super) fn contested(
         &self,

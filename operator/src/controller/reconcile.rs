@@ -27,8 +27,10 @@ use crate::apply::{self, Writing, apply};
 use crate::events::Events;
 use crate::gather::{self, GatherContext, Surroundings, gather};
 use crate::metrics::{Metrics, ReconcileResult};
+use crate::pods;
 use crate::preflight::{self, Preflight};
 use crate::settings::Settings;
+use crate::trial;
 use crate::verify::{self, Backends, verify};
 
 /// How long one reconcile may take. The client tries again by itself for a long time.
@@ -52,6 +54,9 @@ pub enum Error {
     /// The running pods.
     #[error(transparent)]
     Preflight(Box<preflight::Error>),
+    /// The pods that run with a gift.
+    #[error(transparent)]
+    Pods(Box<pods::Error>),
     /// The children and the gift.
     #[error(transparent)]
     Apply(Box<apply::Error>),
@@ -78,6 +83,12 @@ impl From<preflight::Error> for Error {
     }
 }
 
+impl From<pods::Error> for Error {
+    fn from(error: pods::Error) -> Self {
+        Self::Pods(Box::new(error))
+    }
+}
+
 impl From<apply::Error> for Error {
     fn from(error: apply::Error) -> Self {
         Self::Apply(Box::new(error))
@@ -90,6 +101,7 @@ impl Error {
         match self {
             Self::Gather(error) => error.reason(),
             Self::Preflight(error) => error.reason(),
+            Self::Pods(error) => error.reason(),
             Self::Apply(error) => error.reason(),
             Self::Read(error) | Self::Status(error) => api_error::reason(error),
             _ => Reason::ApiError,
@@ -101,6 +113,7 @@ impl Error {
         match self {
             Self::Gather(error) => error.retry(),
             Self::Preflight(error) => error.retry(),
+            Self::Pods(error) => error.retry(),
             Self::Apply(error) => error.retry(),
             Self::Read(error) | Self::Status(error) => api_error::retry(error),
             _ => Retry::Backoff,
@@ -205,7 +218,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
     match live.clone().try_parse::<ObservedService>() {
         Ok(service) => {
             let done = six_calls(&api, &key, &service, previous.as_ref(), generation, context).await;
-            if let Err(error @ Error::Gather(_)) = &done
+            if let Err(error @ (Error::Gather(_) | Error::Pods(_))) = &done
                 && !is_blip(context, &key, error)
             {
                 let (reason, words) = (error.reason(), error.to_string());
@@ -256,6 +269,10 @@ async fn six_calls(
     let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     facts.given = previous.and_then(|previous| previous.given.clone());
+    facts.installed_seconds = status::installed_seconds(previous, Timestamp::now());
+    if resolve::on_trial(&facts) {
+        facts.trial = trial::look(client, &facts, Timestamp::now()).await?;
+    }
     let questions = resolve::questions(&service.spec, &facts);
     let asked = context.preflight.ask(client, &facts, &questions).await;
     // That the pods cannot be listed holds the probes up, and nothing else.
@@ -325,14 +342,21 @@ async fn tell_gift(
         .iter()
         .filter(|applied| applied.outcome == ApplyOutcome::Written)
     {
-        if let Body::Gift(gift) = &applied.child.body {
-            context.memory.gave(key, gift);
-            let words: Vec<_> = gift
-                .probes
-                .iter()
-                .map(|(kind, shape)| format!("{kind}: {}", shape.words()))
-                .collect();
-            context.events.given(service, facts, &words.join("; ")).await;
+        match &applied.child.body {
+            Body::Gift(gift) => {
+                context.memory.gave(key, gift);
+                let words: Vec<_> = gift
+                    .probes
+                    .iter()
+                    .map(|(kind, shape)| format!("{kind}: {}", shape.words()))
+                    .collect();
+                context.events.given(service, facts, &words.join("; ")).await;
+            }
+            Body::TakeBack(taken) => {
+                context.memory.took_back(key);
+                context.events.taken_back(service, facts, &taken.because).await;
+            }
+            Body::Owned(_) => {}
         }
     }
 }

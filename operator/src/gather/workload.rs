@@ -172,6 +172,7 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
             .iter()
             .map(|container| facts::Container {
                 name: container.name.clone(),
+                image: container.image.clone().unwrap_or_default(),
                 ports: ports(container),
                 probes: probes(container, |path| managed_fields::owners(managed, path, PROBES_MANAGER)),
             })

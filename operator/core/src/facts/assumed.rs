@@ -32,6 +32,7 @@ impl Facts {
                 .container
                 .clone()
                 .unwrap_or_else(|| name.replace('.', "-")),
+            image: String::new(),
             ports: ports.clone(),
             probes: BTreeMap::new(),
         };

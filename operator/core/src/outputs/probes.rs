@@ -44,18 +44,20 @@ impl Output for Probes {
     }
 
     fn render(&self, plan: &Plan) -> Vec<Child> {
-        let gift = plan.probes.gift.iter();
-        gift.map(|gift| Child {
-            output: self.id(),
-            kind: match plan.target.kind {
-                TargetKind::Deployment => DEPLOYMENT,
-                TargetKind::StatefulSet => STATEFUL_SET,
-                TargetKind::DaemonSet => DAEMON_SET,
-            },
-            name: plan.target.name.clone(),
-            body: Body::Gift(gift.clone()),
-        })
-        .collect()
+        let gift = plan.probes.gift.iter().cloned().map(Body::Gift);
+        let take_back = plan.probes.take_back.iter().cloned().map(Body::TakeBack);
+        gift.chain(take_back)
+            .map(|body| Child {
+                output: self.id(),
+                kind: match plan.target.kind {
+                    TargetKind::Deployment => DEPLOYMENT,
+                    TargetKind::StatefulSet => STATEFUL_SET,
+                    TargetKind::DaemonSet => DAEMON_SET,
+                },
+                name: plan.target.name.clone(),
+                body,
+            })
+            .collect()
     }
 
     fn checks(&self, _plan: &Plan) -> Vec<Check> {

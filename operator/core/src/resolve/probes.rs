@@ -6,6 +6,7 @@
 mod held;
 mod lint;
 mod preflight;
+mod trial;
 mod wanted;
 mod words;
 
@@ -21,6 +22,7 @@ use crate::plan::Probes;
 use held::held_back;
 use lint::Linted;
 use preflight::Judgement;
+pub use trial::on_trial;
 use wanted::{AllWanted, Wanted};
 use words::{all_words, in_place, refusals, sentences, waits};
 
@@ -43,6 +45,14 @@ pub(super) fn probes(
             nothing_given(present, BTreeMap::new(), Reason::Disabled, message),
             warnings,
         ));
+    }
+    if let Some(take_back) = trial::failed(spec, facts, target, container) {
+        let message = format!("{}: they are taken back", take_back.because);
+        let taken = Probes {
+            take_back: Some(take_back),
+            ..nothing_given(present, BTreeMap::new(), Reason::Withdrawn, message)
+        };
+        return Ok((taken, warnings));
     }
     if gaps.open.is_empty() && gaps.unfit.is_empty() {
         let message = sentences([in_place(&present)]);
@@ -311,6 +321,7 @@ fn give(
             target_uid: target.uid.clone(),
             resource_version: target.resource_version.clone(),
         }),
+        take_back: None,
         present,
         refused,
         reason: Reason::RolloutInProgress,
@@ -344,6 +355,7 @@ fn nothing_given(
 ) -> Probes {
     Probes {
         gift: None,
+        take_back: None,
         present,
         refused,
         reason,

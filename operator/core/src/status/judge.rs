@@ -34,11 +34,11 @@ pub(super) fn probes(
     let kind = ConditionType::ProbesInstalled;
     let gift = applied
         .iter()
-        .find(|applied| matches!(applied.child.body, Body::Gift(_)));
+        .find(|applied| !matches!(applied.child.body, Body::Owned(_)));
     let mut judged = match gift {
         Some(gift) => not_in_place(kind, gift).unwrap_or_else(|| {
             let message = format!("{}. The rollout that follows is awaited", plan.probes.message);
-            Judged::new(kind, Truth::False, Reason::RolloutInProgress, message)
+            Judged::new(kind, Truth::False, plan.probes.reason, message)
         }),
         None => match rollout_of_gift(plan, facts, previous) {
             Some(unsettled) => {

@@ -122,7 +122,12 @@ fn is_asked_for(reason: Reason) -> bool {
 fn needs_somebody(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::Contested | Reason::Declined | Reason::NameCollision | Reason::Rejected | Reason::Forbidden
+        Reason::Contested
+            | Reason::Declined
+            | Reason::Withdrawn
+            | Reason::NameCollision
+            | Reason::Rejected
+            | Reason::Forbidden
     )
 }
 

@@ -1,4 +1,5 @@
 use observed_core::facts::LiveProbe;
+use observed_core::gift::TakeBack;
 
 use super::*;
 
@@ -156,4 +157,39 @@ async fn an_update_of_an_earlier_gift_takes_its_old_handler_away() {
     assert_eq!(probe["tcpSocket"], Value::Null);
     assert!(probe.as_object().unwrap().contains_key("tcpSocket"));
     assert_eq!(probe["httpGet"]["path"], "/health");
+}
+
+#[tokio::test]
+async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
+    let (client, log) = mock::client(taking(|_| (200, deployment("102", &[PROBES_MANAGER, "helm"]))));
+    let taken = TakeBack {
+        container: "api".into(),
+        image: "api:1".into(),
+        probes: [ProbeKind::Liveness, ProbeKind::Startup].into(),
+        target_uid: "target-uid".into(),
+        resource_version: "100".into(),
+        because: "it hurts".into(),
+    };
+    let child = Child {
+        body: Body::TakeBack(taken),
+        ..gift_child(&[])
+    };
+    assert_eq!(outcome(&client, vec![child]).await, ApplyOutcome::Written);
+    let writes = log.writes();
+    assert_eq!(writes.len(), 2, "{:?}", log.lines());
+    assert_eq!(writes[0].content_type, "application/strategic-merge-patch+json");
+    assert_eq!(
+        writes[0].body,
+        json!({
+            "metadata": {"uid": "target-uid", "resourceVersion": "100", "annotations": {PROBES_ANNOTATION: null}},
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "api", "livenessProbe": null, "startupProbe": null},
+            ]}}},
+        })
+    );
+    // The mock's answer to a strategic patch names our entry second.
+    assert_eq!(
+        writes[1].body[2],
+        json!({"op": "remove", "path": "/metadata/managedFields/1"})
+    );
 }

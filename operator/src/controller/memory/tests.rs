@@ -98,6 +98,16 @@ fn a_gift_that_is_gone_before_anybody_saw_it_in_place_is_missed_all_the_same() {
 }
 
 #[test]
+fn a_gift_that_observed_took_back_itself_did_not_vanish() {
+    let story = Story::new();
+    for minute in [0, 2, 4, 6] {
+        assert_eq!(story.sees(&facts(true), minute), None);
+        story.memory.took_back(&key());
+        assert_eq!(story.sees(&facts(false), minute + 1), None, "minute {minute}");
+    }
+}
+
+#[test]
 fn a_gift_that_vanishes_once_or_seldom_is_not_contested() {
     let story = Story::new();
     for (minute, with_gift) in [

@@ -29,6 +29,9 @@ pub(super) fn held_back(
             ),
         ));
     }
+    if let Some(withdrawn) = withdrawn(facts, target, container, gaps) {
+        return Some((Reason::Withdrawn, withdrawn));
+    }
     if let Some(declined) = declined(facts, target, container, gaps) {
         return Some((Reason::Declined, declined));
     }
@@ -59,6 +62,22 @@ pub(super) fn held_back(
     ))
 }
 
+/// What did not fit an image once does not fit it a second time.
+fn withdrawn(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) -> Option<String> {
+    let given = facts.given.as_ref().filter(|given| given.target_uid == target.uid)?;
+    let withdrawn = given
+        .withdrawn
+        .as_ref()
+        .filter(|withdrawn| withdrawn.image == container.image)?;
+    let gone = gone(Gifted::parse(&given.gift).as_ref(), facts, container, gaps);
+    (!gone.is_empty()).then(|| {
+        format!(
+            "{}: they were taken back, once. They are given again with another image, or when spec.probes changes",
+            withdrawn.because
+        )
+    })
+}
+
 /// Who had a probe and has it no longer does not want it, and to give it once more would roll the workload once more.
 fn declined(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) -> Option<String> {
     let taken_out = gone(target.gifted.as_ref(), facts, container, gaps);
@@ -70,10 +89,9 @@ fn declined(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) 
             words(&taken_out)
         ));
     }
-    let given = facts
-        .given
-        .as_ref()
-        .filter(|given| given.target_uid == target.uid && given.templates.contains(&target.template))?;
+    let given = facts.given.as_ref().filter(|given| {
+        given.target_uid == target.uid && given.withdrawn.is_none() && given.templates.contains(&target.template)
+    })?;
     let rolled_back = gone(Gifted::parse(&given.gift).as_ref(), facts, container, gaps);
     (!rolled_back.is_empty()).then(|| {
         format!(
@@ -88,18 +106,26 @@ fn declined(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) 
     })
 }
 
-/// Probes that are wanted, were given just so, and are gone.
+/// Probes that are wanted, were given just so, and are gone. None once one of them is wanted otherwise: that is another
+/// gift.
 fn gone(gifted: Option<&Gifted>, facts: &Facts, container: &Container, gaps: &Gaps) -> Vec<ProbeKind> {
     let ours = |gifted: &&Gifted| gifted.owner_uid == facts.uid && gifted.container == container.name;
     let Some(gifted) = gifted.filter(ours) else {
         return Vec::new();
     };
-    let missing = gaps
-        .open
-        .iter()
-        .filter(|(kind, _)| !container.probes.contains_key(kind));
-    let given = missing.filter(|(kind, wanted)| gifted.probes.get(kind) == Some(&wanted.shape.hash()));
-    given.map(|(kind, _)| *kind).collect()
+    let missing = gaps.open.iter().filter_map(|(kind, wanted)| {
+        let hash = gifted
+            .probes
+            .get(kind)
+            .filter(|_| !container.probes.contains_key(kind))?;
+        Some((*kind, *hash == wanted.shape.hash()))
+    });
+    let missing: Vec<_> = missing.collect();
+    if missing.iter().all(|(_, same)| *same) {
+        missing.into_iter().map(|(kind, _)| kind).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn words(kinds: &[ProbeKind]) -> String {

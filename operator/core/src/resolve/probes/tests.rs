@@ -2,6 +2,7 @@
 
 mod gift;
 mod spec;
+mod trial;
 
 use serde_json::{Value, json};
 
@@ -66,6 +67,15 @@ fn live(path: &str, port: Value) -> Value {
         "handler": {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}},
         "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6, "initialDelaySeconds": 0,
     }, "ownedBy": ["helm"]})
+}
+
+fn with_gift(facts: &mut Value, gift: &Gift, owners: &[&str]) {
+    let mut live = json!({});
+    for (kind, shape) in &gift.probes {
+        live[kind.as_str()] = json!({"shape": shape, "ownedBy": owners});
+    }
+    facts["target"]["containers"][0]["probes"] = live;
+    facts["target"]["gifted"] = json!(gift.gifted);
 }
 
 const ALL: [ProbeKind; 3] = ProbeKind::ALL;

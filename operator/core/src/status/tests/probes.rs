@@ -189,3 +189,47 @@ fn a_gift_by_another_service_is_no_rollout_of_ours() {
         ("True", "Installed")
     );
 }
+
+#[test]
+fn a_gift_that_was_taken_back_is_told_and_remembered_with_its_image() {
+    let gift = with_gift(ApplyOutcome::Written).plan.probes.gift.unwrap();
+    let facts = facts(|facts| {
+        let probes = gift.probes.iter();
+        facts["target"]["containers"][0]["probes"] = probes
+            .map(|(kind, shape)| (kind.to_string(), json!({"shape": shape})))
+            .collect();
+        facts["target"]["containers"][0]["image"] = json!("api:1");
+        facts["target"]["gifted"] = json!(gift.gifted);
+        facts["target"]["unsettled"] = json!("1 of 2 pods are updated");
+        facts["given"] =
+            json!({"targetUID": "target-1", "gift": gift.gifted.to_string(), "template": "", "templates": [""]});
+        facts["trial"] = json!([{"pod": "api-3", "restarts": 1}]);
+    });
+    let case = Case::new(plan_of(json!({}), &facts), facts).outcome("probes", ApplyOutcome::Written);
+    let status = case.status();
+    assert_eq!(of(&status, "ProbesInstalled"), ("False", "Withdrawn"));
+    assert_eq!(of(&status, "Stalled"), ("True", "Withdrawn"));
+    let withdrawn = status.given.unwrap().withdrawn.unwrap();
+    assert!(
+        withdrawn.image == "api:1" && withdrawn.because.contains("api-3"),
+        "{withdrawn:?}"
+    );
+    let conflict = case
+        .outcome("probes", ApplyOutcome::Conflict("changed".into()))
+        .status();
+    assert_eq!(of(&conflict, "ProbesInstalled"), ("Unknown", "Progressing"));
+    assert_eq!(conflict.given.unwrap().withdrawn, None);
+}
+
+#[test]
+fn the_time_since_the_probes_are_installed_is_that_of_their_condition() {
+    let status = Case::good().after(None, 100);
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert_eq!(installed_seconds(Some(&status), at(160)), Some(60));
+    assert_eq!(installed_seconds(Some(&status), at(40)), Some(0), "the clock went back");
+    assert_eq!(
+        installed_seconds(Some(&with_gift(ApplyOutcome::Written).status()), at(160)),
+        None
+    );
+    assert_eq!(installed_seconds(None, at(160)), None);
+}

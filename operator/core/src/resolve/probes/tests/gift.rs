@@ -93,15 +93,6 @@ fn the_gift_of_an_observed_service_before_this_one_is_taken_over() {
 }
 
 /// What the API server then has: the gift, let go of.
-fn with_gift(facts: &mut Value, gift: &Gift, owners: &[&str]) {
-    let mut live = json!({});
-    for (kind, shape) in &gift.probes {
-        live[kind.as_str()] = json!({"shape": shape, "ownedBy": owners});
-    }
-    facts["target"]["containers"][0]["probes"] = live;
-    facts["target"]["gifted"] = json!(gift.gifted);
-}
-
 #[test]
 fn a_revision_that_had_the_gift_and_has_it_no_longer_is_not_given_it_again() {
     let gift = resolved(&spec(json!({})), &facts(|_| {})).gift.unwrap();
@@ -110,7 +101,7 @@ fn a_revision_that_had_the_gift_and_has_it_no_longer_is_not_given_it_again() {
             facts["target"]["template"] = json!("aa");
             facts["target"]["lastWriter"] = json!("kubectl-rollout");
             facts["given"] = json!({
-                "targetUID": "target-1", "gift": gift.gifted.to_string(), "templates": ["aa", "bb"],
+                "targetUID": "target-1", "gift": gift.gifted.to_string(), "template": "aa", "templates": ["aa", "bb"],
             });
             change(facts);
         })

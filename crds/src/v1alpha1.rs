@@ -17,5 +17,5 @@ pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettin
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
 pub use signals::{AlertOverride, Severity, Signals, State};
-pub use status::{InventoryItem, ObservedServiceStatus, Resolved};
+pub use status::{InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries};
 pub use target_ref::{TargetKind, TargetRef};

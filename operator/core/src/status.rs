@@ -5,6 +5,7 @@
 
 mod conditions;
 mod judge;
+mod signals;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub fn status(
 ) -> ObservedServiceStatus {
     let looked = vec![
         judge::target(plan),
+        signals::signals(plan, facts),
         judge::probes(plan, facts, &applied.items, previous),
         judge::output(ConditionType::ScrapeVerified, plan, &applied.items, verdicts),
         judge::output(ConditionType::RulesHealthy, plan, &applied.items, verdicts),
@@ -65,6 +67,7 @@ pub fn status(
         resolved: Some(resolved(plan)),
         targets_up,
         rules_healthy,
+        signals: plan.exposure.seen.clone(),
         inventory: inventory(&applied.items, previous),
     }
 }
@@ -105,6 +108,7 @@ pub fn refused(
     };
     let mut judged = vec![Judged::new(ConditionType::Ready, Truth::False, reason, list), target];
     for kind in [
+        ConditionType::SignalsResolved,
         ConditionType::ProbesInstalled,
         ConditionType::ScrapeVerified,
         ConditionType::RulesHealthy,
@@ -121,6 +125,7 @@ pub fn refused(
     ObservedServiceStatus {
         observed_generation: Some(generation),
         conditions: conditions(judged, previous, generation, now),
+        signals: previous.map(|previous| previous.signals.clone()).unwrap_or_default(),
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
         ..ObservedServiceStatus::default()
     }

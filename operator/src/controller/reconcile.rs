@@ -27,7 +27,7 @@ use crate::apply::{self, Writing, apply};
 use crate::events::Events;
 use crate::gather::{self, GatherContext, Surroundings, gather};
 use crate::metrics::{Metrics, ReconcileResult};
-use crate::preflight::{self, Preflight};
+use crate::preflight::{self, Heard, Preflight};
 use crate::settings::Settings;
 use crate::verify::{self, Backends, verify};
 
@@ -244,10 +244,14 @@ async fn six_calls(
     let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     let questions = resolve::questions(&service.spec, &facts);
-    let asked = context.preflight.ask(client, &facts, &questions).await;
+    // What is known already is not asked anew at every turn.
+    let page = resolve::page(&service.spec, &facts)
+        .filter(|_| facts.seen.is_empty() || memory.page_is_due(key, Instant::now()));
+    let asked = context.preflight.ask(client, &facts, &questions, page.as_ref()).await;
     // That the pods cannot be listed holds the probes up, and nothing else.
-    let (answers, unasked) = asked.map_or_else(|error| (Default::default(), Some(error)), |answers| (answers, None));
-    facts.preflight = answers;
+    let (heard, unasked) = asked.map_or_else(|error| (Heard::default(), Some(error)), |heard| (heard, None));
+    facts.preflight = heard.answers;
+    facts.exposed = heard.exposed;
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
         Ok(plan) => {
@@ -279,6 +283,9 @@ async fn six_calls(
         }
     };
     write_status(api, &service.metadata, previous, &now).await?;
+    if facts.exposed.is_known() {
+        memory.page_was_read(key, Instant::now());
+    }
     context.events.tell(service, previous, &now).await;
     if let Some(error) = unasked {
         return Err(error.into());

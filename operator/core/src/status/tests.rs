@@ -2,6 +2,7 @@
 
 mod probes;
 mod refused;
+mod signals;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
@@ -151,9 +152,10 @@ fn types(status: &ObservedServiceStatus) -> Vec<&str> {
         .collect()
 }
 
-const LOOKED_AT: [&str; 6] = [
+const LOOKED_AT: [&str; 7] = [
     "Ready",
     "TargetResolved",
+    "SignalsResolved",
     "ProbesInstalled",
     "ScrapeVerified",
     "RulesHealthy",

@@ -223,11 +223,11 @@ async fn every_question_gets_a_list_of_answers_even_where_no_pod_runs() {
 
 #[tokio::test]
 async fn the_page_is_asked_of_a_few_pods_those_that_are_ready_first() {
-    // An address that nobody has: that nobody answers is not what is looked at.
+    // Addresses that lead nowhere, at once.
     let pods: Vec<Value> = (1..=9)
         .map(|number| {
             let mut pod =
-                pod(&json!({"/status/podIP": format!("192.0.2.{number}"), "/metadata/name": format!("api-{number}")}));
+                pod(&json!({"/status/podIP": format!("240.0.0.{number}"), "/metadata/name": format!("api-{number}")}));
             let ready = if number > 7 { "True" } else { "False" };
             pod["status"]["conditions"] = json!([{"type": "Ready", "status": ready}]);
             pod
@@ -247,7 +247,7 @@ async fn the_page_is_asked_of_a_few_pods_those_that_are_ready_first() {
 
 #[tokio::test]
 async fn a_page_on_a_port_that_is_not_declared_is_not_asked() {
-    let (client, _) = cluster(vec![pod(&json!({"/status/podIP": "192.0.2.1"}))]);
+    let (client, _) = cluster(vec![pod(&json!({"/status/podIP": "240.0.0.1"}))]);
     let page = PageQuestion {
         port: 8001,
         path: "/metrics".into(),

@@ -218,3 +218,25 @@ pub struct Question {
     /// Seconds that the answer may take.
     pub timeout_seconds: i32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_a_pod_that_answers_else_those_that_were_kept() {
+        let kept =
+            "seen: [{pack: http, dialect: micrometer, generation: 1, seen: [{name: h, as: x, bounds: ['0.5', '5']}]}]";
+        let facts = |exposed: &str| serde_saphyr::from_str::<Facts>(&format!("{kept}\n{exposed}")).unwrap();
+        let silent = facts("exposed: {pages: [{pod: p, outcome: unanswered}]}");
+        assert_eq!(silent.bounds("x"), Some(vec![0.5, 5.0]));
+        assert_eq!(
+            (silent.bounds("h"), silent.bounds("y")),
+            (None, None),
+            "only by the name at the service"
+        );
+        let now = facts("exposed: {families: {x: {type: histogram, bounds: [1]}}}");
+        assert_eq!(now.bounds("x"), Some(vec![1.0]));
+        assert_eq!(Facts::default().bounds("x"), None);
+    }
+}

@@ -15,8 +15,10 @@ use crate::promql::{Error, Expression};
 
 /// Most of each that is kept in the status.
 const MOST_LABELS: usize = 32;
-const MOST_BOUNDS: usize = 64;
+pub(super) const MOST_BOUNDS: usize = 64;
 const MOST_SERIES: usize = 64;
+/// Longest text of a bound that is kept.
+const LONGEST_BOUND: usize = 32;
 
 /// What is exposed of the chosen packs.
 pub(super) struct Exposure<'a> {
@@ -190,8 +192,8 @@ fn look(pack: &SignalPack, dialect: &str, renames: &Renames, binding: &Binding<'
                 all.extend(found.labels.take().unwrap_or_default());
                 found.labels = Some(all.into_iter().take(MOST_LABELS).collect());
             }
-            if !family.bounds.is_empty() && family.bounds.len() <= MOST_BOUNDS {
-                found.bounds = family.bounds.iter().map(f64::to_string).collect();
+            if !family.bounds.is_empty() {
+                found.bounds = kept_bounds(&family.bounds);
             }
         }
         match found {
@@ -202,6 +204,13 @@ fn look(pack: &SignalPack, dialect: &str, renames: &Renames, binding: &Binding<'
         }
     }
     Some(seen)
+}
+
+/// The bounds as texts. None when they are too many or too long for the status: a part of them would mislead.
+fn kept_bounds(bounds: &[f64]) -> Vec<String> {
+    let texts: Vec<String> = bounds.iter().map(f64::to_string).collect();
+    let fits = texts.len() <= MOST_BOUNDS && texts.iter().all(|text| text.len() <= LONGEST_BOUND);
+    if fits { texts } else { Vec::new() }
 }
 
 /// Labels that expressions use of a series and that it does not have.

@@ -1,8 +1,9 @@
 //! What is known of what a service exposes: what its pods say now, and what they said before.
 
-use observed_crds::v1alpha1::PackSignals;
-use observed_crds::v1alpha1::Signals;
+use std::collections::BTreeSet;
+
 use observed_crds::v1alpha1::signal_pack::{Applies, Scope, Series, SignalPack};
+use observed_crds::v1alpha1::{PackSignals, Signals};
 
 use super::dialect;
 use crate::facts::{Exposed, Facts};
@@ -61,9 +62,10 @@ impl<'a> Known<'a> {
 /// Names of the packs that apply when the spec lists none: those for every service, those of which the service exposes
 /// something, and those of which the spec names something.
 pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec<String> {
-    let applies = |pack: &&SignalPack| {
-        pack.spec.applies == Applies::Always || known.shows(pack, signals) || is_named(pack, signals)
-    };
+    let is_always = |pack: &&SignalPack| pack.spec.applies == Applies::Always;
+    let common: BTreeSet<&str> = packs.packs.iter().filter(is_always).flat_map(labels).collect();
+    let applies =
+        |pack: &&SignalPack| is_always(pack) || known.shows(pack, signals) || is_named(pack, signals, &common);
     packs
         .packs
         .iter()
@@ -72,17 +74,24 @@ pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec
         .collect()
 }
 
-/// Whether the spec changes or requires something that only this pack has: then it is wanted, whatever is exposed.
-fn is_named(pack: &SignalPack, signals: &Signals) -> bool {
+/// Whether the spec changes or requires something that only this pack has: then it is wanted, whatever is exposed. A
+/// label that a pack has which is always there is meant for that one.
+fn is_named(pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bool {
     let name = pack.metadata.name.as_str();
     let required = signals
         .require
         .iter()
         .any(|required| required.split('/').next() == Some(name));
     let mut alerts = pack.spec.signals.iter().flat_map(|signal| &signal.alerts);
+    let renamed = |name: &str| signals.rename.contains_key(name);
     required
         || alerts.any(|alert| signals.alerts.contains_key(&alert.name))
-        || of_service(pack).any(|series| signals.rename.contains_key(&series.name))
+        || of_service(pack).any(|series| renamed(&series.name))
+        || labels(pack).any(|label| !common.contains(label) && renamed(label))
+}
+
+fn labels(pack: &SignalPack) -> impl Iterator<Item = &str> {
+    of_service(pack).flat_map(|series| &series.labels).map(String::as_str)
 }
 
 /// The series that the service itself exposes.

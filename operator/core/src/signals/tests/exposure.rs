@@ -6,6 +6,7 @@ use observed_crds::v1alpha1::PackSignals;
 use observed_crds::v1alpha1::signal_pack::Applies;
 use proptest::prelude::*;
 
+use super::super::exposure::MOST_BOUNDS;
 use super::*;
 use crate::facts::Exposed;
 
@@ -257,6 +258,7 @@ fn a_pack_for_who_exposes_it_is_there_when_something_of_it_is_exposed_or_named()
     assert!(applies(&plain, &SILENCE, &before) && applies(&plain, &nothing, &before));
     for named in [
         signals(&[("http_requests_total", "x_total")], &[]),
+        signals(&[("endpoint", "route")], &[]),
         signals(&[], &[("HighErrorRate", above("0.1"))]),
         Signals {
             require: vec!["http/latency".to_owned()],
@@ -265,6 +267,40 @@ fn a_pack_for_who_exposes_it_is_there_when_something_of_it_is_exposed_or_named()
     ] {
         assert!(applies(&named, &nothing, &[]), "{named:?}");
     }
+}
+
+#[test]
+fn a_label_of_a_pack_that_is_always_there_names_no_other_pack() {
+    let mut packs = Packs::builtin().unwrap();
+    let mut other = packs.packs[0].clone();
+    other.metadata.name = "other".to_owned();
+    other.spec.applies = Applies::WhenExposed;
+    other.spec.series.truncate(1);
+    other.spec.series[0].name = "other_total".to_owned();
+    other.spec.series[0].labels = vec!["status".to_owned(), "tenant".to_owned()];
+    packs.packs.push(other);
+    let page = exposed(NOTHING);
+    let has_other = |label: &str| {
+        let names = default_packs(&packs, &signals(&[(label, "x")], &[]), &known(&page, &[], 1));
+        names.contains(&"other".to_owned())
+    };
+    assert!(!has_other("status") && has_other("tenant"));
+}
+
+#[test]
+fn bounds_are_kept_whole_or_not_at_all_and_every_one_fits_into_the_status() {
+    let kept = |bounds: &str| {
+        let page = exposed(&format!(
+            "{{http_request_duration_seconds: {{type: histogram, labels: [endpoint, method], bounds: {bounds}}}}}"
+        ));
+        let plan = plan_of(&Signals::default(), known(&page, &[], 1));
+        plan.exposure.seen[0].seen[0].bounds.clone()
+    };
+    assert_eq!(kept("[0.005, 0.5, 5]"), ["0.005", "0.5", "5"]);
+    assert_eq!(kept("[1e-200, 5]"), Vec::<String>::new());
+    let many: Vec<String> = (1..=MOST_BOUNDS + 1).map(|bound| bound.to_string()).collect();
+    assert_eq!(kept(&format!("[{}]", many.join(", "))), Vec::<String>::new());
+    assert_eq!(kept(&format!("[{}]", many[1..].join(", "))).len(), MOST_BOUNDS);
 }
 
 fn pages() -> impl Strategy<Value = Exposed> {
@@ -303,7 +339,7 @@ fn of_http() -> Signals {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn silence_and_a_second_look_change_nothing(page in pages()) {

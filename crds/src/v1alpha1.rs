@@ -17,5 +17,5 @@ pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettin
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
 pub use signals::{AlertOverride, Severity, Signals, State};
-pub use status::{Given, InventoryItem, ObservedServiceStatus, Resolved, Withdrawn};
+pub use status::{Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, Withdrawn};
 pub use target_ref::{TargetKind, TargetRef};

@@ -74,6 +74,15 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
     }
+    // The twin: rules that spell a label as the pack does, for a service that spells it otherwise.
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let case = golden.join("operator/core/tests/golden/dialect-opentelemetry/expected");
+    let rules: Value = serde_saphyr::from_str(&fs::read_to_string(case.join("rules.yaml")).unwrap()).unwrap();
+    let drills = fs::read_to_string(case.join("drills.yaml")).unwrap();
+    survives(&rules, &drills, "HighErrorRate").await.unwrap();
+    let canonical = rules.to_string().replace("http_response_status_code", "status");
+    let canonical: Value = serde_json::from_str(&canonical).unwrap();
+    assert!(survives(&canonical, &drills, "HighErrorRate").await.is_err());
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ use crate::api_error::shorten;
 const LONGEST_NOTE: usize = 1000;
 
 /// Conditions whose change is worth an Event. `Ready` and the kstatus pair only sum the others up.
-const TOLD: [ConditionType; 5] = [
+const TOLD: [ConditionType; 6] = [
     ConditionType::TargetResolved,
     ConditionType::ProbesInstalled,
     ConditionType::ScrapeVerified,
     ConditionType::RulesHealthy,
+    ConditionType::SignalsResolved,
     ConditionType::DashboardLoaded,
 ];
 
@@ -142,6 +143,7 @@ fn passing(reason: &str) -> bool {
     [
         Reason::Progressing,
         Reason::PreflightPending,
+        Reason::NotAsked,
         Reason::RolloutInProgress,
         Reason::NoTargets,
         Reason::RulesNotLoaded,

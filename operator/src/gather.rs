@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use observed_core::facts::{self, Facts};
+use observed_core::facts::{self, Exposed, Facts};
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
 
@@ -120,6 +120,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
     Ok(Facts {
         name: service.name_any(),
         uid: service.uid().unwrap_or_default(),
+        generation: service.metadata.generation.unwrap_or_default(),
         target,
         services,
         taken_by: taken_by(service, &context.same_target),
@@ -127,6 +128,12 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         prometheuses,
         namespace_labels,
         preflight: BTreeMap::new(),
+        exposed: Exposed::default(),
+        seen: service
+            .status
+            .as_ref()
+            .map(|status| status.signals.clone())
+            .unwrap_or_default(),
         contested: None,
         given: None,
         installed_seconds: None,

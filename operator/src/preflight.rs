@@ -1,9 +1,11 @@
-//! Asks the running pods, before a probe is given, what the probe would ask them.
+//! Asks the running pods: before a probe is given what the probe would ask them, and which metrics they expose.
 //!
 //! Who writes an ObservedService decides where these requests go, so they go nowhere but to declared ports of pods that
 //! belong to the target, straight to the pod's address: no redirect is followed, no proxy is used, no header comes from
 //! the user, loopback, link-local and the node's own addresses are refused, and of the answer nothing is kept but its
-//! status and how long it took.
+//! status and how long it took; of a metrics page, the names on it.
+
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use observed_core::facts::{Answer, AnswerOutcome, Facts, Question, Target};
+use observed_core::facts::{Answer, AnswerOutcome, Exposed, Facts, PageOutcome, PageQuestion, Question, Target};
 use observed_core::gift::ProbeKind;
 use observed_crds::v1alpha1::conditions::Reason;
 use reqwest::redirect;
@@ -25,6 +27,8 @@ use crate::pods;
 
 /// Pods that are asked at most: enough to see what they answer, however many there are.
 const MOST_PODS: usize = 20;
+/// Pods whose metrics page is read: those of one workload expose much the same.
+const MOST_PAGES: usize = 3;
 /// Requests under way at once, for all services together.
 const MOST_REQUESTS: usize = 20;
 /// How long a pod has to accept a connection: within a cluster that takes milliseconds, unless packets are dropped.
@@ -63,6 +67,15 @@ impl Error {
     }
 }
 
+/// What the pods said.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The answers to the questions of each probe.
+    pub answers: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// What their metrics pages say.
+    pub exposed: Exposed,
+}
+
 /// Asks pods.
 pub struct Preflight {
     http: reqwest::Client,
@@ -89,7 +102,8 @@ impl Preflight {
         })
     }
 
-    /// Asks the running pods of the target. Without a question nothing is read and nobody is asked.
+    /// Asks the running pods of the target, some of them for the metrics page too. Without a question nothing is read and
+    /// nobody is asked.
     ///
     /// # Errors
     /// The pods could not be listed. What a pod answers, or that it does not, is never an error.
@@ -98,10 +112,11 @@ impl Preflight {
         client: &Client,
         facts: &Facts,
         questions: &[Question],
-    ) -> Result<BTreeMap<ProbeKind, Vec<Answer>>, Error> {
-        let mut answers: BTreeMap<ProbeKind, Vec<Answer>> = BTreeMap::new();
-        let Some(target) = facts.target.as_ref().filter(|_| !questions.is_empty()) else {
-            return Ok(answers);
+        page: Option<&PageQuestion>,
+    ) -> Result<Heard, Error> {
+        let is_asked = !questions.is_empty() || page.is_some();
+        let Some(target) = facts.target.as_ref().filter(|_| is_asked) else {
+            return Ok(Heard::default());
         };
         let pods = running_pods(client, &facts.namespace, target).await?;
         let declared: BTreeSet<i32> = target
@@ -110,6 +125,23 @@ impl Preflight {
             .flat_map(|c| &c.ports)
             .map(|p| p.port)
             .collect();
+        let page = page.filter(|page| declared.contains(&page.port));
+        let end = tokio::time::Instant::now() + ALL_WITHIN;
+        let (answers, exposed) = tokio::join!(
+            self.answers(&pods, &declared, questions, end),
+            self.exposed(&pods, page, end)
+        );
+        Ok(Heard { answers, exposed })
+    }
+
+    async fn answers(
+        &self,
+        pods: &[RunningPod],
+        declared: &BTreeSet<i32>,
+        questions: &[Question],
+        end: tokio::time::Instant,
+    ) -> BTreeMap<ProbeKind, Vec<Answer>> {
+        let mut answers: BTreeMap<ProbeKind, Vec<Answer>> = BTreeMap::new();
         // Two probes with the same question cost one request.
         let mut distinct: Vec<&Question> = Vec::new();
         for question in questions.iter().filter(|question| declared.contains(&question.port)) {
@@ -117,9 +149,8 @@ impl Preflight {
                 distinct.push(question);
             }
         }
-        let end = tokio::time::Instant::now() + ALL_WITHIN;
         let mut rounds = Vec::new();
-        for pod in &pods {
+        for pod in pods.iter().take(MOST_PODS) {
             for question in &distinct {
                 rounds.push(async move {
                     let answer = tokio::time::timeout_at(end, self.one(pod, question)).await;
@@ -137,7 +168,34 @@ impl Preflight {
             list.extend(of_it);
             list.sort_by(|a, b| a.pod.cmp(&b.pod));
         }
-        Ok(answers)
+        answers
+    }
+
+    /// The metrics pages of some pods, those that are ready first.
+    async fn exposed(
+        &self,
+        pods: &[RunningPod],
+        question: Option<&PageQuestion>,
+        end: tokio::time::Instant,
+    ) -> Exposed {
+        let Some((question, port)) = question.and_then(|asked| Some((asked, u16::try_from(asked.port).ok()?))) else {
+            return Exposed::default();
+        };
+        let mut first: Vec<&RunningPod> = pods.iter().collect();
+        first.sort_by_key(|pod| !pod.ready);
+        first.truncate(MOST_PAGES);
+        let read = first.iter().map(|pod| async move {
+            let _permit = self.permits.acquire().await;
+            let page = self.page(SocketAddr::new(pod.address, port), &question.path);
+            let page = tokio::time::timeout_at(end, page).await;
+            page.unwrap_or_else(|_| (PageOutcome::Unanswered, BTreeMap::new()))
+        });
+        let pages = futures::future::join_all(read).await;
+        let mut exposed = Exposed::default();
+        for (pod, (outcome, families)) in first.iter().zip(pages) {
+            exposed.add(&pod.name, outcome, families);
+        }
+        exposed
     }
 
     async fn one(&self, pod: &RunningPod, question: &Question) -> Answer {
@@ -215,6 +273,7 @@ fn classify(error: &io::Error) -> AnswerOutcome {
 struct RunningPod {
     name: String,
     address: IpAddr,
+    ready: bool,
 }
 
 /// The target's running pods, by its selector and by the chain of owners up to its UID.
@@ -226,12 +285,23 @@ async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Resu
             Some(RunningPod {
                 name: pod.name_any(),
                 address: address(pod)?,
+                ready: is_ready(pod),
             })
         })
         .collect();
     running.sort_by(|a, b| a.name.cmp(&b.name));
-    running.truncate(MOST_PODS);
     Ok(running)
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .filter_map(|status| status.conditions.as_ref())
+        .flatten();
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The address of a running pod, if it is one that may be asked.

@@ -9,6 +9,8 @@ pub enum ConditionType {
     Ready,
     /// The workload, its container and its ports were found.
     TargetResolved,
+    /// The service exposes what its packs read, and how it spells it. Advice: `Ready` does not depend on it.
+    SignalsResolved,
     /// The container has the probes.
     ProbesInstalled,
     /// Prometheus scrapes the pods, and what it said about them.
@@ -29,6 +31,7 @@ impl ConditionType {
         match self {
             Self::Ready => "Ready",
             Self::TargetResolved => "TargetResolved",
+            Self::SignalsResolved => "SignalsResolved",
             Self::ProbesInstalled => "ProbesInstalled",
             Self::ScrapeVerified => "ScrapeVerified",
             Self::RulesHealthy => "RulesHealthy",
@@ -76,6 +79,16 @@ reasons! {
     TargetTaken,
     /// Writing is paused by `spec.paused`.
     Paused,
+    /// The service exposes every series that its packs read.
+    AllExposed,
+    /// The service does not expose a series; the message names it, what is left out, and what would expose it.
+    SeriesMissing,
+    /// A series lacks a label that expressions use; the message names it and the rename that would fit.
+    LabelsMissing,
+    /// The pods answer with something that Prometheus cannot read as metrics; the message says what.
+    MetricsUnreadable,
+    /// No pod has answered with its metrics page yet.
+    NotAsked,
     /// The container has the probes, given by Observed or by its owner.
     Installed,
     /// Probes are off, or nothing was asked for.

@@ -40,6 +40,12 @@ use super::{Dashboards, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals
         json_path = ".status.conditions[?(@.type==\"ProbesInstalled\")].reason"
     ),
     printcolumn(
+        name = "Signals",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"SignalsResolved\")].reason"
+    ),
+    printcolumn(
         name = "Dashboard",
         type_ = "string",
         priority = 1,
@@ -67,7 +73,8 @@ pub struct ObservedServiceSpec {
     /// port), path `/metrics`, every 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrape: Option<Scrape>,
-    /// signals says which signal packs apply and how they are adapted. Default: `http`, `workload` and `target`.
+    /// signals says which signal packs apply and how they are adapted. Default: `http`, `workload` and `target`, and
+    /// the packs of which the service exposes something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signals: Option<Signals>,
     /// dashboards says where Grafana finds the dashboard. Default: labelled for the Grafana sidecar, no folder.

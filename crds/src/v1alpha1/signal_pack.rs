@@ -42,10 +42,24 @@ pub struct SignalPackSpec {
     /// window is the range that stands for the service's own: `spec.signals.window` replaces it in selectors of what the
     /// service exposes, `$__rate_interval` in every panel. Other ranges stay. Prometheus duration.
     pub window: String,
+    /// applies says for which services the pack is there when `spec.signals.packs` names none. Default: `whenExposed`.
+    #[serde(default)]
+    pub applies: Applies,
     /// series that the pack reads. A selector whose series is not declared here is a finding.
     pub series: Vec<Series>,
     /// signals, in the order in which the dashboard shows them.
     pub signals: Vec<Signal>,
+}
+
+/// For which services a pack is there without being asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Applies {
+    /// For every service.
+    Always,
+    /// For a service that exposes at least one of the pack's series of the scope `service`.
+    #[default]
+    WhenExposed,
 }
 
 /// A series that a pack reads.
@@ -63,6 +77,29 @@ pub struct Series {
     pub labels: Vec<String>,
     /// whenMissing says what would expose the series.
     pub when_missing: String,
+    /// dialects tell how other instrumentations spell the series, by the dialect's name. One that is not listed spells it
+    /// as the pack does. Only for the scope `service`.
+    #[serde(default)]
+    pub dialects: BTreeMap<String, Spelling>,
+}
+
+/// How an instrumentation spells a series. In all series of a pack it has the same name for the same label.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Spelling {
+    /// metric is its name there, without the suffixes of a histogram. A counter may be one series of a histogram, as
+    /// `http_server_request_duration_seconds_count`. Default: the name in the pack.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// labels that have another name there.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// without lists labels that it does not have. A drill's case that tells series apart by one of them cannot come up.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// whenMissing says what would expose the series with this instrumentation. Default: what the series says.
+    #[serde(default)]
+    pub when_missing: Option<String>,
 }
 
 /// Type of a metric.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signals {
-    /// packs that apply. Default: `[http, workload, target]`, every built-in one.
+    /// packs that apply. Default: `http`, `workload` and `target`, and of the others those of which the service exposes
+    /// something, or of which this section names something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -18,7 +19,25 @@ pub struct Signals {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub window: Option<String>,
-    /// rename maps a metric or label name of a pack to the name that this service uses for it.
+    /// dialect is how the service's instrumentation spells what the packs read: `guide` (as the packs are written),
+    /// `instrumentator` (prometheus-fastapi-instrumentator), `opentelemetry`, `promhttp` (Go) or `micrometer` (Java).
+    /// A pack that does not know the dialect is spelled as with `auto`. Default: `auto`, what the pods' metrics page
+    /// shows; the condition `SignalsResolved` tells which that is.
+    ///
+    /// Example: `opentelemetry`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub dialect: Option<String>,
+    /// require lists packs (`http`) and signals (`http/latency`) that are generated even though the service was not seen
+    /// to expose their series. Default: a signal whose series are missing is left out, and the condition
+    /// `SignalsResolved` says so.
+    ///
+    /// Example: `[http/latency]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 127)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub require: Vec<String>,
+    /// rename maps a metric or label name of a pack to the name that this service uses for it, whatever its dialect.
     ///
     /// Example: `{http_requests_total: api_requests_total, endpoint: route}`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

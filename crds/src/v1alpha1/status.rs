@@ -28,6 +28,12 @@ pub struct ObservedServiceStatus {
     /// given is what was given to the workload, and to which of its revisions: for one revision nothing is given twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
+    /// signals is what the packs read of the service and was seen in its metrics page, one entry a pack. It holds while
+    /// no pod answers: a series once seen is missed only after the spec has changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["pack".into()]))]
+    pub signals: Vec<PackSignals>,
     /// inventory lists every object that exists because of this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -92,6 +98,54 @@ pub struct Withdrawn {
     /// because says what was seen.
     #[schemars(length(max = 512))]
     pub because: String,
+}
+
+/// What a pack reads of the service, and what of it was seen.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PackSignals {
+    /// pack is its name.
+    #[schemars(length(max = 63))]
+    pub pack: String,
+    /// dialect in which the service spells the series.
+    #[schemars(length(max = 63))]
+    pub dialect: String,
+    /// generation of the spec since which seen has grown.
+    pub generation: i64,
+    /// seen lists the series that the service exposes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub seen: Vec<SeenSeries>,
+    /// missing lists the series that it does not expose, by their names in the pack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub missing: Vec<String>,
+}
+
+/// A series that the service exposes. Of its values nothing is kept.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenSeries {
+    /// name in the pack.
+    #[schemars(length(max = 128))]
+    pub name: String,
+    /// as is the name that the service has for it. Default: the name in the pack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 160))]
+    pub r#as: Option<String>,
+    /// labels that the service gives it. Absent while nothing was counted: then nobody knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub labels: Option<Vec<String>>,
+    /// bounds of a histogram's buckets, ascending, without `+Inf`. Empty when they are more than 64, or one is longer
+    /// than 32 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 32)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub bounds: Vec<String>,
 }
 
 /// An object that exists because of an ObservedService.

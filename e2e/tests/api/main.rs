@@ -8,4 +8,5 @@ mod children;
 mod faults;
 mod operator;
 mod schema;
+mod signals;
 mod steady;

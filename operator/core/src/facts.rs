@@ -1,14 +1,17 @@
 //! Everything that the outside said about one service. Plain data: golden cases hold it as YAML.
 
 mod assumed;
+mod exposed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
-use observed_crds::v1alpha1::{Given, TargetKind};
+use observed_crds::v1alpha1::{Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
+
+pub use exposed::{Exposed, Family, FamilyType, Page, PageOutcome, PageQuestion};
 
 /// What the outside said about one ObservedService.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -20,6 +23,8 @@ pub struct Facts {
     pub name: String,
     /// UID of the ObservedService. Empty offline.
     pub uid: String,
+    /// Generation of its spec.
+    pub generation: i64,
     /// The workload, if it exists.
     pub target: Option<Target>,
     /// The Services in the namespace that select the workload's pods.
@@ -34,6 +39,10 @@ pub struct Facts {
     pub namespace_labels: BTreeMap<String, String>,
     /// What the running pods answered to the questions of [`crate::resolve::questions`].
     pub preflight: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// What the running pods' metrics pages say. Nothing: everything that is wanted counts as exposed.
+    pub exposed: Exposed,
+    /// What the status keeps of what they said before.
+    pub seen: Vec<PackSignals>,
     /// A gift has been taken away again and again; who did it, if known.
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.
@@ -42,6 +51,22 @@ pub struct Facts {
     pub installed_seconds: Option<u64>,
     /// The pods that run with the gift, while it is on trial ([`crate::resolve::on_trial`]).
     pub trial: Vec<TrialPod>,
+}
+
+impl Facts {
+    /// Upper bounds of the buckets of a histogram, by its name at the service: ascending, without `+Inf`. What a pod
+    /// says now, else what one said before. None when nobody knows them: then nothing follows from it.
+    pub fn bounds(&self, metric: &str) -> Option<Vec<f64>> {
+        if self.exposed.is_known()
+            && let Some(bounds) = self.exposed.bounds(metric)
+        {
+            return Some(bounds.to_vec());
+        }
+        let mut seen = self.seen.iter().flat_map(|pack| &pack.seen);
+        let seen = seen.find(|seen| seen.r#as.as_deref().unwrap_or(&seen.name) == metric)?;
+        let bounds: Vec<f64> = seen.bounds.iter().filter_map(|bound| bound.parse().ok()).collect();
+        (!bounds.is_empty()).then_some(bounds)
+    }
 }
 
 /// The workload.
@@ -214,4 +239,26 @@ pub struct Question {
     pub path: Option<String>,
     /// Seconds that the answer may take.
     pub timeout_seconds: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_a_pod_that_answers_else_those_that_were_kept() {
+        let kept =
+            "seen: [{pack: http, dialect: micrometer, generation: 1, seen: [{name: h, as: x, bounds: ['0.5', '5']}]}]";
+        let facts = |exposed: &str| serde_saphyr::from_str::<Facts>(&format!("{kept}\n{exposed}")).unwrap();
+        let silent = facts("exposed: {pages: [{pod: p, outcome: unanswered}]}");
+        assert_eq!(silent.bounds("x"), Some(vec![0.5, 5.0]));
+        assert_eq!(
+            (silent.bounds("h"), silent.bounds("y")),
+            (None, None),
+            "only by the name at the service"
+        );
+        let now = facts("exposed: {families: {x: {type: histogram, bounds: [1]}}}");
+        assert_eq!(now.bounds("x"), Some(vec![1.0]));
+        assert_eq!(Facts::default().bounds("x"), None);
+    }
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod child;
 pub mod drill;
 pub mod duration;
+pub mod exposition;
 pub mod facts;
 pub mod finding;
 pub mod gift;

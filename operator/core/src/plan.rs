@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::signal_pack::{Scope, SeriesType, Unit};
-use observed_crds::v1alpha1::{Port, Severity, TargetKind};
+use observed_crds::v1alpha1::{PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
@@ -27,12 +27,57 @@ pub struct Plan {
     pub window: String,
     /// Its signals, one part a pack.
     pub packs: Vec<Pack>,
+    /// What it exposes of what they read.
+    pub exposure: Exposure,
     /// Its dashboard.
     pub dashboard: Dashboard,
     /// Findings that do not stop the plan.
     pub warnings: Vec<Finding>,
     /// Nothing is to be written.
     pub paused: bool,
+}
+
+/// What the service exposes of what the packs read of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exposure {
+    /// The dialect of each pack that reads something of the service.
+    pub dialects: BTreeMap<String, String>,
+    /// Packs of which nobody knows anything yet: all of them is generated.
+    pub unasked: Vec<String>,
+    /// What is known of the others, to be kept.
+    pub seen: Vec<PackSignals>,
+    /// Series that it does not expose.
+    pub missing: Vec<MissingSeries>,
+    /// Labels that its series do not have and expressions use.
+    pub lacking: Vec<LackingLabel>,
+}
+
+/// A series that the service does not expose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MissingSeries {
+    /// Name of the pack that reads it.
+    pub pack: String,
+    /// Name of the series at this service.
+    pub name: String,
+    /// Alerts and panels that are not generated because of it, in words. Empty when the user insists on them.
+    pub left_out: Vec<String>,
+    /// What would expose it.
+    pub when_missing: String,
+}
+
+/// A label that a series does not have and expressions use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LackingLabel {
+    /// Name of the series at this service.
+    pub series: String,
+    /// Name of the label in the pack.
+    pub label: String,
+    /// The name that it should have at this service.
+    pub name: String,
+    /// Labels that the series has.
+    pub has: Vec<String>,
+    /// The one among them that is probably meant.
+    pub nearest: Option<String>,
 }
 
 /// The ObservedService that children belong to.

@@ -89,6 +89,22 @@ impl Expression {
             .collect()
     }
 
+    /// The labels that it matches, groups by or joins on.
+    pub fn labels(&self) -> BTreeSet<String> {
+        let mut labels = walk::listed_labels(&self.0);
+        for found in walk::selectors(&self.0) {
+            labels.extend(
+                found
+                    .vector
+                    .matchers
+                    .matchers
+                    .iter()
+                    .map(|matcher| matcher.name.clone()),
+            );
+        }
+        labels
+    }
+
     /// How far it looks back, where `behind` tells how far the values of a series themselves look back.
     pub fn reach(&self, behind: &dyn Fn(&str) -> Duration) -> Duration {
         walk::selectors(&self.0)

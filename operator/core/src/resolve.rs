@@ -10,7 +10,7 @@ use observed_crds::v1alpha1::ObservedServiceSpec;
 
 pub use probes::on_trial;
 
-use crate::facts::{Facts, Question};
+use crate::facts::{Facts, PageQuestion, Question};
 use crate::finding::{Code, Finding};
 use crate::packs::Packs;
 use crate::plan::{Dashboard, Owner, Plan};
@@ -70,7 +70,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
             Some(Ok((probes, probe_warnings))),
-            Ok((window, packs)),
+            Ok((window, bound)),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
@@ -92,7 +92,8 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
                 scrape,
                 selection_labels,
                 window,
-                packs,
+                packs: bound.packs,
+                exposure: bound.exposure,
                 dashboard: dashboard(spec),
                 warnings,
                 paused: spec.paused,
@@ -118,6 +119,16 @@ pub fn questions(spec: &ObservedServiceSpec, facts: &Facts) -> Vec<Question> {
         Ok(container) => probes::questions(spec, facts, target, container),
         Err(_) => Vec::new(),
     }
+}
+
+/// What must be asked of the running pods to know what they expose. None while nothing would follow from it.
+pub fn page(spec: &ObservedServiceSpec, facts: &Facts) -> Option<PageQuestion> {
+    if facts.taken_by.is_some() || spec.paused {
+        return None;
+    }
+    let target = target::target(spec, facts).ok()?;
+    let container = target::container(spec, target).ok()?;
+    scrape::page(spec, container)
 }
 
 fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {

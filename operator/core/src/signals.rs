@@ -3,6 +3,9 @@
 mod adapt;
 mod alert;
 mod case;
+mod dialect;
+mod exposure;
+mod known;
 mod panel;
 mod rename;
 mod rules;
@@ -16,8 +19,11 @@ use crate::finding::{Code, Finding, nearest};
 use crate::packs::Packs;
 use crate::plan;
 use crate::promql::{Error, Expression};
+use exposure::Exposure;
 use ties::Ties;
 
+pub use dialect::GUIDE;
+pub use known::{Known, default_packs};
 pub use rules::rule_groups;
 
 /// What ties packs to one service.
@@ -39,6 +45,17 @@ pub struct Binding<'a> {
     pub signals: &'a Signals,
     /// Page above the runbooks.
     pub runbook_base: Option<&'a str>,
+    /// What is known of what it exposes.
+    pub known: Known<'a>,
+}
+
+/// What packs become for one service.
+#[derive(Debug)]
+pub struct Bound {
+    /// The packs, as far as the service exposes what they read.
+    pub packs: Vec<plan::Pack>,
+    /// What it exposes of that, and what it does not.
+    pub exposure: plan::Exposure,
 }
 
 /// The packs that exist, and those of them that apply.
@@ -66,26 +83,41 @@ impl Choice<'_> {
 /// The named packs, tied to the service.
 ///
 /// # Errors
-/// Every finding: packs and alerts that do not exist, thresholds and renames that do not fit.
-pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Vec<plan::Pack>, Vec<Finding>> {
+/// Every finding: packs and alerts that do not exist, thresholds, renames, a dialect and requirements that do not fit.
+pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Bound, Vec<Finding>> {
     let mut findings = Vec::new();
     let choice = choose(packs, names, &mut findings);
     let window = adapt::window(binding, &mut findings);
     let renames = rename::renames(&choice, &binding.signals.rename, &mut findings);
+    let dialects = dialect::dialects(&choice, &renames, binding, &mut findings);
+    renames.clashes(&choice, &dialects, &mut findings);
     adapt::unknown_alerts(&choice, &binding.signals.alerts, &mut findings);
-    let mut bound = Vec::new();
-    match Ties::new(&choice.chosen, binding, window, &renames) {
-        Ok(ties) => {
+    let ties = Ties::new(&choice.chosen, binding, window, &renames, &dialects);
+    let exposure = Exposure::new(&choice, &dialects, &renames, binding, &mut findings)
+        .map_err(|error| unreadable(&choice, &error));
+    let bound = match (ties, exposure) {
+        (Ok(ties), Ok(mut exposure)) => {
+            let mut bound = Vec::new();
             for pack in &choice.chosen {
-                match bind_pack(pack, &ties, binding) {
+                match bind_pack(pack, &ties, &mut exposure, binding) {
                     Ok(pack) => bound.push(pack),
                     Err(found) => findings.extend(found),
                 }
             }
+            match exposure.told(&choice, &dialects, &renames) {
+                Ok(exposure) => Some(Bound { packs: bound, exposure }),
+                Err(error) => {
+                    findings.push(unreadable(&choice, &error));
+                    None
+                }
+            }
         }
-        Err(finding) => findings.push(finding),
-    }
-    if findings.is_empty() {
+        (ties, exposure) => {
+            findings.extend(ties.err().into_iter().chain(exposure.err()));
+            None
+        }
+    };
+    if let Some(bound) = bound.filter(|_| findings.is_empty()) {
         return Ok(bound);
     }
     findings.sort();
@@ -117,7 +149,12 @@ fn choose<'a>(packs: &'a Packs, names: &[String], findings: &mut Vec<Finding>) -
 }
 
 /// One pack, as the service has it.
-fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Result<plan::Pack, Vec<Finding>> {
+fn bind_pack<'a>(
+    pack: &SignalPack,
+    ties: &Ties<'_>,
+    exposure: &mut Exposure<'a>,
+    binding: &Binding<'_>,
+) -> Result<plan::Pack, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut bound = plan::Pack {
         name: pack.metadata.name.clone(),
@@ -129,7 +166,15 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
     };
     for signal in &pack.spec.signals {
         let wrong = |part: &str, error: &Error| broken(pack, &format!("{part} of signal {:?}", signal.name), error);
-        if let Some(record) = &signal.record {
+        let lacks = |exposure: &Exposure<'a>, expressions: &[&str]| {
+            // What cannot be parsed is told where it is tied.
+            exposure.lacks(pack, signal, expressions).unwrap_or_default()
+        };
+        let record = signal
+            .record
+            .as_ref()
+            .filter(|record| lacks(exposure, &[&record.expr]).is_empty());
+        if let Some(record) = record {
             match ties.record(&record.r#as).map(|expr| proven(expr, binding)) {
                 Some(Ok(expr)) => bound.records.push(plan::Record {
                     name: record.r#as.clone(),
@@ -144,6 +189,13 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
             match adapt::settings(signal, alert, binding.signals.alerts.get(&alert.name)) {
                 Ok(None) => {}
                 Ok(Some(settings)) => {
+                    let value = alert.value.as_deref().or(recorded(signal));
+                    let read: Vec<&str> = value.into_iter().chain(alert.when.as_deref()).collect();
+                    let lacks = lacks(exposure, &read);
+                    if !lacks.is_empty() {
+                        exposure.leave_out(&lacks, &format!("alert {}", alert.name));
+                        continue;
+                    }
                     thresholds.push(settings.threshold());
                     match alert::alert(pack, signal, alert, &settings, ties, binding) {
                         Ok(alert) => bound.alerts.push(alert),
@@ -153,9 +205,19 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
                 Err(found) => findings.extend(found),
             }
         }
-        match panel::panel(pack, signal, thresholds, ties, binding) {
+        let stands = |expr: &str| lacks(exposure, &[expr]).is_empty();
+        match panel::panel(pack, signal, thresholds, &stands, ties, binding) {
             Ok(panel) => bound.panels.extend(panel),
             Err(error) => findings.push(wrong("panel", &error)),
+        }
+        for query in signal.panel.iter().flat_map(|panel| &panel.queries) {
+            let lacks = lacks(exposure, &[&query.expr]);
+            let title = signal
+                .panel
+                .as_ref()
+                .map(|panel| panel.title.as_str())
+                .unwrap_or_default();
+            exposure.leave_out(&lacks, &format!("panel {title:?}"));
         }
     }
     if findings.is_empty() { Ok(bound) } else { Err(findings) }
@@ -166,6 +228,17 @@ fn proven(expression: &Expression, binding: &Binding<'_>) -> Result<String, Erro
     let text = expression.to_string();
     crate::promql::prove_namespaced(&text, binding.namespace)?;
     Ok(text)
+}
+
+/// A pack whose expressions cannot be read.
+fn unreadable(choice: &Choice<'_>, error: &Error) -> Finding {
+    let packs = choice.chosen.iter().map(|pack| pack.metadata.name.as_str());
+    Finding::error(
+        Code::Expression,
+        "spec.signals.packs",
+        format!("one of the packs {}: {error}", packs.collect::<Vec<_>>().join(", ")),
+        "Correct the pack, or leave it out of spec.signals.packs",
+    )
 }
 
 /// A pack whose expressions cannot be tied. The built-in ones always can.

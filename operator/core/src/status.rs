@@ -6,6 +6,7 @@
 mod conditions;
 mod given;
 mod judge;
+mod signals;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub fn status(
 ) -> ObservedServiceStatus {
     let looked = vec![
         judge::target(plan),
+        signals::signals(plan, facts),
         judge::probes(plan, facts, &applied.items, previous),
         judge::output(ConditionType::ScrapeVerified, plan, &applied.items, verdicts),
         judge::output(ConditionType::RulesHealthy, plan, &applied.items, verdicts),
@@ -68,6 +70,7 @@ pub fn status(
         targets_up,
         rules_healthy,
         given: given::given(facts, &applied.items),
+        signals: plan.exposure.seen.clone(),
         inventory: inventory(&applied.items, previous),
     }
 }
@@ -108,6 +111,7 @@ pub fn refused(
     };
     let mut judged = vec![Judged::new(ConditionType::Ready, Truth::False, reason, list), target];
     for kind in [
+        ConditionType::SignalsResolved,
         ConditionType::ProbesInstalled,
         ConditionType::ScrapeVerified,
         ConditionType::RulesHealthy,
@@ -125,6 +129,7 @@ pub fn refused(
         observed_generation: Some(generation),
         conditions: conditions(judged, previous, generation, now),
         given: facts.given.clone(),
+        signals: previous.map(|previous| previous.signals.clone()).unwrap_or_default(),
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
         ..ObservedServiceStatus::default()
     }

@@ -14,6 +14,8 @@ use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How long something new is looked at every few seconds: prometheus-operator and Prometheus need up to two minutes.
 const HURRY: Duration = Duration::from_secs(180);
+/// How long what a metrics page says counts as new: a service that is looked at every few seconds is not asked as often.
+const PAGE_LASTS: Duration = Duration::from_secs(15);
 /// Gifts that vanish within this time are a contest. A rollout lies between two of them, and may be slow.
 const CONTEST: Duration = Duration::from_secs(3600);
 /// So many of them.
@@ -35,6 +37,7 @@ struct Service {
     failures: u32,
     last_error: Option<String>,
     hurry_until: Option<Instant>,
+    page_read: Option<Instant>,
     contest: Contest,
 }
 
@@ -52,6 +55,21 @@ impl Memory {
         if service.generation != generation {
             service.generation = generation;
             service.hurry_until = Some(now + HURRY);
+            service.page_read = None;
+        }
+    }
+
+    /// Whether the metrics page is to be asked for again.
+    pub(super) fn page_is_due(&self, key: &Key, now: Instant) -> bool {
+        let services = self.lock();
+        let read = services.get(key).and_then(|service| service.page_read);
+        read.is_none_or(|read| now.duration_since(read) >= PAGE_LASTS)
+    }
+
+    /// A metrics page was read, and what follows from it is in the status.
+    pub(super) fn page_was_read(&self, key: &Key, now: Instant) {
+        if let Some(service) = self.lock().get_mut(key) {
+            service.page_read = Some(now);
         }
     }
 

@@ -28,7 +28,7 @@ use crate::events::Events;
 use crate::gather::{self, GatherContext, Surroundings, gather};
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::pods;
-use crate::preflight::{self, Preflight};
+use crate::preflight::{self, Heard, Preflight};
 use crate::settings::Settings;
 use crate::trial;
 use crate::verify::{self, Backends, verify};
@@ -274,13 +274,14 @@ async fn six_calls(
         facts.trial = trial::look(client, &facts, Timestamp::now()).await?;
     }
     let questions = resolve::questions(&service.spec, &facts);
-    let asked = context.preflight.ask(client, &facts, &questions).await;
+    // What is known already is not asked anew at every turn.
+    let page = resolve::page(&service.spec, &facts)
+        .filter(|_| facts.seen.is_empty() || memory.page_is_due(key, Instant::now()));
+    let asked = context.preflight.ask(client, &facts, &questions, page.as_ref()).await;
     // That the pods cannot be listed holds the probes up, and nothing else.
-    let (answers, mut failed) = asked.map_or_else(
-        |error| (Default::default(), Some(error.into())),
-        |answers| (answers, None),
-    );
-    facts.preflight = answers;
+    let (heard, mut failed) = asked.map_or_else(|error| (Heard::default(), Some(error.into())), |heard| (heard, None));
+    facts.preflight = heard.answers;
+    facts.exposed = heard.exposed;
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
         Ok(plan) => {
@@ -318,6 +319,9 @@ async fn six_calls(
         }
     };
     write_status(api, &service.metadata, previous, &now).await?;
+    if facts.exposed.is_known() {
+        memory.page_was_read(key, Instant::now());
+    }
     context.events.tell(service, previous, &now).await;
     if let Some(error) = failed {
         return Err(error);

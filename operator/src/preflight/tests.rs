@@ -124,17 +124,22 @@ fn pod(change: &Value) -> Value {
     pod
 }
 
-/// Addresses of the pods that would be asked, with this pod in the cluster.
-async fn asked(pod: Value) -> Vec<String> {
-    let (client, _) = mock::client(move |asked| match asked.path.rsplit('/').next() {
+/// A cluster with these pods, and the ReplicaSets of two Deployments.
+fn cluster(pods: Vec<Value>) -> (Client, mock::Log) {
+    mock::client(move |asked| match asked.path.rsplit('/').next() {
         Some("replicasets") => mock::list(&[
             json!({"metadata": {"name": "api-7d4b9c6f5", "uid": "set-uid", "ownerReferences": [
                 {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "target-uid", "controller": true}]}}),
             json!({"metadata": {"name": "of-another", "uid": "other-set-uid", "ownerReferences": [
                 {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "another-uid", "controller": true}]}}),
         ]),
-        _ => mock::list(std::slice::from_ref(&pod)),
-    });
+        _ => mock::list(&pods),
+    })
+}
+
+/// Addresses of the pods that would be asked, with this pod in the cluster.
+async fn asked(pod: Value) -> Vec<String> {
+    let (client, _) = cluster(vec![pod]);
     let target = Target {
         name: "api".into(),
         uid: "target-uid".into(),
@@ -184,6 +189,7 @@ fn facts() -> Facts {
     };
     let target = Target {
         name: "api".into(),
+        uid: "target-uid".into(),
         containers: vec![container],
         ..Default::default()
     };
@@ -197,7 +203,8 @@ fn facts() -> Facts {
 #[tokio::test]
 async fn without_a_question_nothing_is_read_and_nobody_is_asked() {
     let (client, log) = mock::client(|_| mock::list(&[]));
-    assert!(preflight().ask(&client, &facts(), &[]).await.unwrap().is_empty());
+    let heard = preflight().ask(&client, &facts(), &[], None).await.unwrap();
+    assert!(heard.answers.is_empty() && heard.exposed == Exposed::default());
     assert!(log.all().is_empty());
 }
 
@@ -205,10 +212,46 @@ async fn without_a_question_nothing_is_read_and_nobody_is_asked() {
 async fn every_question_gets_a_list_of_answers_even_where_no_pod_runs() {
     let (client, _) = mock::client(|_| mock::list(&[]));
     let questions = [question(ProbeKind::Liveness, 8000), question(ProbeKind::Startup, 8000)];
-    let answers = preflight().ask(&client, &facts(), &questions).await.unwrap();
+    let heard = preflight().ask(&client, &facts(), &questions, None).await.unwrap();
+    let answers = heard.answers;
     assert_eq!(
         answers.keys().copied().collect::<Vec<_>>(),
         [ProbeKind::Liveness, ProbeKind::Startup]
     );
     assert!(answers.values().all(Vec::is_empty));
+}
+
+#[tokio::test]
+async fn the_page_is_asked_of_a_few_pods_those_that_are_ready_first() {
+    // Addresses that lead nowhere, at once.
+    let pods: Vec<Value> = (1..=9)
+        .map(|number| {
+            let mut pod =
+                pod(&json!({"/status/podIP": format!("240.0.0.{number}"), "/metadata/name": format!("api-{number}")}));
+            let ready = if number > 7 { "True" } else { "False" };
+            pod["status"]["conditions"] = json!([{"type": "Ready", "status": ready}]);
+            pod
+        })
+        .collect();
+    let (client, log) = cluster(pods);
+    let page = PageQuestion {
+        port: 8000,
+        path: "/metrics".into(),
+    };
+    let heard = preflight().ask(&client, &facts(), &[], Some(&page)).await.unwrap();
+    let asked: Vec<&str> = heard.exposed.pages.iter().map(|page| page.pod.as_str()).collect();
+    assert_eq!(asked, ["api-8", "api-9", "api-1"]);
+    assert!(!heard.exposed.is_known() && heard.answers.is_empty());
+    assert_eq!(log.lines().len(), 2, "the pods are listed once");
+}
+
+#[tokio::test]
+async fn a_page_on_a_port_that_is_not_declared_is_not_asked() {
+    let (client, _) = cluster(vec![pod(&json!({"/status/podIP": "240.0.0.1"}))]);
+    let page = PageQuestion {
+        port: 8001,
+        path: "/metrics".into(),
+    };
+    let heard = preflight().ask(&client, &facts(), &[], Some(&page)).await.unwrap();
+    assert_eq!(heard.exposed, Exposed::default());
 }

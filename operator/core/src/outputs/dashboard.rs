@@ -86,7 +86,9 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
             .filter_map(stat)
             .collect(),
     };
-    let packs = plan.packs.iter().map(|pack| Row {
+    // Of a pack nothing is shown when the service exposes nothing that its panels read.
+    let packs = plan.packs.iter().filter(|pack| !pack.panels.is_empty());
+    let packs = packs.map(|pack| Row {
         title: pack.title.clone(),
         panels: pack.panels.iter().map(timeseries).collect(),
     });

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Series, SeriesType, Signal};
+use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Scope, Series, SeriesType, Signal, Spelling};
 
 use super::*;
 use crate::duration;
-use crate::promql::Expression;
+use crate::promql::{Expression, is_label_name, is_metric_name};
 
 fn packs() -> Vec<SignalPack> {
     Packs::builtin().unwrap().packs
@@ -227,5 +227,94 @@ fn texts_have_no_places_but_those_that_are_filled_in() {
 fn whoever_misses_a_series_is_told_what_would_expose_it() {
     for series in packs().iter().flat_map(|pack| &pack.spec.series) {
         assert!(!series.when_missing.is_empty(), "{}", series.name);
+    }
+}
+
+/// What is wrong with the dialects of a pack.
+fn wrong_dialects(pack: &SignalPack) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut names: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for series in &pack.spec.series {
+        for (dialect, spelling) in &series.dialects {
+            let mut say = |words: &str| wrong.push(format!("{} in {dialect}: {words}", series.name));
+            if ["auto", "guide"].contains(&dialect.as_str()) {
+                say("the name of the dialect is taken");
+            }
+            if series.scope != Scope::Service {
+                say("only the service itself has a dialect");
+            }
+            if spelling.metric.as_ref().is_some_and(|name| !is_metric_name(name)) {
+                say("the metric has no name of a metric");
+            }
+            let named = spelling.labels.keys().chain(&spelling.without);
+            if !named.clone().all(|label| series.labels.contains(label)) || named.clone().count() > series.labels.len()
+            {
+                say("it spells a label that the series does not have, or twice");
+            }
+            for label in &series.labels {
+                let without = spelling.without.contains(label);
+                let name = spelling.labels.get(label).unwrap_or(label);
+                if !is_label_name(name) {
+                    say("a label has no name of a label");
+                }
+                let name = if without { "" } else { name };
+                if names.insert((dialect, label), name).is_some_and(|other| other != name) {
+                    say("another series has another name for the same label");
+                }
+            }
+            let distinct: BTreeSet<&String> = series
+                .labels
+                .iter()
+                .map(|label| spelling.labels.get(label).unwrap_or(label))
+                .collect();
+            if distinct.len() != series.labels.len() {
+                say("two labels have one name");
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_dialect_spells_what_the_series_has_and_alike_in_all_of_them() {
+    let all = packs();
+    let mut dialects = 0;
+    for pack in &all {
+        assert_eq!(wrong_dialects(pack), Vec::<String>::new(), "{}", pack.metadata.name);
+        dialects += pack
+            .spec
+            .series
+            .iter()
+            .map(|series| series.dialects.len())
+            .sum::<usize>();
+    }
+    assert!(dialects > 0);
+}
+
+#[test]
+fn a_dialect_that_does_not_fit_is_noticed() {
+    let mut taken = packs().swap_remove(0);
+    taken.spec.series[0].dialects.insert("auto".into(), Spelling::default());
+    assert!(wrong_dialects(&taken).join("; ").contains("is taken"));
+    for (change, words) in [
+        (
+            (|spelling| drop(spelling.labels.insert("code".into(), "status".into()))) as fn(&mut Spelling),
+            "a label that the series does not have",
+        ),
+        (|spelling| spelling.metric = Some("a-b".into()), "no name of a metric"),
+        (
+            |spelling| drop(spelling.labels.insert("status".into(), "a:b".into())),
+            "no name of a label",
+        ),
+        (
+            |spelling| drop(spelling.labels.insert("status".into(), "method".into())),
+            "two labels have one name",
+        ),
+        (|spelling| spelling.without.clear(), "another name for the same label"),
+    ] {
+        let mut pack = packs().swap_remove(0);
+        change(pack.spec.series[0].dialects.get_mut("promhttp").unwrap());
+        let found = wrong_dialects(&pack).join("; ");
+        assert!(found.contains(words), "{words}: {found}");
     }
 }

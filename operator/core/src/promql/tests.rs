@@ -202,3 +202,20 @@ fn an_amount_that_is_no_arithmetic_is_refused() {
         assert!(amount(formula, &[("threshold", 1.0)]).is_err(), "{formula:?}");
     }
 }
+
+#[test]
+fn the_labels_of_an_expression_are_those_that_it_matches_groups_by_or_joins_on() {
+    let labels = |text: &str| {
+        Expression::parse(text)
+            .unwrap()
+            .labels()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        labels("sum by (a) (rate(x{b=~\"1\"}[5m])) / on (c) group_left (d) topk without (e) (1, y{f!=\"\"})"),
+        "a b c d e f"
+    );
+    assert_eq!(labels("sum(x) + 1"), "");
+}

@@ -1,5 +1,7 @@
 //! Every node of a syntax tree that names a metric or a label.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use promql_parser::label::Labels;
@@ -126,5 +128,26 @@ pub(super) fn change(expr: &mut Expr, with: &impl Change) -> Result<(), Error> {
 fn labels_of(modifier: &mut LabelModifier) -> &mut Labels {
     match modifier {
         LabelModifier::Include(labels) | LabelModifier::Exclude(labels) => labels,
+    }
+}
+
+/// Every label that stands in a list of labels.
+pub(super) fn listed_labels(expr: &Expr) -> BTreeSet<String> {
+    let listed = Listed::default();
+    // What is walked is a copy, and nothing in it is changed; what cannot be tied is a finding of its own elsewhere.
+    let _ = change(&mut expr.clone(), &listed);
+    listed.0.into_inner()
+}
+
+#[derive(Default)]
+struct Listed(RefCell<BTreeSet<String>>);
+
+impl Change for Listed {
+    fn selector(&self, _vector: &mut VectorSelector, _range: Option<&mut Duration>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn labels(&self, labels: &mut Labels) {
+        self.0.borrow_mut().extend(labels.labels.iter().cloned());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use observed_crds::v1alpha1::ObservedServiceSpec;
+use observed_crds::v1alpha1::{ObservedServiceSpec, Port};
 
 use super::ports;
 use crate::duration;
-use crate::facts::{Container, ContainerPort, Facts, Service, Target};
+use crate::facts::{Container, ContainerPort, Facts, PageQuestion, Service, Target};
 use crate::finding::{Code, Finding};
 use crate::gift::port_words;
 use crate::plan::{Scrape, Via};
@@ -30,6 +30,23 @@ pub(super) fn interval_seconds(spec: &ObservedServiceSpec) -> Option<u32> {
     }
 }
 
+/// Path of the metrics page when the spec says nothing.
+const DEFAULT_PATH: &str = "/metrics";
+
+/// The page that is scraped, as a question to the pods themselves.
+pub(super) fn page(spec: &ObservedServiceSpec, container: &Container) -> Option<PageQuestion> {
+    let settings = spec.scrape.clone().unwrap_or_default();
+    let port = port(container, settings.port.as_ref()).ok()?;
+    Some(PageQuestion {
+        port: port.port,
+        path: settings.path.unwrap_or_else(|| DEFAULT_PATH.to_owned()),
+    })
+}
+
+fn port<'a>(container: &'a Container, wanted: Option<&Port>) -> Result<&'a ContainerPort, Finding> {
+    ports::port(container, wanted, &["metrics", "http"], "spec.scrape.port")
+}
+
 /// The scrape, and what is worth knowing about it.
 pub(super) fn scrape(
     spec: &ObservedServiceSpec,
@@ -41,12 +58,7 @@ pub(super) fn scrape(
     let mut findings = Vec::new();
     let mut warnings = Vec::new();
 
-    let port = ports::port(
-        container,
-        settings.port.as_ref(),
-        &["metrics", "http"],
-        "spec.scrape.port",
-    );
+    let port = port(container, settings.port.as_ref());
     let interval = match interval_seconds(spec) {
         Some(seconds) if seconds <= LONGEST_INTERVAL_SECONDS => Some(seconds),
         _ => {
@@ -96,7 +108,7 @@ pub(super) fn scrape(
         Scrape {
             via,
             job,
-            path: settings.path.unwrap_or_else(|| "/metrics".into()),
+            path: settings.path.unwrap_or_else(|| DEFAULT_PATH.into()),
             interval_seconds,
             timeout_seconds,
             sample_limit: limits.samples.unwrap_or(DEFAULT_SAMPLE_LIMIT),

@@ -1,16 +1,12 @@
 //! The packs that apply, tied to this service.
 
-use observed_crds::v1alpha1::{ObservedServiceSpec, Signals};
+use observed_crds::v1alpha1::ObservedServiceSpec;
 
 use crate::duration;
 use crate::facts::{Facts, Target};
 use crate::finding::Finding;
 use crate::packs::Packs;
-use crate::plan::Pack;
-use crate::signals::{Binding, bind};
-
-/// The packs that apply when the spec names none.
-pub const DEFAULT_PACKS: [&str; 3] = ["http", "workload", "target"];
+use crate::signals::{Binding, Bound, Known, bind, default_packs};
 
 /// Window of the rates when the spec names none, in seconds. Prometheus' own examples use it; with a scrape interval
 /// of 30 s it holds ten samples.
@@ -28,13 +24,15 @@ pub(super) fn signals(
     packs: &Packs,
     job: &str,
     interval_seconds: u32,
-) -> Result<(String, Vec<Pack>), Vec<Finding>> {
+) -> Result<(String, Bound), Vec<Finding>> {
     let mut signals = spec.signals.clone().unwrap_or_default();
     let least = interval_seconds.saturating_mul(INTERVALS_IN_WINDOW);
     if signals.window.is_none() && least > DEFAULT_WINDOW_SECONDS {
         signals.window = Some(duration::text(least));
     }
-    let names = names(&signals);
+    let known = Known::of(facts);
+    let names = signals.packs.clone();
+    let names = names.unwrap_or_else(|| default_packs(packs, &signals, &known));
     let bound = bind(
         packs,
         &names,
@@ -47,17 +45,11 @@ pub(super) fn signals(
             interval_seconds,
             signals: &signals,
             runbook_base: spec.runbooks.as_ref().map(|r| r.base_url.as_str()),
+            known,
         },
     )?;
     Ok((
         signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)),
         bound,
     ))
-}
-
-fn names(signals: &Signals) -> Vec<String> {
-    signals
-        .packs
-        .clone()
-        .unwrap_or_else(|| DEFAULT_PACKS.map(str::to_owned).to_vec())
 }

@@ -22,8 +22,10 @@ pub(super) fn alert(
     let value = alert.value.as_deref().or(recorded(signal)).unwrap_or_default();
     let (expr, scope) = expression(pack, value, alert.when.as_deref(), settings, ties)?;
     let variables = [("threshold", settings.value), ("for", f64::from(settings.for_seconds))];
+    let without = ties.without(pack);
     let cases = |cases: &[signal_pack::DrillCase]| {
-        let bound = cases.iter().map(|given| case::case(pack, given, &variables, ties));
+        let cases = cases.iter().filter(|given| case::can_be(given, &without));
+        let bound = cases.map(|given| case::case(pack, given, &variables, ties));
         bound.collect::<Result<Vec<_>, Error>>()
     };
     Ok(plan::Alert {

@@ -1,12 +1,21 @@
 //! One case of a drill with its numbers, under the service's own names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::signal_pack::{Amount, DrillCase, DrillSeries, Scope, SignalPack};
 
 use super::ties::Ties;
 use crate::plan::{self, Course, Input};
 use crate::promql::{Error, amount};
+
+/// Whether a case can come up at a service without these labels: not when it tells series apart by one of them.
+pub(super) fn can_be(case: &DrillCase, without: &BTreeSet<String>) -> bool {
+    without.iter().all(|label| {
+        let series = case.given.values().flatten();
+        let values: BTreeSet<_> = series.filter_map(|series| series.labels.get(label)).collect();
+        values.len() <= 1
+    })
+}
 
 /// The case with its numbers.
 pub(super) fn case(
@@ -39,9 +48,11 @@ fn input(
     let name = tie
         .metric(selector)
         .ok_or_else(|| Error::Undeclared(selector.to_owned()))?;
+    let without = ties.without(pack);
     let mut labels: BTreeMap<String, String> = series
         .labels
         .iter()
+        .filter(|(label, _)| scope != Scope::Service || !without.contains(*label))
         .map(|(label, value)| {
             let label = if scope == Scope::Service {
                 tie.label(label)

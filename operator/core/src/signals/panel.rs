@@ -11,11 +11,12 @@ use crate::promql::{Error, Expression, Tie};
 /// kube-prometheus-stack. A range that is shorter than four of them leaves a graph empty.
 const PODS_STEP_SECONDS: u32 = 30;
 
-/// The panel, if the signal has one.
+/// The panel, if the signal has one and `stands` holds for any of its expressions.
 pub(super) fn panel(
     pack: &SignalPack,
     signal: &Signal,
     mut thresholds: Vec<Threshold>,
+    stands: &dyn Fn(&str) -> bool,
     ties: &Ties<'_>,
     binding: &Binding<'_>,
 ) -> Result<Option<plan::Panel>, Error> {
@@ -26,10 +27,15 @@ pub(super) fn panel(
     let queries = panel
         .queries
         .iter()
+        .filter(|written| stands(&written.expr))
         .map(|written| query(tie, &written.expr, legend(tie, &written.legend), ties, binding))
         .collect::<Result<Vec<_>, _>>()?;
+    if queries.is_empty() {
+        return Ok(None);
+    }
     // One number, and the one that the alerts compare. From what is scraped, so that it shows before rules are loaded.
     let whole = signal.record.as_ref().map(|record| record.expr.as_str());
+    let whole = whole.filter(|expr| stands(expr));
     let overview = match (panel.overview, whole) {
         (false, _) => None,
         (true, Some(expr)) => Some(query(tie, expr, panel.title.clone(), ties, binding)?),

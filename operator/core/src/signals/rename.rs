@@ -1,10 +1,11 @@
-//! `spec.signals.rename`: the names that a service uses instead of a pack's.
+//! The names that a service uses instead of a pack's: those of its dialect, and above them `spec.signals.rename`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::signal_pack::{Scope, Series, SeriesType, SignalPack};
 
-use super::{Choice, meant};
+use super::known::of_service;
+use super::{Choice, dialect, meant};
 use crate::finding::{Code, Finding, nearest};
 use crate::promql::{is_label_name, is_metric_name};
 
@@ -21,7 +22,7 @@ const TAKEN: [&str; 8] = [
     "quantile",
 ];
 
-/// New names, all of which fit.
+/// The user's new names, all of which fit.
 #[derive(Debug, Default)]
 pub(super) struct Renames {
     metrics: BTreeMap<String, String>,
@@ -29,30 +30,91 @@ pub(super) struct Renames {
 }
 
 impl Renames {
-    /// The name of a series at the service, by the name that expressions of the pack select.
-    pub(super) fn metric(&self, series: &Series, selector: &str) -> String {
-        match self.metrics.get(&series.name) {
-            Some(name) if series.scope == Scope::Service => {
-                format!("{name}{}", selector.strip_prefix(&series.name).unwrap_or_default())
-            }
-            _ => selector.to_owned(),
+    /// The user's name for a series.
+    pub(super) fn user_metric(&self, series: &str) -> Option<&String> {
+        self.metrics.get(series)
+    }
+
+    /// The name of a series at the service, without the suffixes of a histogram.
+    pub(super) fn metric<'a>(&'a self, series: &'a Series, dialect: &str) -> &'a str {
+        if series.scope == Scope::Service {
+            dialect::metric(series, dialect, self.user_metric(&series.name))
+        } else {
+            &series.name
         }
     }
 
+    /// The name of a label of a series at the service. None when the dialect is without it.
+    pub(super) fn label<'a>(&'a self, series: &'a Series, dialect: &str, label: &'a str) -> Option<&'a str> {
+        if let Some(new) = self.labels.get(label) {
+            return Some(new);
+        }
+        let Some(spelling) = dialect::spelling(series, dialect) else {
+            return Some(label);
+        };
+        if spelling.without.iter().any(|without| without == label) {
+            return None;
+        }
+        Some(spelling.labels.get(label).map_or(label, String::as_str))
+    }
+
     /// The new names of labels that the service exposes in a pack.
-    pub(super) fn labels_in(&self, pack: &SignalPack) -> BTreeMap<String, String> {
-        exposed(pack)
-            .flat_map(|series| &series.labels)
-            .filter_map(|label| self.labels.get_key_value(label))
-            .map(|(old, new)| (old.clone(), new.clone()))
+    pub(super) fn labels_in(&self, pack: &SignalPack, dialect: &str) -> BTreeMap<String, String> {
+        let all = of_service(pack).flat_map(|series| series.labels.iter().map(move |label| (series, label)));
+        all.filter_map(|(series, label)| {
+            let new = self.label(series, dialect, label)?;
+            (new != label).then(|| (label.clone(), new.to_owned()))
+        })
+        .collect()
+    }
+
+    /// Labels that the service's dialect is without in a pack.
+    pub(super) fn without(&self, pack: &SignalPack, dialect: &str) -> BTreeSet<String> {
+        let all = of_service(pack).flat_map(|series| series.labels.iter().map(move |label| (series, label)));
+        all.filter(|(series, label)| self.label(series, dialect, label).is_none())
+            .map(|(_, label)| label.clone())
             .collect()
+    }
+
+    /// Two labels of one series that would have the same name.
+    pub(super) fn clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
+        for pack in &choice.chosen {
+            let dialect = dialects
+                .get(pack.metadata.name.as_str())
+                .copied()
+                .unwrap_or(dialect::GUIDE);
+            for series in of_service(pack) {
+                self.clash(series, dialect, findings);
+            }
+        }
+    }
+
+    fn clash(&self, series: &Series, dialect: &str, findings: &mut Vec<Finding>) {
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        for label in &series.labels {
+            let Some(name) = self.label(series, dialect, label) else {
+                continue;
+            };
+            if let Some(other) = names.insert(name, label) {
+                let renamed = if self.labels.contains_key(label) { label } else { other };
+                findings.push(Finding::error(
+                    Code::UnknownSignal,
+                    format!("spec.signals.rename.{renamed}"),
+                    format!(
+                        "the labels {other:?} and {label:?} of {:?} would both be {name:?}",
+                        series.name
+                    ),
+                    "Give each label a name of its own",
+                ));
+            }
+        }
     }
 }
 
 /// The renames that fit; findings for the others.
 pub(super) fn renames(choice: &Choice<'_>, written: &BTreeMap<String, String>, findings: &mut Vec<Finding>) -> Renames {
     let mut renames = Renames::default();
-    let series = || choice.chosen.iter().flat_map(|pack| exposed(pack));
+    let series = || choice.chosen.iter().flat_map(|pack| of_service(pack));
     let metrics: BTreeMap<&str, SeriesType> = series().map(|s| (s.name.as_str(), s.r#type)).collect();
     let labels: BTreeSet<&str> = series().flat_map(|s| &s.labels).map(String::as_str).collect();
     for (old, new) in written {
@@ -74,9 +136,6 @@ pub(super) fn renames(choice: &Choice<'_>, written: &BTreeMap<String, String>, f
             let message = format!("no pack reads a metric or label {old:?} of the service");
             findings.push(wrong(message, help_for_unknown(choice, old, &metrics, &labels)));
         }
-    }
-    for series in series() {
-        clashes(series, &renames, findings);
     }
     renames
 }
@@ -130,7 +189,7 @@ fn help_for_unknown(
         return "It is not exposed by the service but by Kubernetes or Prometheus, where its name is fixed".to_owned();
     }
     let reads = |series: &Series| series.name == old || series.labels.iter().any(|label| label == old);
-    if let Some(help) = choice.elsewhere(|pack| exposed(pack).any(reads)) {
+    if let Some(help) = choice.elsewhere(|pack| of_service(pack).any(reads)) {
         return help;
     }
     let known: Vec<&str> = metrics.keys().chain(labels).copied().collect();
@@ -139,33 +198,4 @@ fn help_for_unknown(
     }
     let guess = meant(nearest(old, known.iter().copied()));
     format!("{guess}The names that can be renamed are: {}", known.join(", "))
-}
-
-/// Two labels of one series that would have the same name.
-fn clashes(series: &Series, renames: &Renames, findings: &mut Vec<Finding>) {
-    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-    for label in &series.labels {
-        let name = renames.labels.get(label).unwrap_or(label);
-        if let Some(other) = names.insert(name, label) {
-            let renamed = if renames.labels.contains_key(label) {
-                label
-            } else {
-                other
-            };
-            findings.push(Finding::error(
-                Code::UnknownSignal,
-                format!("spec.signals.rename.{renamed}"),
-                format!(
-                    "the labels {other:?} and {label:?} of {:?} would both be {name:?}",
-                    series.name
-                ),
-                "Give each label a name of its own",
-            ));
-        }
-    }
-}
-
-/// The series that the service itself exposes.
-fn exposed(pack: &SignalPack) -> impl Iterator<Item = &Series> {
-    pack.spec.series.iter().filter(|series| series.scope == Scope::Service)
 }

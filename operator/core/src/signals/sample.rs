@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{Signals, TargetKind};
 
-use super::{Binding, bind};
+use super::{Binding, Known, bind, default_packs};
 use crate::finding::Finding;
 use crate::packs::Packs;
 use crate::plan::{Owner, Plan, Probes, Scrape, Target, Via};
@@ -23,6 +23,7 @@ pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
         interval_seconds: 30,
         signals,
         runbook_base: None,
+        known: Known::default(),
     }
 }
 
@@ -30,7 +31,8 @@ pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
 pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
     let packs = &*PACKS;
     let names = binding.signals.packs.clone();
-    let names = names.unwrap_or_else(|| packs.names().map(str::to_owned).collect());
+    let names = names.unwrap_or_else(|| default_packs(packs, binding.signals, &binding.known));
+    let bound = bind(packs, &names, binding)?;
     Ok(Plan {
         owner: Owner {
             namespace: binding.namespace.to_owned(),
@@ -67,7 +69,8 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         },
         selection_labels: [].into(),
         window: "5m".to_owned(),
-        packs: bind(packs, &names, binding)?,
+        packs: bound.packs,
+        exposure: bound.exposure,
         dashboard: crate::plan::Dashboard::default(),
         warnings: Vec::new(),
         paused: false,

@@ -1,3 +1,5 @@
+mod dialect;
+mod exposure;
 mod hostile;
 mod rename;
 

@@ -1,12 +1,12 @@
 //! What every series of the chosen packs is at the service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use observed_crds::v1alpha1::signal_pack::{Scope, Series, SeriesType, SignalPack};
 
 use super::rename::Renames;
-use super::{Binding, broken};
+use super::{Binding, broken, dialect};
 use crate::finding::Finding;
 use crate::names;
 use crate::plan;
@@ -15,6 +15,7 @@ use crate::promql::{Declared, Error, Expression, Match, Tie};
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
     renames: &'a Renames,
+    dialects: &'a BTreeMap<&'a str, &'a str>,
     ties: BTreeMap<&'a str, Tie>,
     scopes: BTreeMap<String, Scope>,
     records: BTreeMap<&'a str, Expression>,
@@ -26,6 +27,7 @@ impl<'a> Ties<'a> {
         binding: &Binding<'_>,
         window: Option<Duration>,
         renames: &'a Renames,
+        dialects: &'a BTreeMap<&'a str, &'a str>,
     ) -> Result<Self, Finding> {
         let mut scopes: BTreeMap<String, Scope> = chosen
             .iter()
@@ -39,6 +41,7 @@ impl<'a> Ties<'a> {
         }
         let mut bound = Self {
             renames,
+            dialects,
             ties: BTreeMap::new(),
             scopes,
             records: BTreeMap::new(),
@@ -69,7 +72,8 @@ impl<'a> Ties<'a> {
         let pack_window = crate::duration::seconds(&pack.spec.window)
             .map(|seconds| Duration::from_secs(seconds.into()))
             .ok_or_else(|| Error::Amount(pack.spec.window.clone()))?;
-        let mut tie = Tie::new(pack_window, window.unwrap_or(pack_window), self.renames.labels_in(pack))?;
+        let labels = self.renames.labels_in(pack, self.dialect(pack));
+        let mut tie = Tie::new(pack_window, window.unwrap_or(pack_window), labels)?;
         let pods = names::pod_pattern(binding.target_kind, binding.target_name);
         let by_job = [
             ("namespace", Match::Is(binding.namespace)),
@@ -82,7 +86,8 @@ impl<'a> Ties<'a> {
         };
         for series in &pack.spec.series {
             for selector in selectors(series) {
-                let name = self.renames.metric(series, &selector);
+                let suffix = selector.strip_prefix(&series.name).unwrap_or_default();
+                let name = format!("{}{suffix}", self.renames.metric(series, self.dialect(pack)));
                 let declared = Declared {
                     name: &name,
                     matches: matches(series.scope),
@@ -101,6 +106,17 @@ impl<'a> Ties<'a> {
             tie.declare(&record.r#as, declared)?;
         }
         Ok(tie)
+    }
+
+    /// How the service spells the series of a pack.
+    fn dialect(&self, pack: &SignalPack) -> &'a str {
+        let name = pack.metadata.name.as_str();
+        self.dialects.get(name).copied().unwrap_or(dialect::GUIDE)
+    }
+
+    /// Labels of a pack that the service does not have.
+    pub(super) fn without(&self, pack: &SignalPack) -> BTreeSet<String> {
+        self.renames.without(pack, self.dialect(pack))
     }
 
     /// The tie of a pack.
@@ -143,7 +159,7 @@ impl<'a> Ties<'a> {
     pub(super) fn series(&self, pack: &SignalPack) -> Vec<plan::Series> {
         let at_service = |series: &Series| plan::Series {
             canonical: series.name.clone(),
-            name: self.renames.metric(series, &series.name),
+            name: self.renames.metric(series, self.dialect(pack)).to_owned(),
             kind: series.r#type,
             when_missing: series.when_missing.clone(),
         };

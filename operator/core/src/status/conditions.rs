@@ -55,10 +55,9 @@ pub(super) fn conditions(
         let since = find(previous, judged.kind)
             .filter(|before| before.status == status)
             .map_or_else(|| now.clone(), |before| before.last_transition_time.clone());
-        let longest = if judged.reason == Reason::InvalidSpec {
-            LONGEST_LIST
-        } else {
-            LONGEST
+        let longest = match judged.reason {
+            Reason::InvalidSpec | Reason::SeriesMissing | Reason::LabelsMissing => LONGEST_LIST,
+            _ => LONGEST,
         };
         Condition {
             type_: judged.kind.as_str().into(),

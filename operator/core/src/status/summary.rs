@@ -65,7 +65,7 @@ fn ready(looked: &[Judged], under_way: &[&Judged], moment: &Moment<'_>) -> Judge
     let missing = || {
         looked
             .iter()
-            .filter(|judged| judged.truth != Truth::True && is_asked_for(judged.reason) && !is_seen(judged, moment))
+            .filter(|judged| judged.truth != Truth::True && is_asked_for(judged) && !is_seen(judged, moment))
     };
     // A refusal of preflight is asked again too, but it is the user who can do something about it.
     let is_passing = |judged: &Judged| {
@@ -80,7 +80,14 @@ fn ready(looked: &[Judged], under_way: &[&Judged], moment: &Moment<'_>) -> Judge
         format!("{first}. {}", parts.collect::<Vec<_>>().join(". "))
     };
     if missing().next().is_none() {
-        let message = "Everything that was asked for is in place and was seen to work";
+        let mut message = "Everything that was asked for is in place and was seen to work".to_owned();
+        for advice in looked
+            .iter()
+            .filter(|judged| is_advice(judged) && judged.truth == Truth::False)
+        {
+            let reason = advice.reason.as_str();
+            message.push_str(&format!(". Worth knowing: see {} ({reason})", advice.kind.as_str()));
+        }
         return Judged::new(kind, Truth::True, Reason::Converged, message);
     }
     if broken.is_some() {
@@ -115,8 +122,13 @@ fn names(judged: &[&Judged]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn is_asked_for(reason: Reason) -> bool {
-    !matches!(reason, Reason::Disabled | Reason::Observed)
+fn is_asked_for(judged: &Judged) -> bool {
+    !is_advice(judged) && !matches!(judged.reason, Reason::Disabled | Reason::Observed)
+}
+
+/// What could be more is told, and what is there is ready all the same.
+fn is_advice(judged: &Judged) -> bool {
+    judged.kind == ConditionType::SignalsResolved
 }
 
 fn needs_somebody(reason: Reason) -> bool {

@@ -2,6 +2,7 @@
 
 mod probes;
 mod refused;
+mod signals;
 mod summary;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -152,9 +153,10 @@ fn types(status: &ObservedServiceStatus) -> Vec<&str> {
         .collect()
 }
 
-const LOOKED_AT: [&str; 6] = [
+const LOOKED_AT: [&str; 7] = [
     "Ready",
     "TargetResolved",
+    "SignalsResolved",
     "ProbesInstalled",
     "ScrapeVerified",
     "RulesHealthy",

@@ -214,3 +214,20 @@ fn what_is_new_changed_or_written_is_looked_at_often_and_not_for_ever() {
     story.memory.begin(&key(), "another-uid", 1, later(600));
     assert!(story.memory.hurries(&key(), later(610)), "a service made anew");
 }
+
+#[test]
+fn a_metrics_page_is_asked_for_again_after_a_while_or_when_the_spec_has_changed() {
+    let story = Story::new();
+    let due = |seconds: u64| {
+        story
+            .memory
+            .page_is_due(&key(), story.start + Duration::from_secs(seconds))
+    };
+    assert!(due(0), "nobody was asked yet");
+    story.memory.page_was_read(&key(), story.start);
+    assert!(!due(1) && !due(14) && due(15));
+    story.memory.begin(&key(), "our-uid", 1, story.start);
+    assert!(!due(1), "nothing has changed");
+    story.memory.begin(&key(), "our-uid", 2, story.start);
+    assert!(due(1));
+}

@@ -102,10 +102,11 @@ fn of_plan(plan: &Plan, gift: Option<Gift>) -> Files {
 
 /// What promtool reads: the rules, and their drills as tests of them.
 fn for_promtool(plan: &Plan) -> Vec<(&'static str, String)> {
-    vec![
-        ("rules", drill::rules_file(plan).unwrap()),
-        ("drills", drill::drills(plan, "rules.yaml").unwrap()),
-    ]
+    let drills = drill::drills(plan, "rules.yaml").unwrap();
+    let drills = drills.into_iter().map(|file| (file.name, file.text));
+    std::iter::once(("rules", drill::rules_file(plan).unwrap()))
+        .chain(drills)
+        .collect()
 }
 
 fn expected(case: &Path) -> Files {

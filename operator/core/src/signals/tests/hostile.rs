@@ -48,6 +48,7 @@ proptest! {
             job: &job,
             target_name: &target,
             runbook_base: base.as_deref(),
+            dependencies: &[],
             ..sample::binding(&signals)
         };
         match sample::plan(&binding) {

@@ -80,7 +80,10 @@ fn labels(alert: &signal_pack::Alert, settings: &Settings, binding: &Binding<'_>
     ]
     .map(|(label, value)| (label.to_owned(), text::literal(value)));
     let dependency = binding.dependency_labels();
-    dependency.into_iter().chain(own).chain(role).collect()
+    let dependency = dependency
+        .into_iter()
+        .map(|(label, value)| (label, text::literal(&value)));
+    dependency.chain(own).chain(role).collect()
 }
 
 fn annotations(

@@ -1,3 +1,4 @@
+mod depends;
 mod hostile;
 mod rename;
 

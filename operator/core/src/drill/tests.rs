@@ -1,7 +1,10 @@
 use observed_crds::v1alpha1::Signals;
+use observed_crds::v1alpha1::signal_pack::Scope;
 use serde_yaml::Value;
 
+use super::series::values;
 use super::*;
+use crate::plan::Course;
 use crate::signals::sample;
 
 fn plan() -> Plan {

@@ -2,6 +2,7 @@
 
 pub mod conditions;
 mod dashboards;
+mod dependencies;
 mod observed_service;
 mod probes;
 mod runbooks;
@@ -12,10 +13,11 @@ mod status;
 mod target_ref;
 
 pub use dashboards::Dashboards;
+pub use dependencies::{Dependency, DependencyType, ScrapedFrom};
 pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
-pub use signals::{AlertOverride, Severity, Signals, State};
+pub use signals::{AlertOverride, Price, Severity, Signals, State};
 pub use status::{Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, Withdrawn};
 pub use target_ref::{TargetKind, TargetRef};

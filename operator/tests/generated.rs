@@ -112,8 +112,10 @@ fn the_roles_of_the_installation_are_those_of_rbac() {
 #[test]
 fn the_samples_have_no_finding() {
     let samples = file("manifests/samples");
-    let printed = printed(&["lint", "--strict", "-f", samples.join("minimal.yaml").to_str().unwrap()]);
-    assert_eq!(printed, "");
+    for sample in ["minimal.yaml", "llm-api.yaml"] {
+        let printed = printed(&["lint", "--strict", "-f", samples.join(sample).to_str().unwrap()]);
+        assert_eq!(printed, "", "{sample}");
+    }
     let sample = samples.join("claude-api.yaml");
     let done = Command::new(env!("CARGO_BIN_EXE_observed"))
         .args(["lint", "-f"])

@@ -2,7 +2,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Dashboards, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
+use super::{Dashboards, Dependency, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
 
 /// ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status
 /// whether each of them works. The smallest useful one names its target and nothing else.
@@ -77,6 +77,14 @@ pub struct ObservedServiceSpec {
     /// the packs of which the service exposes something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signals: Option<Signals>,
+    /// dependencies that the service cannot work without. Each has a row of the dashboard and alerts that explain those
+    /// of the service. Default: none. At most 16.
+    ///
+    /// Example: `[{name: db, type: PostgreSQL, scrapedFrom: {job: postgres-exporter}}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub dependencies: Vec<Dependency>,
     /// dashboards says where Grafana finds the dashboard. Default: labelled for the Grafana sidecar, no folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dashboards: Option<Dashboards>,

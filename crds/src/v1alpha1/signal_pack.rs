@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
+use super::{DependencyType, Severity, TargetKind};
 
 /// A pack of signals that belong together, one file each under `operator/core/packs/`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -45,6 +45,15 @@ pub struct SignalPackSpec {
     /// applies says for which services the pack is there when `spec.signals.packs` names none. Default: `whenExposed`.
     #[serde(default)]
     pub applies: Applies,
+    /// dependency is the type that the pack is about. Such a pack is bound once for each entry of `spec.dependencies` of
+    /// this type, and is not listed in `spec.signals.packs`.
+    #[serde(default)]
+    pub dependency: Option<DependencyType>,
+    /// settings of the service that expressions and drills may use, by the name that stands for the number in them.
+    ///
+    /// Example: `{sample_limit: sampleLimit}`
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
     /// series that the pack reads. A selector whose series is not declared here is a finding.
     pub series: Vec<Series>,
     /// signals, in the order in which the dashboard shows them.
@@ -62,6 +71,16 @@ pub enum Applies {
     WhenExposed,
 }
 
+/// A number of the service's own settings, with its default where none is written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Setting {
+    /// `spec.scrape.limits.samples`: most samples in a scrape.
+    SampleLimit,
+    /// `spec.scrape.timeout`, in seconds.
+    ScrapeTimeout,
+}
+
 /// A series that a pack reads.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -75,6 +94,20 @@ pub struct Series {
     /// labels that the expressions use, beside those of the scope. Those of the scope `service` can be renamed.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// kinds of workload that have the series. A signal that reads a series which the target's kind does not have is left
+    /// out. Default: every kind.
+    #[serde(default)]
+    pub kinds: Vec<TargetKind>,
+    /// workloadLabels name the workload in a series of the scope `workload`. Default: the label that kube-state-metrics
+    /// gives it, its kind in lower case (`deployment`), which holds its name.
+    ///
+    /// Example: `{scaletargetref_kind: kind, scaletargetref_name: name}`
+    #[serde(default)]
+    pub workload_labels: BTreeMap<String, WorkloadPart>,
+    /// priced: where the service gives prices, the counter is computed from another one, whose units they are prices of.
+    /// It may be read with `rate` and `increase` only.
+    #[serde(default)]
+    pub priced: Option<Priced>,
     /// whenMissing says what would expose the series.
     pub when_missing: String,
     /// dialects tell how other instrumentations spell the series, by the dialect's name. One that is not listed spells it
@@ -102,6 +135,28 @@ pub struct Spelling {
     pub when_missing: Option<String>,
 }
 
+/// What a label says of the workload.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WorkloadPart {
+    /// Its kind, such as `Deployment`.
+    Kind,
+    /// Its name.
+    Name,
+}
+
+/// What a counter of money is computed from with `spec.signals.prices`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Priced {
+    /// from is the counter of tokens, a series of the same pack.
+    pub from: String,
+    /// model is its label that holds the price's model.
+    pub model: String,
+    /// direction is its label that holds `input`, `output`, `cache_read` or `cache_write`.
+    pub direction: String,
+}
+
 /// Type of a metric.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +179,13 @@ pub enum Scope {
     Scrape,
     /// About its pods, from cAdvisor, the kubelet or kube-state-metrics: `namespace`, and `pod` by the workload's name.
     Pod,
+    /// About the workload as an object, from kube-state-metrics: `namespace` and the label that names it.
+    Workload,
+    /// About something in the namespace that is tied to the service only by what it is joined with, such as a volume by
+    /// the pods that mount it: `namespace`. No expression may rest on such series alone.
+    Namespace,
+    /// From the exporter of a dependency: `namespace` and `job` of that exporter's scrape.
+    Dependency,
 }
 
 /// One thing worth knowing about a service.
@@ -173,6 +235,16 @@ pub enum Unit {
     RequestsPerSecond,
     /// CPU cores.
     Cores,
+    /// Operations a second.
+    OperationsPerSecond,
+    /// Tokens a minute.
+    TokensPerMinute,
+    /// US dollars.
+    Usd,
+    /// US dollars an hour.
+    UsdPerHour,
+    /// So many times something else; 1 is as much.
+    Times,
     /// A plain number.
     Count,
     /// 1 when something holds. The value says nothing more, so that no text shows it.
@@ -216,15 +288,23 @@ pub struct Alert {
     pub name: String,
     /// severity, as a label.
     pub severity: Severity,
+    /// role in an incident, as a label: Alertmanager mutes a symptom while a cause of the same service fires. Default:
+    /// neither.
+    #[serde(default)]
+    pub role: Option<Role>,
     /// value is compared with the threshold. Default: the signal's record.
     #[serde(default)]
     pub value: Option<String>,
-    /// above: fires when the value is greater. A decimal. Exactly one of above and below.
+    /// above: fires when the value is greater. A decimal. Exactly one of above, below and needs.
     #[serde(default)]
     pub above: Option<String>,
     /// below: fires when the value is less. A decimal.
     #[serde(default)]
     pub below: Option<String>,
+    /// needs says that nobody can know the threshold but the service: the alert is off until the service sets it on this
+    /// side.
+    #[serde(default)]
+    pub needs: Option<Side>,
     /// when must hold too, for instance that there is enough traffic to judge.
     #[serde(default)]
     pub when: Option<String>,
@@ -241,6 +321,36 @@ pub struct Alert {
     pub first: Vec<String>,
     /// drill proves the alert.
     pub drill: Drill,
+}
+
+/// A side of a threshold.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    /// Fires when the value is greater.
+    Above,
+    /// Fires when the value is less.
+    Below,
+}
+
+/// What an alert is in an incident.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// It explains the symptoms of its service.
+    Cause,
+    /// Users notice it; a cause may explain it.
+    Symptom,
+}
+
+impl Role {
+    /// The value of the `role` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::Symptom => "symptom",
+        }
+    }
 }
 
 /// The proof of an alert: where it must fire and where it must stay silent.
@@ -274,9 +384,12 @@ pub struct DrillSeries {
     /// bucket is the upper bound of a histogram's bucket: the label `le`.
     #[serde(default)]
     pub bucket: Option<Amount>,
-    /// value of a gauge, constant. Exactly one of value, rate and count.
+    /// value of a gauge, constant unless it has a slope. Exactly one of value, rate and count.
     #[serde(default)]
     pub value: Option<Amount>,
+    /// slope of a gauge: what its value changes by in a second.
+    #[serde(default)]
+    pub slope: Option<Amount>,
     /// rate of a counter: growth a second.
     #[serde(default)]
     pub rate: Option<Amount>,
@@ -286,13 +399,16 @@ pub struct DrillSeries {
     /// resetAt: the counter starts again from zero at this time after the start.
     #[serde(default)]
     pub reset_at: Option<Amount>,
+    /// since: the series begins at this time after the start. Default: at the start.
+    #[serde(default)]
+    pub since: Option<Amount>,
     /// until: the series ends at this time after the start. Default: the end.
     #[serde(default)]
     pub until: Option<Amount>,
 }
 
 /// A number of a drill: `10`, or PromQL arithmetic as in `10 * (1 - threshold)` or `15m`. In it `threshold` is the
-/// alert's threshold, and `for` the seconds that its condition must hold.
+/// alert's threshold, `for` the seconds that its condition must hold, and the pack's settings have their names.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Amount {

@@ -44,12 +44,61 @@ pub struct Signals {
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 128}))]
     #[x_kube(validation = Rule::new("self.all(k, k.size() <= 128 && self[k].matches('^[a-zA-Z_:][a-zA-Z0-9_:]*$') && self[k].size() <= 128)").message("rename: the new name is a Prometheus name of at most 128 of a-z, A-Z, 0-9, _ and :"))]
     pub rename: BTreeMap<String, BoundedName>,
+    /// prices of tokens, one entry a model. With them cost is computed from the counted tokens: give them when the service
+    /// does not count its cost itself. Tokens of a model that is not listed cost nothing. Default: none. At most 32.
+    ///
+    /// Example: `[{model: claude-sonnet-4-5, inputPerMillion: "3", outputPerMillion: "15"}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
+    pub prices: Vec<Price>,
     /// alerts adapts single alerts, by name.
     ///
     /// Example: `{HighErrorRate: {above: "0.02"}}`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub alerts: BTreeMap<String, AlertOverride>,
+}
+
+/// What the tokens of one model cost, in US dollars for a million of them.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Price {
+    /// model as the service counts it in the label `model`. Required. Unique in the list.
+    #[schemars(length(min = 1, max = 128))]
+    pub model: String,
+    /// inputPerMillion is the price of a million tokens of the direction `input`, a decimal in USD. Required.
+    ///
+    /// Example: `"3"`
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub input_per_million: String,
+    /// outputPerMillion is the price of a million tokens of the direction `output`, a decimal in USD. Required.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub output_per_million: String,
+    /// cacheReadPerMillion is the price of a million tokens of the direction `cache_read`, a decimal in USD. Default: they
+    /// cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub cache_read_per_million: Option<String>,
+    /// cacheWritePerMillion is the price of a million tokens of the direction `cache_write`, a decimal in USD. Default:
+    /// they cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub cache_write_per_million: Option<String>,
+}
+
+impl Price {
+    /// The prices by the value of the label `direction`.
+    pub fn by_direction(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("input", Some(&self.input_per_million)),
+            ("output", Some(&self.output_per_million)),
+            ("cache_read", self.cache_read_per_million.as_ref()),
+            ("cache_write", self.cache_write_per_million.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(direction, price)| Some((direction, price?.as_str())))
+    }
 }
 
 /// A name of at most 128 characters.

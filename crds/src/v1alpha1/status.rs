@@ -56,11 +56,16 @@ pub struct Resolved {
     /// scrape in words: port, path, interval, timeout and the Service or pods that are scraped.
     #[schemars(length(max = 512))]
     pub scrape: String,
-    /// packs that apply.
+    /// packs that apply, those of dependencies left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub packs: Vec<String>,
+    /// dependencies in words: name, type and where their series come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub dependencies: Vec<String>,
 }
 
 /// Probes that were given, and the revisions of the workload that had them.

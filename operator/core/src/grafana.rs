@@ -95,6 +95,12 @@ pub enum Unit {
     BytesPerSecond,
     /// Requests a second.
     RequestsPerSecond,
+    /// Operations of a disk or a database a second.
+    OperationsPerSecond,
+    /// Counts a minute.
+    CountsPerMinute,
+    /// US dollars.
+    Usd,
     /// A plain number, shortened.
     Number,
 }
@@ -108,6 +114,9 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::BytesPerSecond => "binBps",
             Self::RequestsPerSecond => "reqps",
+            Self::OperationsPerSecond => "iops",
+            Self::CountsPerMinute => "cpm",
+            Self::Usd => "currencyUSD",
             Self::Number => "short",
         }
     }

@@ -3,10 +3,14 @@
 use observed_crds::v1alpha1::signal_pack::SignalPack;
 
 /// The files of the built-in packs, in the order in which dashboards show them.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 7] = [
     ("http.yaml", include_str!("../packs/http.yaml")),
+    ("llm.yaml", include_str!("../packs/llm.yaml")),
+    ("business.yaml", include_str!("../packs/business.yaml")),
     ("workload.yaml", include_str!("../packs/workload.yaml")),
     ("target.yaml", include_str!("../packs/target.yaml")),
+    ("postgres.yaml", include_str!("../packs/postgres.yaml")),
+    ("redis.yaml", include_str!("../packs/redis.yaml")),
 ];
 
 /// A built-in pack that cannot be read. Tests keep it from ever being released.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
-use observed_crds::v1alpha1::signal_pack::{Scope, SeriesType, Unit};
-use observed_crds::v1alpha1::{PackSignals, Port, Severity, TargetKind};
+use observed_crds::v1alpha1::signal_pack::{Role, Scope, SeriesType, Unit, WorkloadPart};
+use observed_crds::v1alpha1::{DependencyType, PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
@@ -170,6 +170,8 @@ pub struct Pack {
     pub name: String,
     /// Title of its dashboard row.
     pub title: String,
+    /// What it is about, if that is not the service itself.
+    pub dependency: Option<Dependency>,
     /// The series that it reads, under the service's own names.
     pub series: Vec<Series>,
     /// Recording rules.
@@ -178,6 +180,19 @@ pub struct Pack {
     pub alerts: Vec<Alert>,
     /// Panels.
     pub panels: Vec<Panel>,
+}
+
+/// Something that the service cannot work without.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dependency {
+    /// Its name: the label `dependency` of its alerts and recorded series.
+    pub name: String,
+    /// Its type.
+    pub kind: DependencyType,
+    /// Namespace of its exporter's series.
+    pub namespace: String,
+    /// The `job` label of its exporter's series.
+    pub job: String,
 }
 
 /// A series that a pack reads.
@@ -200,6 +215,8 @@ pub struct Record {
     pub name: String,
     /// PromQL.
     pub expr: String,
+    /// Labels that are put on the recorded series, over those of the expression.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An alerting rule and its proof.
@@ -211,6 +228,8 @@ pub struct Alert {
     pub expr: String,
     /// Its severity.
     pub severity: Severity,
+    /// What it is in an incident.
+    pub role: Option<Role>,
     /// Prometheus duration that the condition must hold.
     pub r#for: String,
     /// Prometheus duration that it goes on.
@@ -262,8 +281,12 @@ pub struct Input {
     pub scope: Scope,
     /// Its own labels.
     pub labels: BTreeMap<String, String>,
+    /// Labels that name the workload.
+    pub workload_labels: BTreeMap<String, WorkloadPart>,
     /// How its value goes.
     pub course: Course,
+    /// Seconds after which it begins.
+    pub since: Option<u32>,
     /// Seconds after which the counter starts again from zero.
     pub reset_at: Option<u32>,
     /// Seconds after which it is gone.
@@ -275,6 +298,8 @@ pub struct Input {
 pub enum Course {
     /// It stays.
     Constant(f64),
+    /// It goes from the first number by the second one a second.
+    Line(f64, f64),
     /// It grows by so much a second, from zero.
     Rate(f64),
     /// It goes from zero to this once, right after the start.

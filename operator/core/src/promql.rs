@@ -13,7 +13,7 @@ use promql_parser::parser::{self, Expr};
 
 pub use amount::amount;
 pub use prove::prove_namespaced;
-pub use tie::{Declared, Match, Panel, Tie};
+pub use tie::{Declared, Match, Panel, Price, Tie};
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum Error {
     /// A selector with `or` between matchers.
     #[error("the selector {0:?} has alternatives, which cannot be tied to one service")]
     Alternatives(String),
+    /// A counter that is computed from another one, read in a way in which it cannot be.
+    #[error("{0:?} is computed from prices, and can only be read with rate or increase")]
+    Computed(String),
     /// A function that makes label names from strings, where renames do not reach.
     #[error("{0} makes labels from text, which cannot follow a rename")]
     LabelFunction(&'static str),
@@ -57,7 +60,7 @@ pub enum Error {
     Escape {
         /// The selector.
         selector: String,
-        /// The namespace.
+        /// The namespace, or those that it may be.
         namespace: String,
     },
     /// A drill's number that is no arithmetic on what a drill knows.

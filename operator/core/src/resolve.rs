@@ -1,5 +1,6 @@
 //! The spec and the facts become a plan, or every finding that stands against it. One concern a file.
 
+mod dependencies;
 mod ports;
 mod probes;
 mod scrape;
@@ -45,12 +46,13 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
         .ok()
         .map(|container| probes::probes(spec, facts, target, container));
     // Signals are bound even when the scrape is in doubt, so that all their findings come at once too.
-    let job = match &scrape {
-        Some(Ok((scrape, _))) => scrape.job.clone(),
-        _ => facts.name.clone(),
+    let read = match &scrape {
+        Some(Ok((scrape, _))) => scrape::Read::from(scrape),
+        _ => scrape::Read::in_doubt(spec, facts),
     };
-    let interval = scrape::interval_seconds(spec).unwrap_or(scrape::DEFAULT_INTERVAL_SECONDS);
-    let signals = signals::signals(spec, facts, target, packs, &job, interval);
+    let dependencies = dependencies::dependencies(spec, facts, read.job);
+    let depends_on = dependencies.as_deref().unwrap_or_default();
+    let signals = signals::signals(spec, facts, target, packs, &read, depends_on);
 
     let mut keep = |found: &Vec<Finding>| findings.extend(found.iter().cloned());
     if let Err(found) = &container {
@@ -62,15 +64,19 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     if let Some(Err(found)) = &probes {
         keep(found);
     }
+    if let Err(found) = &dependencies {
+        keep(found);
+    }
     if let Err(found) = &signals {
         keep(found);
     }
-    match (container, scrape, probes, signals) {
+    match (container, scrape, probes, signals, dependencies) {
         (
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
             Some(Ok((probes, probe_warnings))),
             Ok((window, bound)),
+            Ok(_),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);

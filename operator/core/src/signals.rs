@@ -7,12 +7,16 @@ mod dialect;
 mod exposure;
 mod known;
 mod panel;
+mod prices;
 mod rename;
 mod rules;
 mod text;
 mod ties;
 
-use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use observed_crds::v1alpha1::signal_pack::{Series, Signal, SignalPack};
 use observed_crds::v1alpha1::{Signals, TargetKind};
 
 use crate::finding::{Code, Finding, nearest};
@@ -20,6 +24,8 @@ use crate::packs::Packs;
 use crate::plan;
 use crate::promql::{Error, Expression};
 use exposure::Exposure;
+use prices::Prices;
+use rename::Renames;
 use ties::Ties;
 
 pub use dialect::GUIDE;
@@ -41,12 +47,43 @@ pub struct Binding<'a> {
     pub target_name: &'a str,
     /// Seconds between two scrapes and two evaluations.
     pub interval_seconds: u32,
+    /// Seconds that a scrape may take.
+    pub timeout_seconds: u32,
+    /// Most samples in a scrape.
+    pub sample_limit: i64,
     /// What the user adapted.
     pub signals: &'a Signals,
     /// Page above the runbooks.
     pub runbook_base: Option<&'a str>,
     /// What is known of what it exposes.
     pub known: Known<'a>,
+    /// What the service depends on.
+    pub dependencies: &'a [plan::Dependency],
+    /// The one of them that a pack is bound to. None for packs about the service itself.
+    pub dependency: Option<&'a plan::Dependency>,
+}
+
+impl<'a> Binding<'a> {
+    /// The namespaces that expressions may select from.
+    fn namespaces(&self) -> Vec<&'a str> {
+        let other = self.dependency.map(|dependency| dependency.namespace.as_str());
+        std::iter::once(self.namespace).chain(other).collect()
+    }
+
+    /// The labels of a recorded series or an alert that say which dependency it is about.
+    fn dependency_labels(&self) -> BTreeMap<String, String> {
+        let own = self.dependency.map(|dependency| {
+            [
+                ("namespace", self.namespace),
+                ("service", self.service),
+                ("dependency", &dependency.name),
+            ]
+        });
+        let labels = own.into_iter().flatten();
+        labels
+            .map(|(label, value)| (label.to_owned(), value.to_owned()))
+            .collect()
+    }
 }
 
 /// What packs become for one service.
@@ -58,25 +95,63 @@ pub struct Bound {
     pub exposure: plan::Exposure,
 }
 
+/// How the packs are spelled for one service.
+struct Adapted<'a> {
+    /// The service's own window.
+    window: Option<Duration>,
+    renames: &'a Renames,
+    dialects: &'a BTreeMap<&'a str, &'a str>,
+    prices: &'a Prices,
+}
+
+impl<'a> Adapted<'a> {
+    /// How the service spells the series of a pack.
+    fn dialect(&self, pack: &SignalPack) -> &'a str {
+        let name = pack.metadata.name.as_str();
+        self.dialects.get(name).copied().unwrap_or(dialect::GUIDE)
+    }
+
+    /// The series that another one is computed from, because the service gives prices for its units.
+    fn computed_from<'s>(&self, series: &'s Series) -> Option<&'s str> {
+        let priced = series.priced.as_ref()?;
+        self.prices.of(priced).map(|_| priced.from.as_str())
+    }
+}
+
 /// The packs that exist, and those of them that apply.
 struct Choice<'a> {
     packs: &'a Packs,
+    /// Packs about the service itself.
     chosen: Vec<&'a SignalPack>,
+    /// Packs about what it depends on, one a dependency.
+    depended: Vec<(&'a SignalPack, &'a plan::Dependency)>,
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// Every pack that applies.
+    fn all(&self) -> impl Iterator<Item = &'a SignalPack> {
+        self.chosen
+            .iter()
+            .copied()
+            .chain(self.depended.iter().map(|(pack, _)| *pack))
+    }
+
     /// The pack that does not apply and has what is looked for, in words.
     fn elsewhere(&self, has: impl Fn(&SignalPack) -> bool) -> Option<String> {
         let others = self.packs.packs.iter().filter(|pack| !self.has(&pack.metadata.name));
         let pack = others.into_iter().find(|pack| has(pack))?;
         let name = &pack.metadata.name;
-        Some(format!(
-            "It belongs to the pack {name:?}: add it to spec.signals.packs, or leave this out"
-        ))
+        Some(match pack.spec.dependency {
+            Some(kind) => format!(
+                "It belongs to dependencies of the type {}: declare one in spec.dependencies, or leave this out",
+                kind.as_str()
+            ),
+            None => format!("It belongs to the pack {name:?}: add it to spec.signals.packs, or leave this out"),
+        })
     }
 
     fn has(&self, name: &str) -> bool {
-        self.chosen.iter().any(|pack| pack.metadata.name == name)
+        self.all().any(|pack| pack.metadata.name == name)
     }
 }
 
@@ -86,34 +161,23 @@ impl Choice<'_> {
 /// Every finding: packs and alerts that do not exist, thresholds, renames, a dialect and requirements that do not fit.
 pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Bound, Vec<Finding>> {
     let mut findings = Vec::new();
-    let choice = choose(packs, names, &mut findings);
+    let choice = choose(packs, names, binding, &mut findings);
     let window = adapt::window(binding, &mut findings);
     let renames = rename::renames(&choice, &binding.signals.rename, &mut findings);
     let dialects = dialect::dialects(&choice, &renames, binding, &mut findings);
     renames.clashes(&choice, &dialects, &mut findings);
+    let prices = prices::prices(&choice, &binding.signals.prices, &mut findings);
     adapt::unknown_alerts(&choice, &binding.signals.alerts, &mut findings);
-    let ties = Ties::new(&choice.chosen, binding, window, &renames, &dialects);
-    let exposure = Exposure::new(&choice, &dialects, &renames, binding, &mut findings)
-        .map_err(|error| unreadable(&choice, &error));
-    let bound = match (ties, exposure) {
-        (Ok(ties), Ok(mut exposure)) => {
-            let mut bound = Vec::new();
-            for pack in &choice.chosen {
-                match bind_pack(pack, &ties, &mut exposure, binding) {
-                    Ok(pack) => bound.push(pack),
-                    Err(found) => findings.extend(found),
-                }
-            }
-            match exposure.told(&choice, &dialects, &renames) {
-                Ok(exposure) => Some(Bound { packs: bound, exposure }),
-                Err(error) => {
-                    findings.push(unreadable(&choice, &error));
-                    None
-                }
-            }
-        }
-        (ties, exposure) => {
-            findings.extend(ties.err().into_iter().chain(exposure.err()));
+    let adapted = Adapted {
+        window,
+        renames: &renames,
+        dialects: &dialects,
+        prices: &prices,
+    };
+    let bound = match Exposure::new(&choice, &adapted, binding, &mut findings) {
+        Ok(exposure) => bind_all(&choice, &adapted, exposure, binding, &mut findings),
+        Err(error) => {
+            findings.push(unreadable(&choice, &error));
             None
         }
     };
@@ -125,27 +189,81 @@ pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Bo
     Err(findings)
 }
 
-fn choose<'a>(packs: &'a Packs, names: &[String], findings: &mut Vec<Finding>) -> Choice<'a> {
+/// The chosen packs, and those about dependencies.
+fn bind_all<'a>(
+    choice: &Choice<'a>,
+    adapted: &Adapted<'_>,
+    mut exposure: Exposure<'a>,
+    binding: &Binding<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<Bound> {
+    let mut packs = Vec::new();
+    let mut tied = |chosen: &[&SignalPack], binding: &Binding<'_>| match Ties::new(chosen, binding, adapted) {
+        Ok(ties) => {
+            for pack in chosen {
+                match bind_pack(pack, &ties, &mut exposure, binding) {
+                    Ok(pack) => packs.push(pack),
+                    Err(found) => findings.extend(found),
+                }
+            }
+        }
+        Err(finding) => findings.push(finding),
+    };
+    tied(&choice.chosen, binding);
+    for (pack, dependency) in &choice.depended {
+        let dependency = Some(*dependency);
+        tied(&[*pack], &Binding { dependency, ..*binding });
+    }
+    match exposure.told(choice, adapted) {
+        Ok(exposure) => Some(Bound { packs, exposure }),
+        Err(error) => {
+            findings.push(unreadable(choice, &error));
+            None
+        }
+    }
+}
+
+fn choose<'a>(packs: &'a Packs, names: &[String], binding: &Binding<'a>, findings: &mut Vec<Finding>) -> Choice<'a> {
     let mut chosen: Vec<&SignalPack> = Vec::new();
+    let own = || packs.packs.iter().filter(|pack| pack.spec.dependency.is_none());
+    let own = || own().map(|pack| pack.metadata.name.as_str());
     for (index, name) in names.iter().enumerate() {
-        match packs.get(name) {
-            Some(pack) => {
+        match packs.get(name).map(|pack| (pack, pack.spec.dependency)) {
+            Some((_, Some(kind))) => findings.push(Finding::error(
+                Code::UnknownSignal,
+                format!("spec.signals.packs[{index}]"),
+                format!("the pack {name:?} is about a dependency, not about the service"),
+                format!(
+                    "Take it out, and declare a dependency of the type {} in spec.dependencies",
+                    kind.as_str()
+                ),
+            )),
+            Some((pack, None)) => {
                 if !chosen.contains(&pack) {
                     chosen.push(pack);
                 }
             }
             None => {
-                let known = packs.names().collect::<Vec<_>>().join(", ");
+                let known = own().collect::<Vec<_>>().join(", ");
                 findings.push(Finding::error(
                     Code::UnknownSignal,
                     format!("spec.signals.packs[{index}]"),
                     format!("there is no pack {name:?}"),
-                    format!("{}The packs are: {known}", meant(nearest(name, packs.names()))),
+                    format!("{}The packs are: {known}", meant(nearest(name, own()))),
                 ));
             }
         }
     }
-    Choice { packs, chosen }
+    let of_type = |dependency: &'a plan::Dependency| {
+        let mut packs = packs.packs.iter();
+        let pack = packs.find(|pack| pack.spec.dependency == Some(dependency.kind))?;
+        Some((pack, dependency))
+    };
+    Choice {
+        packs,
+        chosen,
+        depended: binding.dependencies.iter().filter_map(of_type).collect(),
+    }
 }
 
 /// One pack, as the service has it.
@@ -158,13 +276,21 @@ fn bind_pack<'a>(
     let mut findings = Vec::new();
     let mut bound = plan::Pack {
         name: pack.metadata.name.clone(),
-        title: pack.spec.title.clone(),
+        title: match binding.dependency {
+            Some(dependency) => format!("{} {}", pack.spec.title, dependency.name),
+            None => pack.spec.title.clone(),
+        },
+        dependency: binding.dependency.cloned(),
         series: ties.series(pack),
         records: Vec::new(),
         alerts: Vec::new(),
         panels: Vec::new(),
     };
     for signal in &pack.spec.signals {
+        if !ties::applies(pack, signal, binding.target_kind) {
+            findings.extend(adapt::alerts_of_other_kinds(signal, binding));
+            continue;
+        }
         let wrong = |part: &str, error: &Error| broken(pack, &format!("{part} of signal {:?}", signal.name), error);
         let lacks = |exposure: &Exposure<'a>, expressions: &[&str]| {
             // What cannot be parsed is told where it is tied.
@@ -179,6 +305,7 @@ fn bind_pack<'a>(
                 Some(Ok(expr)) => bound.records.push(plan::Record {
                     name: record.r#as.clone(),
                     expr,
+                    labels: binding.dependency_labels(),
                 }),
                 Some(Err(error)) => findings.push(wrong("record", &error)),
                 None => {}
@@ -223,10 +350,10 @@ fn bind_pack<'a>(
     if findings.is_empty() { Ok(bound) } else { Err(findings) }
 }
 
-/// The text of an expression of which it is proven that it stays in the namespace.
+/// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency.
 fn proven(expression: &Expression, binding: &Binding<'_>) -> Result<String, Error> {
     let text = expression.to_string();
-    crate::promql::prove_namespaced(&text, binding.namespace)?;
+    Expression::parse(&text)?.prove_in(&binding.namespaces())?;
     Ok(text)
 }
 

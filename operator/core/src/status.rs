@@ -21,7 +21,7 @@ use crate::duration;
 use crate::facts::Facts;
 use crate::finding::{Code, Finding};
 use crate::gift::port_words;
-use crate::plan::{Plan, Via};
+use crate::plan::{Dependency, Plan, Via};
 use conditions::{Judged, conditions, shorten};
 pub use given::installed_seconds;
 
@@ -192,6 +192,7 @@ fn resolved(plan: &Plan) -> Resolved {
         duration::text(scrape.timeout_seconds),
         scrape.job
     );
+    let own = plan.packs.iter().filter(|pack| pack.dependency.is_none());
     Resolved {
         container: plan.target.container.clone(),
         probes: probes
@@ -199,8 +200,30 @@ fn resolved(plan: &Plan) -> Resolved {
             .map(|(kind, shape)| shorten(&format!("{kind}: {}", shape.words()), LONGEST_RESOLVED))
             .collect(),
         scrape: shorten(&words, LONGEST_RESOLVED),
-        packs: plan.packs.iter().map(|pack| pack.name.clone()).collect(),
+        packs: own.map(|pack| pack.name.clone()).collect(),
+        dependencies: plan
+            .packs
+            .iter()
+            .filter_map(|pack| pack.dependency.as_ref())
+            .map(in_words)
+            .collect(),
     }
+}
+
+fn in_words(dependency: &Dependency) -> String {
+    let Dependency {
+        name,
+        kind,
+        namespace,
+        job,
+    } = dependency;
+    shorten(
+        &format!(
+            "{name}: {}, read from the job {job:?} in the namespace {namespace}",
+            kind.as_str()
+        ),
+        LONGEST_RESOLVED,
+    )
 }
 
 #[cfg(test)]

@@ -102,10 +102,11 @@ fn of_plan(plan: &Plan, gift: Option<Gift>) -> Files {
 
 /// What promtool reads: the rules, and their drills as tests of them.
 fn for_promtool(plan: &Plan) -> Vec<(&'static str, String)> {
-    vec![
-        ("rules", drill::rules_file(plan).unwrap()),
-        ("drills", drill::drills(plan, "rules.yaml").unwrap()),
-    ]
+    let drills = drill::drills(plan, "rules.yaml").unwrap();
+    let drills = drills.into_iter().map(|file| (file.name, file.text));
+    std::iter::once(("rules", drill::rules_file(plan).unwrap()))
+        .chain(drills)
+        .collect()
 }
 
 fn expected(case: &Path) -> Files {
@@ -220,7 +221,7 @@ fn what_is_rendered_is_read_alike_by_a_second_parser() {
 fn the_samples_are_the_inputs_of_golden_cases() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    for (sample, case) in [("claude-api", "sample"), ("minimal", "minimal")] {
+    for (sample, case) in [("claude-api", "sample"), ("minimal", "minimal"), ("llm-api", "llm-api")] {
         let sample = read(root.join(format!("manifests/samples/{sample}.yaml")));
         let input = read(root.join(format!("operator/core/tests/golden/{case}/input.yaml")));
         assert_eq!(sample, input, "{case}");

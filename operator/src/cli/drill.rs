@@ -124,7 +124,7 @@ pub(super) fn drill(args: &Args) -> Result<Outcome, Error> {
 /// Plays the drills of one service.
 fn played(plan: &Plan, args: &Args) -> Result<Drilled, Error> {
     let wanted = |test: &Test| args.alert.as_ref().is_none_or(|alert| test.alert == *alert);
-    let tests: Vec<Test> = drill::tests(plan).into_iter().filter(wanted).collect();
+    let tests: Vec<Test> = drill::tests(plan).filter(wanted).collect();
     let mut drilled = Drilled {
         namespace: plan.owner.namespace.clone(),
         name: plan.owner.name.clone(),
@@ -203,10 +203,11 @@ fn write<'a>(directory: &Path, plans: impl Iterator<Item = &'a Plan>) -> Result<
         // A namespace holds no dot, so that no two services have one name for their files.
         let stem = format!("{}.{}", plan.owner.namespace, plan.owner.name);
         let rules = format!("{stem}-rules.yaml");
-        for (name, text) in [
-            (rules.clone(), drill::rules_file(plan)?),
-            (format!("{stem}-drills.yaml"), drill::drills(plan, &rules)?),
-        ] {
+        let drills = drill::drills(plan, &rules)?;
+        let drills = drills
+            .into_iter()
+            .map(|file| (format!("{stem}-{}.yaml", file.name), file.text));
+        for (name, text) in std::iter::once((rules.clone(), drill::rules_file(plan)?)).chain(drills) {
             let path = directory.join(name);
             whole(directory, &path, &text).map_err(failed(&path))?;
         }

@@ -1,7 +1,10 @@
 use observed_crds::v1alpha1::Signals;
+use observed_crds::v1alpha1::signal_pack::Scope;
 use serde_yaml::Value;
 
+use super::series::values;
 use super::*;
+use crate::plan::Course;
 use crate::signals::sample;
 
 fn plan() -> Plan {
@@ -10,10 +13,14 @@ fn plan() -> Plan {
 }
 
 fn tests_of(plan: &Plan) -> Vec<Value> {
-    let file: Value = serde_yaml::from_str(&drills(plan, "rules.yaml").unwrap()).unwrap();
-    assert_eq!(file["rule_files"][0], "rules.yaml");
-    assert_eq!(file["evaluation_interval"], "30s");
-    file["tests"].as_sequence().unwrap().clone()
+    let mut tests = Vec::new();
+    for (drills, step) in drills(plan, "rules.yaml").unwrap().iter().zip(["30s", "4m", "30m"]) {
+        let file: Value = serde_yaml::from_str(&drills.text).unwrap();
+        assert_eq!(file["rule_files"][0], "rules.yaml");
+        assert_eq!(file["evaluation_interval"], step, "{}", drills.name);
+        tests.extend(file["tests"].as_sequence().unwrap().clone());
+    }
+    tests
 }
 
 fn named<'a>(tests: &'a [Value], part: &str) -> &'a Value {
@@ -28,7 +35,9 @@ fn input(course: Course) -> Input {
         name: "up".to_owned(),
         scope: Scope::Scrape,
         labels: [].into(),
+        workload_labels: [].into(),
         course,
+        since: None,
         reset_at: None,
         until: None,
     }
@@ -40,7 +49,7 @@ fn the_rule_file_holds_the_rules_of_the_object() {
     let file: Value = serde_yaml::from_str(&rules_file(&plan).unwrap()).unwrap();
     let groups: Vec<RuleGroup> = serde_yaml::from_value(file["groups"].clone()).unwrap();
     assert_eq!(groups, rule_groups(&plan));
-    assert!(groups.len() == 3);
+    assert_eq!(groups.len(), plan.packs.len());
 }
 
 #[test]
@@ -115,6 +124,18 @@ fn samples_follow_the_course() {
     assert_eq!(at(Course::Step(3.0), 120, 120), "0 3+0x3");
     assert_eq!(at(Course::Step(3.0), 0, 0), "0");
     assert_eq!(at(Course::Constant(1.0), 60, 120), "1+0x2 stale");
+    assert_eq!(at(Course::Line(1.0, 0.5), 60, 60), "1+15x2");
+    assert_eq!(at(Course::Line(1.0, -0.5), 60, 60), "1-15x2");
+}
+
+#[test]
+fn a_series_that_begins_later_has_no_samples_before() {
+    let later = |course| Input {
+        since: Some(60),
+        ..input(course)
+    };
+    assert_eq!(values(&later(Course::Rate(2.0)), 30, 180, 180), "_x2 0+60x4");
+    assert_eq!(values(&later(Course::Step(2.0)), 30, 180, 180), "_x2 0 2+0x3");
 }
 
 #[test]

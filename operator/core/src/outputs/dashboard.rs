@@ -155,7 +155,10 @@ fn unit(unit: Unit) -> grafana::Unit {
         Unit::Bytes => grafana::Unit::Bytes,
         Unit::BytesPerSecond => grafana::Unit::BytesPerSecond,
         Unit::RequestsPerSecond => grafana::Unit::RequestsPerSecond,
-        Unit::Cores | Unit::Count | Unit::Flag => grafana::Unit::Number,
+        Unit::OperationsPerSecond => grafana::Unit::OperationsPerSecond,
+        Unit::TokensPerMinute => grafana::Unit::CountsPerMinute,
+        Unit::Usd | Unit::UsdPerHour => grafana::Unit::Usd,
+        Unit::Cores | Unit::Times | Unit::Count | Unit::Flag => grafana::Unit::Number,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Scope, Series, SeriesType, Signal, Spelling};
+use observed_crds::v1alpha1::DependencyType;
+use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Scope, Series, SeriesType, Signal, Spelling, Unit};
 
 use super::*;
 use crate::duration;
@@ -46,10 +47,21 @@ fn unmatched(pack: &SignalPack, all: &[SignalPack]) -> (Vec<String>, Vec<String>
         .collect();
     let recorded = all.iter().flat_map(|pack| &pack.spec.signals);
     let recorded = recorded.filter_map(|signal| signal.record.as_ref().map(|record| record.r#as.clone()));
-    let declared: BTreeSet<String> = pack.spec.series.iter().flat_map(selectors).chain(recorded).collect();
+    let numbers = pack.spec.settings.keys().cloned();
+    let declared = pack
+        .spec
+        .series
+        .iter()
+        .flat_map(selectors)
+        .chain(recorded)
+        .chain(numbers);
+    let declared: BTreeSet<String> = declared.collect();
     let unused = pack.spec.series.iter().filter(|series| {
         let names = selectors(series);
+        // What is priced is computed from another series, which only then is read.
+        let computes = pack.spec.series.iter().filter_map(|other| other.priced.as_ref());
         !names.iter().any(|name| selected.contains(name))
+            && !computes.into_iter().any(|priced| priced.from == series.name)
     });
     (
         unused.map(|series| series.name.clone()).collect(),
@@ -141,7 +153,8 @@ fn every_alert_compares_something_on_one_side_and_lasts() {
         for (signal, alert) in alerts(&pack) {
             let name = &alert.name;
             assert!(alert.value.is_some() || signal.record.is_some(), "{name}");
-            assert_ne!(alert.above.is_some(), alert.below.is_some(), "{name}");
+            let sides = [alert.above.is_some(), alert.below.is_some(), alert.needs.is_some()];
+            assert_eq!(sides.into_iter().filter(|given| *given).count(), 1, "{name}");
             assert!(duration::seconds(&alert.r#for).is_some(), "{name}");
             assert!(!alert.summary.is_empty() && !alert.impact.is_empty() && !alert.first.is_empty());
             // A page that ends and begins again at every flap wakes people twice.
@@ -161,7 +174,6 @@ fn near(case: &DrillCase) -> bool {
 
 #[test]
 fn every_alert_is_proven_by_cases_on_both_sides_of_its_threshold() {
-    use observed_crds::v1alpha1::signal_pack::Unit;
     for pack in packs() {
         for (signal, alert) in alerts(&pack) {
             let drill = &alert.drill;
@@ -214,13 +226,70 @@ fn texts_have_no_places_but_those_that_are_filled_in() {
     for pack in packs() {
         for (_, alert) in alerts(&pack) {
             for text in alert.first.iter().chain([&alert.summary, &alert.impact]) {
-                let left = ["{kind}", "{target}", "{namespace}", "{service}"]
-                    .into_iter()
-                    .fold(text.clone(), |text, place| text.replace(place, ""));
+                let own = ["{kind}", "{target}", "{namespace}", "{service}"];
+                let places = own.into_iter().chain(pack.spec.dependency.map(|_| "{dependency}"));
+                let left = places.fold(text.clone(), |text, place| text.replace(place, ""));
                 assert!(!left.contains(['{', '}']), "{text}");
             }
         }
     }
+}
+
+#[test]
+fn every_type_of_dependency_has_one_pack_and_its_pack_reads_nothing_else() {
+    let all = packs();
+    for kind in DependencyType::ALL {
+        let of_type = all.iter().filter(|pack| pack.spec.dependency == Some(kind));
+        assert_eq!(of_type.count(), 1, "{kind:?}");
+    }
+    for pack in &all {
+        let about = pack.spec.dependency.is_some();
+        let scopes = pack.spec.series.iter().map(|series| series.scope == Scope::Dependency);
+        assert!(scopes.into_iter().all(|own| own == about), "{}", pack.metadata.name);
+    }
+}
+
+/// Expressions that read series of the namespace, and nothing that ties them to the service.
+fn loose(pack: &SignalPack) -> Vec<&str> {
+    let scopes: BTreeMap<String, Scope> = pack
+        .spec
+        .series
+        .iter()
+        .flat_map(|series| selectors(series).into_iter().map(move |name| (name, series.scope)))
+        .collect();
+    let rests = |text: &&str| {
+        let metrics = Expression::parse(text).unwrap().metrics();
+        metrics.iter().all(|name| scopes.get(name) == Some(&Scope::Namespace))
+    };
+    expressions(pack).into_iter().filter(rests).collect()
+}
+
+#[test]
+fn no_expression_rests_on_the_namespace_alone() {
+    for mut pack in packs() {
+        assert_eq!(loose(&pack), Vec::<&str>::new(), "{}", pack.metadata.name);
+        for series in &mut pack.spec.series {
+            series.scope = Scope::Namespace;
+        }
+        assert!(!loose(&pack).is_empty(), "{}", pack.metadata.name);
+    }
+}
+
+#[test]
+fn a_symptom_waits_longer_than_the_dependency_that_explains_it() {
+    use observed_crds::v1alpha1::signal_pack::Role;
+    let all = packs();
+    let lasting = |alert: &Alert| duration::seconds(&alert.r#for).unwrap();
+    let of = |role: Role, dependency: bool| {
+        let packs = all
+            .iter()
+            .filter(move |pack| pack.spec.dependency.is_some() == dependency);
+        let alerts = packs.flat_map(|pack| alerts(pack).map(|(_, alert)| alert));
+        alerts.filter(move |alert| alert.role == Some(role)).map(lasting)
+    };
+    let slowest = of(Role::Cause, true).max().unwrap();
+    assert!(of(Role::Symptom, false).min().unwrap() > slowest);
+    assert_eq!(of(Role::Symptom, true).count(), 0);
 }
 
 #[test]

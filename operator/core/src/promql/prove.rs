@@ -13,16 +13,26 @@ impl Expression {
     /// # Errors
     /// The first selector that does not.
     pub fn prove_namespaced(&self, namespace: &str) -> Result<(), Error> {
+        self.prove_in(&[namespace])
+    }
+
+    /// Proves that every selector demands one of the namespaces, whatever else it says.
+    ///
+    /// # Errors
+    /// The first selector that does not.
+    pub fn prove_in(&self, namespaces: &[&str]) -> Result<(), Error> {
         for found in walk::selectors(&self.0) {
             let matchers = &found.vector.matchers;
             let demands = matchers.or_matchers.is_empty()
                 && matchers.matchers.iter().any(|matcher| {
-                    matcher.name == NAMESPACE && matcher.op == MatchOp::Equal && matcher.value == namespace
+                    matcher.name == NAMESPACE
+                        && matcher.op == MatchOp::Equal
+                        && namespaces.contains(&matcher.value.as_str())
                 });
             if !demands {
                 return Err(Error::Escape {
                     selector: found.vector.to_string(),
-                    namespace: namespace.to_owned(),
+                    namespace: namespaces.join(" or "),
                 });
             }
         }

@@ -108,6 +108,41 @@ fn a_name_that_is_none_is_refused() {
     }
 }
 
+fn priced() -> Tie {
+    let mut tie = tie(&[("model", "llm_model")]);
+    let price = |direction: &str, each: f64| Price {
+        labels: vec![
+            ("model".to_owned(), "a\"b".to_owned()),
+            ("direction".to_owned(), direction.to_owned()),
+        ],
+        each,
+    };
+    tie.price(
+        "cost_total",
+        "requests_total",
+        vec![price("input", 0.000_003), price("output", 0.5)],
+    );
+    tie.number("limit", 7.0);
+    tie
+}
+
+#[test]
+fn a_counter_with_prices_is_computed_part_by_part_wherever_its_rate_is_taken() {
+    assert_eq!(
+        rule(&priced(), "sum by (model) (rate(cost_total[5m] offset 1w)) / limit"),
+        "sum by (llm_model) ((rate(api_requests_total{direction=\"input\",job=\"api\",llm_model=\"a\\\"b\",namespace=\"prod\"}\
+         [10m] offset 1w) * 0.000003 or rate(api_requests_total{direction=\"output\",job=\"api\",llm_model=\"a\\\"b\",\
+         namespace=\"prod\"}[10m] offset 1w) * 0.5)) / 7"
+    );
+}
+
+#[test]
+fn a_counter_with_prices_cannot_be_read_as_it_stands() {
+    for text in ["cost_total", "deriv(cost_total[5m])", "sum(cost_total) > 1"] {
+        assert!(matches!(priced().rule(text), Err(Error::Computed(_))), "{text}");
+    }
+}
+
 #[test]
 fn an_expression_that_is_tied_is_proven_to_stay_in_its_namespace() {
     for text in [

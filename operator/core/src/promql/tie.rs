@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use promql_parser::label::{Labels, MatchOp, Matcher};
-use promql_parser::parser::{VectorSelector, token};
+use promql_parser::parser::{Expr, VectorSelector, token};
 use promql_parser::util::display_duration;
 
 use super::walk::{self, Change};
@@ -35,6 +35,23 @@ pub struct Tie {
     /// New names of labels.
     labels: BTreeMap<String, String>,
     series: BTreeMap<String, Series>,
+    numbers: BTreeMap<String, f64>,
+    priced: BTreeMap<String, Priced>,
+}
+
+#[derive(Clone, Debug)]
+struct Priced {
+    from: String,
+    prices: Vec<Price>,
+}
+
+/// What one unit of a counter costs, where its labels are these.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// Labels that a series must have, by the names in the pack.
+    pub labels: Vec<(String, String)>,
+    /// The price of one.
+    pub each: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +85,8 @@ impl Tie {
                 window,
                 labels,
                 series: BTreeMap::new(),
+                numbers: BTreeMap::new(),
+                priced: BTreeMap::new(),
             }),
         }
     }
@@ -95,6 +114,18 @@ impl Tie {
             },
         );
         Ok(())
+    }
+
+    /// Declares that a name stands for a number.
+    pub fn number(&mut self, name: &str, value: f64) {
+        self.numbers.insert(name.to_owned(), value);
+    }
+
+    /// Declares that the counter `metric` is computed: `rate` and `increase` of it become those of the counter `from`,
+    /// each part times its price. Parts without a price are left out.
+    pub fn price(&mut self, metric: &str, from: &str, prices: Vec<Price>) {
+        let from = from.to_owned();
+        self.priced.insert(metric.to_owned(), Priced { from, prices });
     }
 
     /// The expression for a rule: with the service's window.
@@ -157,7 +188,63 @@ struct Application<'a, F> {
     range: F,
 }
 
+impl<F: Fn(&Series) -> Duration> Application<'_, F> {
+    /// A call on a computed counter, as the sum of its parts. No two of them have the same labels, so that `or` keeps all.
+    fn computed(&self, call: &Expr, priced: &Priced) -> Result<Option<Expr>, Error> {
+        let parts = priced.prices.iter().map(|price| {
+            let mut part = call.clone();
+            walk::change(&mut part, &Part { of: priced, price })?;
+            walk::change(&mut part, self)?;
+            Ok(format!("{part} * {}", price.each))
+        });
+        let parts = parts.collect::<Result<Vec<_>, Error>>()?;
+        Expression::parse(&format!("({})", parts.join(" or "))).map(|expr| Some(expr.0))
+    }
+}
+
+/// Turns a selector of a computed counter into one of a part of the counter that it is computed from.
+struct Part<'a> {
+    of: &'a Priced,
+    price: &'a Price,
+}
+
+impl Change for Part<'_> {
+    fn instead(&self, _: &Expr) -> Result<Option<Expr>, Error> {
+        Ok(None)
+    }
+
+    fn selector(&self, vector: &mut VectorSelector, _: Option<&mut Duration>) -> Result<(), Error> {
+        vector.name = Some(self.of.from.clone());
+        let labels = self.price.labels.iter();
+        let matchers = labels.map(|(label, value)| Matcher::new(MatchOp::Equal, label, value));
+        vector.matchers.matchers.extend(matchers);
+        Ok(())
+    }
+
+    fn labels(&self, _: &mut Labels) {}
+}
+
 impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
+    fn instead(&self, expr: &Expr) -> Result<Option<Expr>, Error> {
+        match expr {
+            Expr::VectorSelector(vector) => {
+                let number = vector.name.as_ref().and_then(|name| self.tie.numbers.get(name));
+                Ok(number.map(|number| Expr::from(*number)))
+            }
+            Expr::Call(call) if ["rate", "increase"].contains(&call.func.name) => {
+                let counter = call.args.args.iter().find_map(|arg| match arg.as_ref() {
+                    Expr::MatrixSelector(matrix) => matrix.vs.name.as_ref(),
+                    _ => None,
+                });
+                match counter.and_then(|name| self.tie.priced.get(name)) {
+                    Some(priced) => self.computed(expr, priced),
+                    None => Ok(None),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn selector(&self, vector: &mut VectorSelector, range: Option<&mut Duration>) -> Result<(), Error> {
         let written = vector.to_string();
         let name = vector.name.as_deref().ok_or_else(|| Error::Nameless(written.clone()))?;
@@ -171,6 +258,9 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
             .any(|matcher| matcher.name == METRIC_NAME)
         {
             return Err(Error::Nameless(written));
+        }
+        if self.tie.priced.contains_key(name) {
+            return Err(Error::Computed(written));
         }
         let series = self
             .tie

@@ -64,6 +64,8 @@ fn back(offset: Option<&Offset>) -> Duration {
 
 /// What may be changed in an expression.
 pub(super) trait Change {
+    /// What stands for a node as a whole, if something does. It is not changed further.
+    fn instead(&self, expr: &Expr) -> Result<Option<Expr>, Error>;
     /// A selector, with the range of a matrix selector.
     fn selector(&self, vector: &mut VectorSelector, range: Option<&mut Duration>) -> Result<(), Error>;
     /// A list of labels: `by`, `without`, `on`, `ignoring`, `group_left`, `group_right`.
@@ -81,6 +83,10 @@ const LABEL_FUNCTIONS: [&str; 5] = [
 
 /// Applies a change to every selector and every list of labels.
 pub(super) fn change(expr: &mut Expr, with: &impl Change) -> Result<(), Error> {
+    if let Some(other) = with.instead(expr)? {
+        *expr = other;
+        return Ok(());
+    }
     match expr {
         Expr::VectorSelector(vector) => with.selector(vector, None),
         Expr::MatrixSelector(matrix) => with.selector(&mut matrix.vs, Some(&mut matrix.range)),
@@ -143,6 +149,10 @@ pub(super) fn listed_labels(expr: &Expr) -> BTreeSet<String> {
 struct Listed(RefCell<BTreeSet<String>>);
 
 impl Change for Listed {
+    fn instead(&self, _expr: &Expr) -> Result<Option<Expr>, Error> {
+        Ok(None)
+    }
+
     fn selector(&self, _vector: &mut VectorSelector, _range: Option<&mut Duration>) -> Result<(), Error> {
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::plan::{Scrape, Via};
 use crate::selection;
 
 /// Seconds between two scrapes when the spec says nothing: the default of kube-prometheus-stack.
-pub(super) const DEFAULT_INTERVAL_SECONDS: u32 = 30;
+const DEFAULT_INTERVAL_SECONDS: u32 = 30;
 /// Longest interval: Prometheus forgets a sample after five minutes (its lookback).
 const LONGEST_INTERVAL_SECONDS: u32 = 300;
 /// Seconds that a scrape may take when the spec says nothing: Prometheus' own default.
@@ -22,8 +22,40 @@ const DEFAULT_SAMPLE_LIMIT: i64 = 20_000;
 const DEFAULT_LABEL_LIMIT: i64 = 64;
 const DEFAULT_BODY_SIZE_LIMIT: &str = "16MB";
 
+/// How Prometheus reads the service, as far as signals need it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read<'a> {
+    pub(super) job: &'a str,
+    pub(super) interval_seconds: u32,
+    pub(super) timeout_seconds: u32,
+    pub(super) sample_limit: i64,
+}
+
+impl<'a> Read<'a> {
+    /// What stands for it while the scrape is in doubt.
+    pub(super) fn in_doubt(spec: &ObservedServiceSpec, facts: &'a Facts) -> Self {
+        Self {
+            job: &facts.name,
+            interval_seconds: interval_seconds(spec).unwrap_or(DEFAULT_INTERVAL_SECONDS),
+            timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
+            sample_limit: DEFAULT_SAMPLE_LIMIT,
+        }
+    }
+}
+
+impl<'a> From<&'a Scrape> for Read<'a> {
+    fn from(scrape: &'a Scrape) -> Self {
+        Self {
+            job: &scrape.job,
+            interval_seconds: scrape.interval_seconds,
+            timeout_seconds: scrape.timeout_seconds,
+            sample_limit: scrape.sample_limit,
+        }
+    }
+}
+
 /// Seconds between two scrapes, if the spec's value is one.
-pub(super) fn interval_seconds(spec: &ObservedServiceSpec) -> Option<u32> {
+fn interval_seconds(spec: &ObservedServiceSpec) -> Option<u32> {
     match spec.scrape.as_ref().and_then(|s| s.interval.as_deref()) {
         Some(text) => duration::seconds(text),
         None => Some(DEFAULT_INTERVAL_SECONDS),

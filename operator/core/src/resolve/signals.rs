@@ -6,7 +6,10 @@ use crate::duration;
 use crate::facts::{Facts, Target};
 use crate::finding::Finding;
 use crate::packs::Packs;
+use crate::plan::Dependency;
 use crate::signals::{Binding, Bound, Known, bind, default_packs};
+
+use super::scrape::Read;
 
 /// Window of the rates when the spec names none, in seconds. Prometheus' own examples use it; with a scrape interval
 /// of 30 s it holds ten samples.
@@ -22,10 +25,11 @@ pub(super) fn signals(
     facts: &Facts,
     target: &Target,
     packs: &Packs,
-    job: &str,
-    interval_seconds: u32,
+    read: &Read<'_>,
+    dependencies: &[Dependency],
 ) -> Result<(String, Bound), Vec<Finding>> {
     let mut signals = spec.signals.clone().unwrap_or_default();
+    let interval_seconds = read.interval_seconds;
     let least = interval_seconds.saturating_mul(INTERVALS_IN_WINDOW);
     if signals.window.is_none() && least > DEFAULT_WINDOW_SECONDS {
         signals.window = Some(duration::text(least));
@@ -39,13 +43,17 @@ pub(super) fn signals(
         &Binding {
             namespace: &facts.namespace,
             service: &facts.name,
-            job,
+            job: read.job,
             target_kind: target.kind,
             target_name: &target.name,
             interval_seconds,
+            timeout_seconds: read.timeout_seconds,
+            sample_limit: read.sample_limit,
             signals: &signals,
             runbook_base: spec.runbooks.as_ref().map(|r| r.base_url.as_str()),
             known,
+            dependencies,
+            dependency: None,
         },
     )?;
     Ok((

@@ -398,3 +398,39 @@ proptest! {
         prop_assert_eq!(outputs::checks(&plan), outputs::checks(&plan));
     }
 }
+
+#[test]
+fn a_dependency_is_read_where_its_exporter_is_scraped() {
+    let depends = |spec: &mut Value| {
+        spec["dependencies"] = json!([
+            {"name": "db", "type": "PostgreSQL", "scrapedFrom": {"job": "pg", "namespace": "data"}},
+            {"name": "cache", "type": "Redis", "scrapedFrom": {"job": "redis"}},
+        ]);
+    };
+    let plan = resolve(&spec(depends), &facts(|_| {}), packs()).unwrap();
+    let found: Vec<(&str, &str, &str)> = plan
+        .packs
+        .iter()
+        .filter_map(|pack| pack.dependency.as_ref())
+        .map(|found| (found.name.as_str(), found.namespace.as_str(), found.job.as_str()))
+        .collect();
+    assert_eq!(found, [("db", "data", "pg"), ("cache", "prod", "redis")]);
+}
+
+#[test]
+fn dependencies_that_cannot_be_told_apart_from_each_other_or_from_the_service_are_findings() {
+    let depends = |spec: &mut Value| {
+        spec["dependencies"] = json!([
+            {"name": "db", "type": "PostgreSQL", "scrapedFrom": {"job": "pg"}},
+            {"name": "db", "type": "Redis", "scrapedFrom": {"job": "redis"}},
+            {"name": "self", "type": "Redis", "scrapedFrom": {"job": "api"}},
+        ]);
+    };
+    assert_eq!(
+        places(&refused(&spec(depends), &facts(|_| {}))),
+        [
+            (Code::InvalidValue, "spec.dependencies[1].name"),
+            (Code::InvalidValue, "spec.dependencies[2].scrapedFrom.job"),
+        ]
+    );
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use observed_crds::v1alpha1::signal_pack::{Alert, Signal, SignalPack, Unit};
+use observed_crds::v1alpha1::signal_pack::{Alert, Side, Signal, SignalPack, Unit};
 use observed_crds::v1alpha1::{AlertOverride, Severity, State};
 
 use super::{Binding, Choice, meant};
@@ -68,7 +68,8 @@ pub(super) fn unknown_alerts(
     overrides: &BTreeMap<String, AlertOverride>,
     findings: &mut Vec<Finding>,
 ) {
-    let known: Vec<&str> = choice.chosen.iter().flat_map(|pack| alerts(pack)).collect();
+    let mut known: Vec<&str> = choice.all().flat_map(alerts).collect();
+    known.dedup();
     for name in overrides.keys().filter(|name| !known.contains(&name.as_str())) {
         let help = choice
             .elsewhere(|pack| alerts(pack).any(|alert| alert == name))
@@ -93,7 +94,21 @@ fn alerts(pack: &SignalPack) -> impl Iterator<Item = &str> {
         .map(|alert| alert.name.as_str())
 }
 
-/// The alert as the service has it. None when it is disabled.
+/// Findings for changes of alerts that the target's kind does not have.
+pub(super) fn alerts_of_other_kinds(signal: &Signal, binding: &Binding<'_>) -> Vec<Finding> {
+    let changed = |alert: &&Alert| binding.signals.alerts.contains_key(&alert.name);
+    let finding = |alert: &Alert| {
+        Finding::error(
+            Code::UnknownSignal,
+            format!("spec.signals.alerts.{}", alert.name),
+            format!("a {} has no alert {:?}", binding.target_kind.as_str(), alert.name),
+            "It is for workloads of another kind: leave it out",
+        )
+    };
+    signal.alerts.iter().filter(changed).map(finding).collect()
+}
+
+/// The alert as the service has it. None when it is disabled, or lacks the threshold that only the service knows.
 pub(super) fn settings(
     signal: &Signal,
     alert: &Alert,
@@ -102,6 +117,9 @@ pub(super) fn settings(
     let unchanged = AlertOverride::default();
     let change = change.unwrap_or(&unchanged);
     if change.state == Some(State::Disabled) {
+        return Ok(None);
+    }
+    if alert.needs.is_some() && *change == AlertOverride::default() {
         return Ok(None);
     }
     let mut findings = Vec::new();
@@ -158,11 +176,16 @@ fn threshold(
     change: &AlertOverride,
     findings: &mut Vec<Finding>,
 ) -> Option<(f64, bool)> {
-    let (above, default) = match (&alert.above, &alert.below) {
-        (Some(above), _) => (true, above),
-        (None, Some(below)) => (false, below),
-        (None, None) => return None,
+    let (above, default) = match (&alert.above, &alert.below, alert.needs) {
+        (Some(above), _, _) => (true, Some(above)),
+        (None, Some(below), _) => (false, Some(below)),
+        (None, None, Some(side)) => (side == Side::Above, None),
+        (None, None, None) => return None,
     };
+    let about_default = default.map_or_else(
+        || "It has no default: nobody else knows it".to_owned(),
+        |default| format!("The default is {default:?}"),
+    );
     let (right, wrong, given, misplaced) = if above {
         ("above", "below", &change.above, &change.below)
     } else {
@@ -174,10 +197,20 @@ fn threshold(
             Code::InvalidValue,
             path(wrong),
             format!("{} fires {right} a value, not {wrong} {misplaced:?}", alert.name),
-            format!("Set its threshold by {right}; the default is {default:?}"),
+            format!("Set its threshold by {right}. {about_default}"),
         ));
     }
-    let text = given.as_ref().unwrap_or(default);
+    let Some(text) = given.as_ref().or(default) else {
+        if misplaced.is_none() {
+            findings.push(Finding::error(
+                Code::InvalidValue,
+                path(right),
+                format!("{} has no threshold, so it is off", alert.name),
+                format!("Set {right}. {about_default}"),
+            ));
+        }
+        return None;
+    };
     let problem = match (decimal(text), given) {
         (None, _) => Some("it is not a decimal number"),
         (Some(_), Some(_)) if signal.unit == Unit::Flag => {
@@ -190,7 +223,7 @@ fn threshold(
             Code::InvalidValue,
             path(right),
             format!("{} cannot have the threshold {text:?}: {problem}", alert.name),
-            format!("The default is {default:?}"),
+            about_default,
         ));
     }
     decimal(text).map(|value| (value, above))

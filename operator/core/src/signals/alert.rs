@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use observed_crds::v1alpha1::signal_pack::{self, Scope, Signal, SignalPack};
 
 use super::adapt::Settings;
-use super::ties::Ties;
+use super::ties::{self, Ties};
 use super::{Binding, case, proven, recorded, text};
 use crate::duration;
 use crate::plan;
@@ -21,7 +21,9 @@ pub(super) fn alert(
 ) -> Result<plan::Alert, Error> {
     let value = alert.value.as_deref().or(recorded(signal)).unwrap_or_default();
     let (expr, scope) = expression(pack, value, alert.when.as_deref(), settings, ties)?;
-    let variables = [("threshold", settings.value), ("for", f64::from(settings.for_seconds))];
+    let mut variables = vec![("threshold", settings.value), ("for", f64::from(settings.for_seconds))];
+    let numbers = pack.spec.settings.iter();
+    variables.extend(numbers.map(|(name, setting)| (name.as_str(), ties::value(*setting, binding))));
     let without = ties.without(pack);
     let cases = |cases: &[signal_pack::DrillCase]| {
         let cases = cases.iter().filter(|given| case::can_be(given, &without));
@@ -33,9 +35,10 @@ pub(super) fn alert(
         reach_seconds: ties.reach_seconds(&expr),
         expr: proven(&expr, binding)?,
         severity: settings.severity,
+        role: alert.role,
         r#for: duration::text(settings.for_seconds),
         keep_firing_for: settings.keep_firing_seconds.map(duration::text),
-        labels: labels(settings, binding),
+        labels: labels(alert, settings, binding),
         annotations: annotations(signal, alert, settings, scope, binding),
         runbook: runbook(signal, alert, settings, binding),
         fires: cases(&alert.drill.fires)?,
@@ -58,9 +61,11 @@ fn expression(
     if let Some(when) = when {
         let on = match (scope, ties.scope(&Expression::parse(when)?)) {
             (Scope::Pod, Scope::Pod) => "namespace, pod",
+            (Scope::Service, Scope::Service) => "namespace, job",
+            // What is recorded of a dependency has the service's namespace, what is scraped from it its own.
+            (Scope::Dependency, Scope::Dependency) => "job, instance",
             // The guard is of the same service: its own matchers say so.
-            (Scope::Pod, _) | (_, Scope::Pod) => "namespace",
-            _ => "namespace, job",
+            _ => "namespace",
         };
         text = format!("{text} and on ({on}) {}", tie.rule(when)?.operand());
     }
@@ -69,14 +74,19 @@ fn expression(
 
 /// The namespace is in most expressions' labels already. Where one drops it, as `absent` may, this keeps the alert on
 /// the routes of its namespace: an AlertmanagerConfig matches on it.
-fn labels(settings: &Settings, binding: &Binding<'_>) -> BTreeMap<String, String> {
-    [
+fn labels(alert: &signal_pack::Alert, settings: &Settings, binding: &Binding<'_>) -> BTreeMap<String, String> {
+    let role = alert.role.map(|role| ("role".to_owned(), role.as_str().to_owned()));
+    let own = [
         ("namespace", binding.namespace),
         ("service", binding.service),
         ("severity", settings.severity.as_str()),
     ]
-    .map(|(label, value)| (label.to_owned(), text::literal(value)))
-    .into()
+    .map(|(label, value)| (label.to_owned(), text::literal(value)));
+    let dependency = binding.dependency_labels();
+    let dependency = dependency
+        .into_iter()
+        .map(|(label, value)| (label, text::literal(&value)));
+    dependency.chain(own).chain(role).collect()
 }
 
 fn annotations(
@@ -131,7 +141,9 @@ fn description(
     let mut lines = vec![text::filled(&alert.impact, binding)];
     if scope == Scope::Pod {
         lines.push(
-            "{{ with $labels.pod }}Pod {{ . }}{{ end }}{{ with $labels.container }}, container {{ . }}{{ end }}"
+            "{{ with $labels.pod }}Pod {{ . }}{{ end }}{{ with $labels.container }}, container {{ . }}{{ end }}\
+             {{ with $labels.persistentvolumeclaim }}, volume {{ . }}{{ end }}\
+             {{ with $labels.probe_type }}, {{ . }} probe{{ end }}"
                 .to_owned(),
         );
     }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use observed_crds::v1alpha1::signal_pack::{Amount, DrillCase, DrillSeries, Scope, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Amount, DrillCase, DrillSeries, Priced, Scope, SignalPack};
 
-use super::ties::Ties;
+use super::ties::{self, Ties};
 use crate::plan::{self, Course, Input};
-use crate::promql::{Error, amount};
+use crate::promql::{Error, Price, Tie, amount};
 
 /// Whether a case can come up at a service without these labels: not when it tells series apart by one of them.
 pub(super) fn can_be(case: &DrillCase, without: &BTreeSet<String>) -> bool {
@@ -45,9 +45,6 @@ fn input(
 ) -> Result<Input, Error> {
     let tie = ties.of(pack)?;
     let scope = ties.scope_of(selector)?;
-    let name = tie
-        .metric(selector)
-        .ok_or_else(|| Error::Undeclared(selector.to_owned()))?;
     let without = ties.without(pack);
     let mut labels: BTreeMap<String, String> = series
         .labels
@@ -62,6 +59,12 @@ fn input(
             (label.to_owned(), value.clone())
         })
         .collect();
+    let declared = ties.declared(pack, selector);
+    let (name, times) = match declared.and_then(|series| ties.priced(series)) {
+        Some((priced, prices)) => computed(tie, priced, &prices, &mut labels)?,
+        None => (tie.metric(selector), 1.0),
+    };
+    let name = name.ok_or_else(|| Error::Undeclared(selector.to_owned()))?;
     if let Some(bucket) = &series.bucket {
         labels.insert("le".to_owned(), bound(number(bucket, variables)?));
     }
@@ -73,24 +76,48 @@ fn input(
         name: name.to_owned(),
         scope,
         labels,
-        course: course(selector, series, variables)?,
+        workload_labels: declared
+            .map(|declared| ties::workload_labels(declared, ties.target_kind()))
+            .unwrap_or_default(),
+        course: course(selector, series, times, variables)?,
+        since: seconds(&series.since)?,
         reset_at: seconds(&series.reset_at)?,
         until: seconds(&series.until)?,
     })
 }
 
-fn course(selector: &str, series: &DrillSeries, variables: &[(&str, f64)]) -> Result<Course, Error> {
+/// The tokens that cost as much: their series, and how many of them one dollar buys.
+fn computed<'t>(
+    tie: &'t Tie,
+    priced: &Priced,
+    prices: &[Price],
+    labels: &mut BTreeMap<String, String>,
+) -> Result<(Option<&'t str>, f64), Error> {
+    let price = prices.first().ok_or_else(|| Error::Undeclared(priced.from.clone()))?;
+    for (label, value) in &price.labels {
+        labels.insert(tie.label(label).to_owned(), value.clone());
+    }
+    Ok((tie.metric(&priced.from), 1.0 / price.each))
+}
+
+fn course(selector: &str, series: &DrillSeries, times: f64, variables: &[(&str, f64)]) -> Result<Course, Error> {
     let (make, written): (fn(f64) -> Course, _) = match (&series.value, &series.rate, &series.count) {
         (Some(value), None, None) => (Course::Constant, value),
         (None, Some(rate), None) => (Course::Rate, rate),
         (None, None, Some(count)) => (Course::Step, count),
         _ => return Err(Error::Amount(format!("{selector}: not one of value, rate and count"))),
     };
-    let value = number(written, variables)?;
-    if value.is_finite() {
-        Ok(make(value))
-    } else {
-        Err(Error::Amount(shown(written)))
+    let value = number(written, variables)? * times;
+    if !value.is_finite() {
+        return Err(Error::Amount(shown(written)));
+    }
+    match &series.slope {
+        Some(slope) if series.value.is_some() => Ok(Course::Line(value, number(slope, variables)?)),
+        Some(slope) => Err(Error::Amount(format!(
+            "{selector}: the slope {} is of no value",
+            shown(slope)
+        ))),
+        None => Ok(make(value)),
     }
 }
 

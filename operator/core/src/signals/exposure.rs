@@ -8,7 +8,7 @@ use observed_crds::v1alpha1::{PackSignals, SeenSeries};
 use super::known::of_service;
 use super::rename::Renames;
 use super::ties::selectors;
-use super::{Binding, Choice, dialect, meant};
+use super::{Adapted, Binding, Choice, dialect, meant};
 use crate::finding::{Code, Finding, nearest};
 use crate::plan;
 use crate::promql::{Error, Expression};
@@ -39,8 +39,7 @@ impl<'a> Exposure<'a> {
     /// An expression of a pack is not PromQL.
     pub(super) fn new(
         choice: &Choice<'a>,
-        dialects: &BTreeMap<&str, &str>,
-        renames: &Renames,
+        adapted: &Adapted<'_>,
         binding: &Binding<'_>,
         findings: &mut Vec<Finding>,
     ) -> Result<Self, Error> {
@@ -52,16 +51,16 @@ impl<'a> Exposure<'a> {
             left_out: BTreeMap::new(),
         };
         for pack in &choice.chosen {
-            let dialect = dialects
-                .get(pack.metadata.name.as_str())
-                .copied()
-                .unwrap_or(dialect::GUIDE);
-            let Some(seen) = look(pack, dialect, renames, binding) else {
+            let Some(seen) = look(pack, adapted, binding) else {
                 continue;
             };
-            for series in of_service(pack).filter(|series| seen.missing.contains(&series.name)) {
-                let names = selectors(series).into_iter().map(|name| (name, series.name.as_str()));
-                exposure.missing.extend(names);
+            for series in of_service(pack) {
+                // What is computed from another series is there when that one is.
+                let read = adapted.computed_from(series).unwrap_or(&series.name);
+                if seen.missing.iter().any(|missing| missing == read) {
+                    let names = selectors(series).into_iter().map(|name| (name, read));
+                    exposure.missing.extend(names);
+                }
             }
             exposure.packs.push(seen);
         }
@@ -115,16 +114,12 @@ impl<'a> Exposure<'a> {
     }
 
     /// What is told and kept about it.
-    pub(super) fn told(
-        self,
-        choice: &Choice<'a>,
-        dialects: &BTreeMap<&str, &str>,
-        renames: &Renames,
-    ) -> Result<plan::Exposure, Error> {
+    pub(super) fn told(self, choice: &Choice<'a>, adapted: &Adapted<'_>) -> Result<plan::Exposure, Error> {
+        let renames = adapted.renames;
         let mut told = plan::Exposure::default();
         for pack in &choice.chosen {
             let name = pack.metadata.name.as_str();
-            let dialect = dialects.get(name).copied().unwrap_or(dialect::GUIDE);
+            let dialect = adapted.dialect(pack);
             if of_service(pack).next().is_none() {
                 continue;
             }
@@ -156,7 +151,8 @@ impl<'a> Exposure<'a> {
 }
 
 /// What is known of the series of a pack. None when nobody knows anything, or there is nothing to know.
-fn look(pack: &SignalPack, dialect: &str, renames: &Renames, binding: &Binding<'_>) -> Option<PackSignals> {
+fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Option<PackSignals> {
+    let (dialect, renames) = (adapted.dialect(pack), adapted.renames);
     let known = &binding.known;
     let before = known.before(pack);
     if of_service(pack).next().is_none() || known.now.is_none() && before.is_none() {
@@ -169,7 +165,8 @@ fn look(pack: &SignalPack, dialect: &str, renames: &Renames, binding: &Binding<'
         generation: kept.map_or(known.generation, |kept| kept.generation),
         ..PackSignals::default()
     };
-    for series in of_service(pack).take(MOST_SERIES) {
+    let exposed = of_service(pack).filter(|series| adapted.computed_from(series).is_none());
+    for series in exposed.take(MOST_SERIES) {
         let name = renames.metric(series, dialect);
         let mut found = kept.and_then(|kept| kept.seen.iter().find(|seen| seen.name == series.name).cloned());
         let now_as = Some(name).filter(|name| *name != series.name).map(str::to_owned);

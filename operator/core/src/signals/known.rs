@@ -69,6 +69,7 @@ pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec
     packs
         .packs
         .iter()
+        .filter(|pack| pack.spec.dependency.is_none())
         .filter(applies)
         .map(|pack| pack.metadata.name.clone())
         .collect()
@@ -84,7 +85,9 @@ fn is_named(pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bo
         .any(|required| required.split('/').next() == Some(name));
     let mut alerts = pack.spec.signals.iter().flat_map(|signal| &signal.alerts);
     let renamed = |name: &str| signals.rename.contains_key(name);
+    let priced = || pack.spec.series.iter().any(|series| series.priced.is_some());
     required
+        || !signals.prices.is_empty() && priced()
         || alerts.any(|alert| signals.alerts.contains_key(&alert.name))
         || of_service(pack).any(|series| renamed(&series.name))
         || labels(pack).any(|label| !common.contains(label) && renamed(label))

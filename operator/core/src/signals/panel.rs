@@ -7,9 +7,9 @@ use super::ties::Ties;
 use crate::plan::{self, Threshold};
 use crate::promql::{Error, Expression, Tie};
 
-/// Seconds between two samples from the kubelet and kube-state-metrics, whose scrape is not ours: the default of
-/// kube-prometheus-stack. A range that is shorter than four of them leaves a graph empty.
-const PODS_STEP_SECONDS: u32 = 30;
+/// Seconds between two samples from the kubelet, kube-state-metrics and exporters, whose scrape is not ours: the default
+/// of kube-prometheus-stack. A range that is shorter than four of them leaves a graph empty.
+const OTHERS_STEP_SECONDS: u32 = 30;
 
 /// The panel, if the signal has one and `stands` holds for any of its expressions.
 pub(super) fn panel(
@@ -24,6 +24,11 @@ pub(super) fn panel(
         return Ok(None);
     };
     let tie = ties.of(pack)?;
+    // Two databases have the same panels, which stand beside each other in the first row.
+    let title = match binding.dependency {
+        Some(dependency) => format!("{}: {}", dependency.name, panel.title),
+        None => panel.title.clone(),
+    };
     let queries = panel
         .queries
         .iter()
@@ -38,12 +43,12 @@ pub(super) fn panel(
     let whole = whole.filter(|expr| stands(expr));
     let overview = match (panel.overview, whole) {
         (false, _) => None,
-        (true, Some(expr)) => Some(query(tie, expr, panel.title.clone(), ties, binding)?),
+        (true, Some(expr)) => Some(query(tie, expr, title.clone(), ties, binding)?),
         (true, None) => queries.first().cloned(),
     };
     thresholds.dedup();
     Ok(Some(plan::Panel {
-        title: panel.title.clone(),
+        title,
         description: signal.help.clone(),
         unit: signal.unit,
         queries,
@@ -61,16 +66,16 @@ fn query(
     ties: &Ties<'_>,
     binding: &Binding<'_>,
 ) -> Result<plan::PanelQuery, Error> {
-    let of_pods = ties.scope(&Expression::parse(expr)?) == Scope::Pod;
+    let own = ties.scope(&Expression::parse(expr)?) == Scope::Service;
     let panel = tie.panel(expr)?;
-    panel.plain.prove_namespaced(binding.namespace)?;
+    panel.plain.prove_in(&binding.namespaces())?;
     Ok(plan::PanelQuery {
         expr: panel.expr,
         legend,
-        step_seconds: if of_pods {
-            binding.interval_seconds.max(PODS_STEP_SECONDS)
-        } else {
+        step_seconds: if own {
             binding.interval_seconds
+        } else {
+            binding.interval_seconds.max(OTHERS_STEP_SECONDS)
         },
     })
 }

@@ -3,15 +3,15 @@
 use observed_crds::foreign::{Rule, RuleGroup};
 
 use crate::duration;
-use crate::plan::{Alert, Plan, Record};
+use crate::plan::{Alert, Owner, Pack, Plan, Record};
 
-/// One group a pack, the recorded series first, so that an alert sees the values of the same evaluation.
+/// One group a pack (and dependency), the recorded series first, so that an alert sees the values of the same evaluation.
 pub fn rule_groups(plan: &Plan) -> Vec<RuleGroup> {
     let owner = &plan.owner;
     plan.packs
         .iter()
         .map(|pack| RuleGroup {
-            name: format!("observed:{}/{}:{}", owner.namespace, owner.name, pack.name),
+            name: group_name(owner, pack),
             interval: duration::text(plan.scrape.interval_seconds),
             rules: pack
                 .records
@@ -24,10 +24,19 @@ pub fn rule_groups(plan: &Plan) -> Vec<RuleGroup> {
         .collect()
 }
 
+fn group_name(owner: &Owner, pack: &Pack) -> String {
+    let name = format!("observed:{}/{}:{}", owner.namespace, owner.name, pack.name);
+    match &pack.dependency {
+        Some(dependency) => format!("{name}:{}", dependency.name),
+        None => name,
+    }
+}
+
 fn record(record: &Record) -> Rule {
     Rule {
         record: Some(record.name.clone()),
         expr: record.expr.clone(),
+        labels: record.labels.clone(),
         ..Rule::default()
     }
 }

@@ -3,14 +3,26 @@
 use std::sync::LazyLock;
 
 use observed_crds::v1alpha1::conditions::Reason;
-use observed_crds::v1alpha1::{Signals, TargetKind};
+use observed_crds::v1alpha1::{DependencyType, Signals, TargetKind};
 
-use super::{Binding, Known, bind, default_packs};
+use super::{Binding, Known, bind};
 use crate::finding::Finding;
 use crate::packs::Packs;
-use crate::plan::{Owner, Plan, Probes, Scrape, Target, Via};
+use crate::plan::{Dependency, Owner, Plan, Probes, Scrape, Target, Via};
 
 static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().unwrap());
+
+static DEPENDENCIES: LazyLock<Vec<Dependency>> = LazyLock::new(|| {
+    let dependency = |(name, kind): (&str, DependencyType)| Dependency {
+        name: name.to_owned(),
+        kind,
+        namespace: "prod".to_owned(),
+        job: format!("{name}-exporter"),
+    };
+    [("db", DependencyType::PostgreSQL), ("cache", DependencyType::Redis)]
+        .map(dependency)
+        .into()
+});
 
 /// A Deployment `claude-api` in `prod`, scraped every 30 s, with what the user adapted.
 pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
@@ -21,17 +33,27 @@ pub(crate) fn binding(signals: &Signals) -> Binding<'_> {
         target_kind: TargetKind::Deployment,
         target_name: "claude-api",
         interval_seconds: 30,
+        timeout_seconds: 10,
+        sample_limit: 1000,
         signals,
         runbook_base: None,
         known: Known::default(),
+        dependencies: &DEPENDENCIES,
+        dependency: None,
     }
 }
 
-/// The plan of the service with the default packs.
+/// The packs about a service itself.
+fn own(packs: &Packs) -> Vec<String> {
+    let own = packs.packs.iter().filter(|pack| pack.spec.dependency.is_none());
+    own.map(|pack| pack.metadata.name.clone()).collect()
+}
+
+/// The plan of the service with the packs that it names, else with every pack about a service.
 pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
     let packs = &*PACKS;
     let names = binding.signals.packs.clone();
-    let names = names.unwrap_or_else(|| default_packs(packs, binding.signals, &binding.known));
+    let names = names.unwrap_or_else(|| own(packs));
     let bound = bind(packs, &names, binding)?;
     Ok(Plan {
         owner: Owner {

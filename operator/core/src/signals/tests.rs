@@ -1,3 +1,4 @@
+mod depends;
 mod dialect;
 mod exposure;
 mod hostile;
@@ -251,7 +252,7 @@ fn a_pack_that_does_not_exist_names_those_that_do() {
     let (path, words) = finding(&signals);
     assert_eq!(path, "spec.signals.packs[1]");
     assert!(
-        words.contains("did you mean \"workload\"? The packs are: http, workload, target"),
+        words.contains("did you mean \"workload\"? The packs are: http, llm, business, workload, target"),
         "{words}"
     );
 }

@@ -20,14 +20,16 @@ pub(super) fn plain(text: &str, binding: &Binding<'_>) -> String {
     fill(text, binding, str::to_owned)
 }
 
-/// Fills in `{kind}`, `{target}`, `{namespace}` and `{service}`, and writes every other text as `written` says.
+/// Fills in `{kind}`, `{target}`, `{namespace}`, `{service}` and `{dependency}`, and writes every other text as `written` says.
 fn fill(text: &str, binding: &Binding<'_>, written: impl Fn(&str) -> String) -> String {
     let kind = binding.target_kind.as_str().to_lowercase();
+    let dependency = binding.dependency.map_or("", |dependency| dependency.name.as_str());
     let places = [
         ("{kind}", kind.as_str()),
         ("{target}", binding.target_name),
         ("{namespace}", binding.namespace),
         ("{service}", binding.service),
+        ("{dependency}", dependency),
     ];
     let mut filled = String::new();
     let mut rest = text;
@@ -52,6 +54,11 @@ pub(super) fn value_now(unit: Unit) -> Option<&'static str> {
         Unit::BytesPerSecond => Some("{{ $value | humanize1024 }}B/s"),
         Unit::RequestsPerSecond => Some("{{ $value | humanize }} requests/s"),
         Unit::Cores => Some("{{ $value | humanize }} cores"),
+        Unit::OperationsPerSecond => Some("{{ $value | humanize }}/s"),
+        Unit::TokensPerMinute => Some("{{ $value | humanize }} tokens/min"),
+        Unit::Usd => Some("{{ $value | printf \"%.2f\" }} USD"),
+        Unit::UsdPerHour => Some("{{ $value | printf \"%.2f\" }} USD/h"),
+        Unit::Times => Some("{{ $value | printf \"%.2f\" }} times"),
         Unit::Count => Some("{{ $value | humanize }}"),
         Unit::Flag => None,
     }
@@ -66,6 +73,11 @@ pub(super) fn value(unit: Unit, value: f64) -> String {
         Unit::BytesPerSecond => format!("{} bytes/s", rounded(value)),
         Unit::RequestsPerSecond => format!("{} requests/s", rounded(value)),
         Unit::Cores => format!("{} cores", rounded(value)),
+        Unit::OperationsPerSecond => format!("{}/s", rounded(value)),
+        Unit::TokensPerMinute => format!("{} tokens/min", rounded(value)),
+        Unit::Usd => format!("{} USD", rounded(value)),
+        Unit::UsdPerHour => format!("{} USD/h", rounded(value)),
+        Unit::Times => format!("{} times", rounded(value)),
         Unit::Count | Unit::Flag => rounded(value),
     }
 }

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use observed_crds::v1alpha1::signal_pack::{Scope, Series, SeriesType, SignalPack};
+use observed_crds::v1alpha1::TargetKind;
+use observed_crds::v1alpha1::signal_pack::{
+    Priced, Scope, Series, SeriesType, Setting, Signal, SignalPack, WorkloadPart,
+};
 
-use super::rename::Renames;
-use super::{Binding, broken, dialect};
+use super::{Adapted, Binding, broken};
 use crate::finding::Finding;
 use crate::names;
 use crate::plan;
-use crate::promql::{Declared, Error, Expression, Match, Tie};
+use crate::promql::{Declared, Error, Expression, Match, Price, Tie};
 
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
-    renames: &'a Renames,
-    dialects: &'a BTreeMap<&'a str, &'a str>,
+    adapted: &'a Adapted<'a>,
+    target_kind: TargetKind,
     ties: BTreeMap<&'a str, Tie>,
     scopes: BTreeMap<String, Scope>,
     records: BTreeMap<&'a str, Expression>,
@@ -25,9 +27,7 @@ impl<'a> Ties<'a> {
     pub(super) fn new(
         chosen: &[&'a SignalPack],
         binding: &Binding<'_>,
-        window: Option<Duration>,
-        renames: &'a Renames,
-        dialects: &'a BTreeMap<&'a str, &'a str>,
+        adapted: &'a Adapted<'a>,
     ) -> Result<Self, Finding> {
         let mut scopes: BTreeMap<String, Scope> = chosen
             .iter()
@@ -40,15 +40,15 @@ impl<'a> Ties<'a> {
             scopes.insert(record.r#as.clone(), scope);
         }
         let mut bound = Self {
-            renames,
-            dialects,
+            adapted,
+            target_kind: binding.target_kind,
             ties: BTreeMap::new(),
             scopes,
             records: BTreeMap::new(),
         };
         for pack in chosen {
             let tie = bound
-                .tie(pack, chosen, binding, window)
+                .tie(pack, chosen, binding)
                 .map_err(|error| broken(pack, "its series", &error))?;
             bound.ties.insert(&pack.metadata.name, tie);
         }
@@ -62,35 +62,51 @@ impl<'a> Ties<'a> {
         Ok(bound)
     }
 
-    fn tie(
-        &self,
-        pack: &SignalPack,
-        chosen: &[&SignalPack],
-        binding: &Binding<'_>,
-        window: Option<Duration>,
-    ) -> Result<Tie, Error> {
+    fn tie(&self, pack: &SignalPack, chosen: &[&SignalPack], binding: &Binding<'_>) -> Result<Tie, Error> {
         let pack_window = crate::duration::seconds(&pack.spec.window)
             .map(|seconds| Duration::from_secs(seconds.into()))
             .ok_or_else(|| Error::Amount(pack.spec.window.clone()))?;
-        let labels = self.renames.labels_in(pack, self.dialect(pack));
-        let mut tie = Tie::new(pack_window, window.unwrap_or(pack_window), labels)?;
+        let labels = self.adapted.renames.labels_in(pack, self.adapted.dialect(pack));
+        let mut tie = Tie::new(pack_window, self.adapted.window.unwrap_or(pack_window), labels)?;
         let pods = names::pod_pattern(binding.target_kind, binding.target_name);
-        let by_job = [
-            ("namespace", Match::Is(binding.namespace)),
-            ("job", Match::Is(binding.job)),
-        ];
-        let by_pod = [("namespace", Match::Is(binding.namespace)), ("pod", Match::Like(&pods))];
-        let matches = |scope| match scope {
-            Scope::Service | Scope::Scrape => &by_job,
-            Scope::Pod => &by_pod,
+        let namespace = ("namespace", Match::Is(binding.namespace));
+        let matches = |scope| match (scope, binding.dependency) {
+            (Scope::Service | Scope::Scrape, _) => vec![namespace, ("job", Match::Is(binding.job))],
+            (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&pods))],
+            (Scope::Workload | Scope::Namespace, _) => vec![namespace],
+            (Scope::Dependency, dependency) => dependency.map_or(vec![namespace], |dependency| {
+                vec![
+                    ("namespace", Match::Is(dependency.namespace.as_str())),
+                    ("job", Match::Is(dependency.job.as_str())),
+                ]
+            }),
         };
+        for (name, setting) in &pack.spec.settings {
+            tie.number(name, value(*setting, binding));
+        }
         for series in &pack.spec.series {
+            if let Some((priced, prices)) = self.priced(series) {
+                tie.price(&series.name, &priced.from, prices);
+                continue;
+            }
+            let workload = workload_labels(series, binding.target_kind);
+            let mut matches = matches(series.scope);
+            matches.extend(workload.iter().map(|(label, part)| {
+                let value = match part {
+                    WorkloadPart::Kind => binding.target_kind.as_str(),
+                    WorkloadPart::Name => binding.target_name,
+                };
+                (label.as_str(), Match::Is(value))
+            }));
             for selector in selectors(series) {
                 let suffix = selector.strip_prefix(&series.name).unwrap_or_default();
-                let name = format!("{}{suffix}", self.renames.metric(series, self.dialect(pack)));
+                let name = format!(
+                    "{}{suffix}",
+                    self.adapted.renames.metric(series, self.adapted.dialect(pack))
+                );
                 let declared = Declared {
                     name: &name,
-                    matches: matches(series.scope),
+                    matches: &matches,
                     windowed: series.scope == Scope::Service,
                 };
                 tie.declare(&selector, declared)?;
@@ -98,9 +114,17 @@ impl<'a> Ties<'a> {
         }
         for (_, record) in records(chosen) {
             let scope = self.scopes.get(&record.r#as).copied().unwrap_or(Scope::Service);
+            let own = binding.dependency_labels();
+            let kind = kind_label(binding.target_kind);
+            // What is recorded of a dependency has the labels of the service that records it.
+            let matches = match scope {
+                Scope::Dependency => own.iter().map(|(l, value)| (l.as_str(), Match::Is(value))).collect(),
+                Scope::Workload => vec![namespace, (kind.as_str(), Match::Is(binding.target_name))],
+                _ => matches(scope),
+            };
             let declared = Declared {
                 name: &record.r#as,
-                matches: matches(scope),
+                matches: &matches,
                 windowed: false,
             };
             tie.declare(&record.r#as, declared)?;
@@ -108,15 +132,26 @@ impl<'a> Ties<'a> {
         Ok(tie)
     }
 
-    /// How the service spells the series of a pack.
-    fn dialect(&self, pack: &SignalPack) -> &'a str {
-        let name = pack.metadata.name.as_str();
-        self.dialects.get(name).copied().unwrap_or(dialect::GUIDE)
-    }
-
     /// Labels of a pack that the service does not have.
     pub(super) fn without(&self, pack: &SignalPack) -> BTreeSet<String> {
-        self.renames.without(pack, self.dialect(pack))
+        self.adapted.renames.without(pack, self.adapted.dialect(pack))
+    }
+
+    /// What a series is computed from, if the service gives prices for it.
+    pub(super) fn priced<'s>(&self, series: &'s Series) -> Option<(&'s Priced, Vec<Price>)> {
+        let priced = series.priced.as_ref()?;
+        Some((priced, self.adapted.prices.of(priced)?))
+    }
+
+    /// Kind of the workload.
+    pub(super) fn target_kind(&self) -> TargetKind {
+        self.target_kind
+    }
+
+    /// The declaration of a series, by the name that the pack selects.
+    pub(super) fn declared<'s>(&self, pack: &'s SignalPack, selector: &str) -> Option<&'s Series> {
+        let mut series = pack.spec.series.iter();
+        series.find(|series| selectors(series).iter().any(|name| name == selector))
     }
 
     /// The tie of a pack.
@@ -159,12 +194,66 @@ impl<'a> Ties<'a> {
     pub(super) fn series(&self, pack: &SignalPack) -> Vec<plan::Series> {
         let at_service = |series: &Series| plan::Series {
             canonical: series.name.clone(),
-            name: self.renames.metric(series, self.dialect(pack)).to_owned(),
+            name: self
+                .adapted
+                .renames
+                .metric(series, self.adapted.dialect(pack))
+                .to_owned(),
             kind: series.r#type,
             when_missing: series.when_missing.clone(),
         };
-        pack.spec.series.iter().map(at_service).collect()
+        let has = |series: &&Series| has(series, self.target_kind) && self.priced(series).is_none();
+        pack.spec.series.iter().filter(has).map(at_service).collect()
     }
+}
+
+/// The value of a setting of the service.
+pub(super) fn value(setting: Setting, binding: &Binding<'_>) -> f64 {
+    match setting {
+        Setting::SampleLimit => u32::try_from(binding.sample_limit).unwrap_or(u32::MAX).into(),
+        Setting::ScrapeTimeout => binding.timeout_seconds.into(),
+    }
+}
+
+/// The labels by which a series names the workload.
+pub(super) fn workload_labels(series: &Series, kind: TargetKind) -> BTreeMap<String, WorkloadPart> {
+    if series.scope == Scope::Workload && series.workload_labels.is_empty() {
+        [(kind_label(kind), WorkloadPart::Name)].into()
+    } else {
+        series.workload_labels.clone()
+    }
+}
+
+/// The label in which kube-state-metrics holds the name of a workload.
+fn kind_label(kind: TargetKind) -> String {
+    kind.as_str().to_lowercase()
+}
+
+/// Whether workloads of that kind have the series.
+fn has(series: &Series, kind: TargetKind) -> bool {
+    series.kinds.is_empty() || series.kinds.contains(&kind)
+}
+
+/// Whether workloads of that kind have every series that the signal reads.
+pub(super) fn applies(pack: &SignalPack, signal: &Signal, kind: TargetKind) -> bool {
+    let read: BTreeSet<String> = expressions(signal)
+        .filter_map(|text| Expression::parse(text).ok())
+        .flat_map(|expr| expr.metrics())
+        .collect();
+    let mut series = pack.spec.series.iter().filter(|series| !has(series, kind));
+    !series.any(|series| selectors(series).iter().any(|name| read.contains(name)))
+}
+
+/// Every expression of a signal.
+pub(super) fn expressions(signal: &Signal) -> impl Iterator<Item = &str> {
+    let record = signal.record.iter().map(|record| &record.expr);
+    let queries = signal.panel.iter().flat_map(|panel| &panel.queries);
+    let alerts = signal
+        .alerts
+        .iter()
+        .flat_map(|alert| alert.value.iter().chain(&alert.when));
+    let all = record.chain(queries.map(|query| &query.expr)).chain(alerts);
+    all.map(String::as_str)
 }
 
 /// The names by which expressions select a declared series.
@@ -186,12 +275,13 @@ fn records<'a>(
     })
 }
 
-/// Values belong to pods when everything that they come from does.
+/// What values belong to: to the service where anything of it is in them, else to what its dependency, object or pods say.
 fn scope(expr: &Expression, scopes: &BTreeMap<String, Scope>) -> Scope {
-    let pods = |name: &String| scopes.get(name) == Some(&Scope::Pod);
-    if expr.metrics().iter().all(pods) {
-        Scope::Pod
-    } else {
-        Scope::Service
+    let metrics = expr.metrics();
+    let found: BTreeSet<Scope> = metrics.iter().filter_map(|name| scopes.get(name)).copied().collect();
+    let first = [Scope::Dependency, Scope::Workload, Scope::Pod, Scope::Namespace];
+    match first.into_iter().find(|scope| found.contains(scope)) {
+        Some(scope) if !found.contains(&Scope::Service) && !found.contains(&Scope::Scrape) => scope,
+        _ => Scope::Service,
     }
 }

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use observed_core::drill::DrillFile;
+
 /// Name of the rule file as the tests name it.
 pub(super) const RULES: &str = "rules.yaml";
-const DRILLS: &str = "drills.yaml";
 const REPORT: &str = "report.xml";
 
 /// promtool could not be run, or what it said could not be read.
@@ -35,19 +36,22 @@ pub(crate) enum PromtoolError {
 pub(super) fn play(
     promtool: &Path,
     rules: &str,
-    drills: &str,
+    drills: &[DrillFile],
     alert: Option<&str>,
 ) -> Result<BTreeMap<String, Vec<String>>, PromtoolError> {
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join(RULES), rules)?;
-    fs::write(directory.path().join(DRILLS), drills)?;
+    let names: Vec<String> = drills.iter().map(|file| format!("{}.yaml", file.name)).collect();
+    for (name, file) in names.iter().zip(drills) {
+        fs::write(directory.path().join(name), &file.text)?;
+    }
     let mut command = Command::new(promtool);
     command.current_dir(directory.path()).args(["test", "rules"]);
     command.arg(format!("--junit={REPORT}"));
     if let Some(alert) = alert {
         command.arg(format!("--run=^{alert} "));
     }
-    let done = command.arg(DRILLS).output().map_err(|source| PromtoolError::Run {
+    let done = command.args(names).output().map_err(|source| PromtoolError::Run {
         program: promtool.display().to_string(),
         source,
     })?;

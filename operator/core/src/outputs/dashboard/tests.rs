@@ -42,6 +42,7 @@ fn pack(name: &str, title: &str) -> plan::Pack {
     plan::Pack {
         name: name.into(),
         title: title.into(),
+        dependency: None,
         series: vec![],
         records: vec![],
         alerts: vec![],

@@ -25,19 +25,25 @@ pub(super) fn known<'a>(now: &'a Exposed, before: &'a [PackSignals], generation:
     }
 }
 
-/// The plan for what is known.
+/// The plan for what is known, with the packs that every service has.
 pub(super) fn plan_of(signals: &Signals, known: Known<'_>) -> Plan {
+    let mut signals = signals.clone();
+    let always = || default_packs(&Packs::builtin().unwrap(), &Signals::default(), &Known::default());
+    signals.packs.get_or_insert_with(always);
     let binding = Binding {
         known,
-        ..sample::binding(signals)
+        ..sample::binding(&signals)
     };
     sample::plan(&binding).unwrap()
 }
 
 const BOTH: &str = "{http_requests_total: {type: counter, labels: [endpoint, method, status]}, \
-    http_request_duration_seconds: {type: histogram, labels: [endpoint, method], bounds: [0.5, 5]}}";
-const COUNTER: &str = "{http_requests_total: {type: counter, labels: [endpoint, method, status]}}";
-const HISTOGRAM: &str = "{http_request_duration_seconds: {type: histogram, labels: [endpoint, method]}}";
+    http_request_duration_seconds: {type: histogram, labels: [endpoint, method], bounds: [0.5, 5]}, \
+    http_requests_inprogress: {type: gauge, labels: []}, http_exceptions_total: {type: counter, labels: []}}";
+const COUNTER: &str = "{http_requests_total: {type: counter, labels: [endpoint, method, status]}, \
+    http_requests_inprogress: {type: gauge, labels: []}, http_exceptions_total: {type: counter, labels: []}}";
+const HISTOGRAM: &str = "{http_request_duration_seconds: {type: histogram, labels: [endpoint, method]}, \
+    http_requests_inprogress: {type: gauge, labels: []}, http_exceptions_total: {type: counter, labels: []}}";
 const NOTHING: &str = "{}";
 
 static SILENCE: LazyLock<Exposed> = LazyLock::new(Exposed::default);
@@ -72,12 +78,26 @@ fn what_is_exposed_is_generated_and_what_is_not_is_left_out_and_told() {
         (
             vec!["observed:http_requests:rate", "observed:http_errors:ratio"],
             vec!["HighErrorRate"],
-            vec!["Request rate", "Error ratio"]
+            vec![
+                "Request rate",
+                "Error ratio",
+                "Busiest endpoints",
+                "Requests in flight",
+                "Uncaught exceptions"
+            ]
         )
     );
     assert_eq!(missing(&plan), ["http_request_duration_seconds"]);
     let told = &plan.exposure.missing[0];
-    assert_eq!(told.left_out, ["alert HighResponseTime", "panel \"Response time\""]);
+    assert_eq!(
+        told.left_out,
+        [
+            "alert HighResponseTime",
+            "panel \"Requests slower than 5 s\"",
+            "panel \"Response time\"",
+            "panel \"Slowest endpoints (p95)\""
+        ]
+    );
     assert!(told.when_missing.contains("histogram"));
     // The twin: all of it is there.
     let both = exposed(BOTH);
@@ -95,7 +115,13 @@ fn an_alert_whose_guard_is_missing_is_left_out_and_what_it_guards_is_still_drawn
         (
             vec!["observed:http_request_duration_seconds:p95"],
             vec![],
-            vec!["Response time"]
+            vec![
+                "Response time",
+                "Requests slower than 5 s",
+                "Slowest endpoints (p95)",
+                "Requests in flight",
+                "Uncaught exceptions"
+            ]
         )
     );
     assert!(panel(&plan, "Response time").thresholds.is_empty());
@@ -144,7 +170,7 @@ fn a_pack_that_exposes_nothing_is_left_out_whole_and_its_signals_can_be_required
             "observed:http_request_duration_seconds:p95"
         ]
     );
-    assert_eq!(missing(&latency).len(), 2, "it is told all the same");
+    assert_eq!(missing(&latency).len(), 4, "it is told all the same");
 }
 
 #[test]
@@ -193,9 +219,9 @@ fn what_was_once_seen_stays_until_the_spec_changes_and_a_settled_pod_says_otherw
 fn a_series_that_appears_is_no_longer_missing() {
     let (nothing, both) = (exposed(NOTHING), exposed(BOTH));
     let before = plan_of(&Signals::default(), known(&nothing, &[], 1)).exposure.seen;
-    assert_eq!(before[0].missing.len(), 2);
+    assert_eq!(before[0].missing.len(), 4);
     let silent = plan_of(&Signals::default(), known(&SILENCE, &before, 1));
-    assert_eq!(missing(&silent).len(), 2, "silence is no news");
+    assert_eq!(missing(&silent).len(), 4, "silence is no news");
     assert_eq!(
         missing(&plan_of(&Signals::default(), known(&both, &before, 1))).len(),
         0
@@ -227,8 +253,7 @@ fn a_label_that_a_series_lacks_is_told_with_the_rename_that_fits() {
     };
     let told = |label: &str, nearest: Option<&str>| (label.to_owned(), nearest.map(str::to_owned));
     assert_eq!(lacks("[endpoint, method, status]"), []);
-    // No expression uses the method.
-    assert_eq!(lacks("[endpoint, status]"), []);
+    assert_eq!(lacks("[endpoint, status]"), [told("method", None)]);
     assert_eq!(lacks("[endpoint, method, stats]"), [told("status", Some("stats"))]);
     assert_eq!(
         lacks("[endpoint, method, code]"),

@@ -1,5 +1,6 @@
 //! Whatever a user writes.
 
+use observed_crds::v1alpha1::Price;
 use proptest::prelude::*;
 
 use super::*;
@@ -32,6 +33,7 @@ proptest! {
         target in "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?",
         rename in proptest::collection::vec((0..6_usize, hostile()), 0..4),
         value in hostile(),
+        model in hostile(),
         lasts in hostile(),
         window in proptest::option::of(hostile()),
         base in proptest::option::of(hostile()),
@@ -39,15 +41,17 @@ proptest! {
         let old = ["http_requests_total", "http_request_duration_seconds", "endpoint", "status", "method", "up"];
         let mut signals = signals(&[], &[]);
         signals.rename = rename.into_iter().map(|(index, new)| (old[index].to_owned(), new)).collect();
-        let change = AlertOverride { r#for: Some(lasts), ..above(&value) };
+        let change = AlertOverride { r#for: Some(lasts.clone()), ..above(&value) };
         signals.alerts = [("HighErrorRate".to_owned(), change)].into();
         signals.window = window;
+        signals.prices = vec![Price { model, input_per_million: "3".to_owned(), output_per_million: lasts, ..Price::default() }];
         let binding = Binding {
             namespace: &namespace,
             service: &service,
             job: &job,
             target_name: &target,
             runbook_base: base.as_deref(),
+            dependencies: &[],
             ..sample::binding(&signals)
         };
         match sample::plan(&binding) {

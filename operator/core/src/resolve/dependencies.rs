@@ -1,0 +1,55 @@
+//! What the service depends on, and where its series come from.
+
+use std::collections::BTreeSet;
+
+use observed_crds::v1alpha1::{Dependency, ObservedServiceSpec};
+
+use crate::facts::Facts;
+use crate::finding::{Code, Finding};
+use crate::plan;
+
+/// The dependencies, each with the namespace and the job of its exporter.
+pub(super) fn dependencies(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    job: &str,
+) -> Result<Vec<plan::Dependency>, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut resolved = Vec::new();
+    for (index, written) in spec.dependencies.iter().enumerate() {
+        let dependency = dependency(written, facts);
+        if !names.insert(dependency.name.clone()) {
+            findings.push(Finding::error(
+                Code::InvalidValue,
+                format!("spec.dependencies[{index}].name"),
+                format!("there is another dependency {:?}", dependency.name),
+                "Give each dependency a name of its own",
+            ));
+        }
+        if dependency.namespace == facts.namespace && dependency.job == job {
+            findings.push(Finding::error(
+                Code::InvalidValue,
+                format!("spec.dependencies[{index}].scrapedFrom.job"),
+                format!("{job:?} is the job of the service itself"),
+                "Name the job label of the exporter's series, for instance \"postgres-exporter\"",
+            ));
+        }
+        resolved.push(dependency);
+    }
+    if findings.is_empty() {
+        Ok(resolved)
+    } else {
+        Err(findings)
+    }
+}
+
+fn dependency(written: &Dependency, facts: &Facts) -> plan::Dependency {
+    let from = &written.scraped_from;
+    plan::Dependency {
+        name: written.name.clone(),
+        kind: written.r#type,
+        namespace: from.namespace.clone().unwrap_or_else(|| facts.namespace.clone()),
+        job: from.job.clone(),
+    }
+}

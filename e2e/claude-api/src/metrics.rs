@@ -80,6 +80,10 @@ impl Metrics {
                 })
                 .inc_by(0);
         }
+        drop(metrics.durations.get_or_create(&RouteLabels {
+            method: "POST",
+            endpoint: "/v1/messages".to_owned(),
+        }));
         for Model { name: model, .. } in MODELS {
             metrics.cost_usd.get_or_create(&ModelLabels { model }).inc_by(0.0);
             for direction in ["input", "output"] {

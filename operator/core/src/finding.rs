@@ -63,6 +63,8 @@ pub enum Code {
     Service,
     /// A pack, an alert or a name that does not exist.
     UnknownSignal,
+    /// The service was not seen to expose a series or a label that its packs read.
+    NotExposed,
     /// An expression cannot be tied to the service.
     Expression,
     /// A duration that does not fit with another one.

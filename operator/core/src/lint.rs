@@ -111,7 +111,8 @@ impl Service {
     pub fn plan(&self, facts: &Facts, packs: &Packs) -> (Option<Plan>, Vec<Located>) {
         match resolve::resolve(&self.service.spec, facts, packs) {
             Ok(plan) => {
-                let warnings = self.locate(plan.warnings.clone());
+                let warnings = plan.warnings.iter().cloned().chain(not_exposed(&plan));
+                let warnings = self.locate(warnings.collect::<Vec<_>>());
                 (Some(plan), warnings)
             }
             Err(findings) => (None, self.locate(findings)),
@@ -124,6 +125,20 @@ impl Service {
         let plan = resolve::resolve(spec, &facts.answered(spec), packs).ok()?;
         plan.probes.gift
     }
+}
+
+/// What the facts say that the service does not expose: a running operator tells it in a condition of its own.
+fn not_exposed(plan: &Plan) -> impl Iterator<Item = Finding> {
+    let missing = plan.exposure.missing.iter().map(|series| {
+        let help = series.when_missing.trim_end_matches('.');
+        Finding::warning(Code::NotExposed, "spec.signals", series.message(), help)
+    });
+    let lacking = plan
+        .exposure
+        .lacking
+        .iter()
+        .map(|label| Finding::warning(Code::NotExposed, "spec.signals.rename", label.message(), label.help()));
+    missing.chain(lacking)
 }
 
 /// What the ObservedServices of all files have against each other.

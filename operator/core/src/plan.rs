@@ -65,6 +65,18 @@ pub struct MissingSeries {
     pub when_missing: String,
 }
 
+impl MissingSeries {
+    /// What is missing and what follows, in words.
+    pub fn message(&self) -> String {
+        let follows = if self.left_out.is_empty() {
+            "What reads it is generated all the same".to_owned()
+        } else {
+            format!("Left out: {}", self.left_out.join(", "))
+        };
+        format!("{} is not exposed (pack {}). {follows}", self.name, self.pack)
+    }
+}
+
 /// A label that a series does not have and expressions use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LackingLabel {
@@ -78,6 +90,30 @@ pub struct LackingLabel {
     pub has: Vec<String>,
     /// The one among them that is probably meant.
     pub nearest: Option<String>,
+}
+
+impl LackingLabel {
+    /// What is missing, in words.
+    pub fn message(&self) -> String {
+        let has = if self.has.is_empty() {
+            "none".to_owned()
+        } else {
+            self.has.join(", ")
+        };
+        let Self { series, name, .. } = self;
+        format!("{series} has no label {name:?}, which expressions use; it has: {has}")
+    }
+
+    /// What to do, in words.
+    pub fn help(&self) -> String {
+        let label = &self.label;
+        match &self.nearest {
+            Some(nearest) => {
+                format!("If {nearest:?} is meant, write under spec.signals: rename: {{{label}: {nearest}}}")
+            }
+            None => format!("Add it, or write under spec.signals the label that is meant: rename: {{{label}: ...}}"),
+        }
+    }
 }
 
 /// The ObservedService that children belong to.

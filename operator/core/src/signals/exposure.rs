@@ -242,7 +242,7 @@ fn lacking(
     let mut lacking = Vec::new();
     for label in absent.into_iter().filter(|label| used.contains(*label)) {
         let name = own(label).unwrap_or_default();
-        // A name that another dialect has for it, then one that is written much like it.
+        // A name that another dialect has for it, one that is written much like it, or the only one that is left.
         let elsewhere = series
             .dialects
             .values()
@@ -251,7 +251,8 @@ fn lacking(
         let instead = elsewhere
             .into_iter()
             .find(|name| free().any(|free| free == *name))
-            .or_else(|| nearest(&name, free()));
+            .or_else(|| nearest(&name, free()))
+            .or_else(|| free().next().filter(|_| free().count() == 1));
         lacking.push(plan::LackingLabel {
             series: renames.metric(series, dialect).to_owned(),
             label: label.clone(),

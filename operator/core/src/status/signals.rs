@@ -5,7 +5,7 @@ use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 use super::conditions::{Judged, shorten};
 use crate::check::Truth;
 use crate::facts::{Facts, PageOutcome};
-use crate::plan::{Exposure, LackingLabel, MissingSeries, Plan};
+use crate::plan::{Exposure, Plan};
 
 const KIND: ConditionType = ConditionType::SignalsResolved;
 /// Longest Content-Type that is repeated.
@@ -42,48 +42,15 @@ pub(super) fn signals(plan: &Plan, facts: &Facts) -> Judged {
         let part = "The service exposes everything that its packs read of it";
         (Truth::True, Reason::AllExposed, vec![part.to_owned()])
     };
-    parts.extend(exposure.missing.iter().map(missing));
-    parts.extend(exposure.lacking.iter().map(lacking));
+    for series in &exposure.missing {
+        let when = series.when_missing.trim_end_matches('.');
+        parts.push(format!("{}. {when}", series.message()));
+    }
+    for label in &exposure.lacking {
+        parts.push(format!("{}. {}", label.message(), label.help()));
+    }
     parts.extend(dialects(exposure));
     Judged::new(KIND, truth, reason, parts.join(". "))
-}
-
-fn missing(series: &MissingSeries) -> String {
-    let MissingSeries {
-        pack,
-        name,
-        left_out,
-        when_missing,
-    } = series;
-    let result = if left_out.is_empty() {
-        "What reads it is generated all the same".to_owned()
-    } else {
-        format!("Left out: {}", left_out.join(", "))
-    };
-    format!(
-        "{name} is not exposed (pack {pack}). {result}. {}",
-        when_missing.trim_end_matches('.')
-    )
-}
-
-fn lacking(label: &LackingLabel) -> String {
-    let LackingLabel {
-        series,
-        label,
-        name,
-        has,
-        nearest,
-    } = label;
-    let has = if has.is_empty() {
-        "none".to_owned()
-    } else {
-        has.join(", ")
-    };
-    let advice = match nearest {
-        Some(nearest) => format!("If {nearest:?} is meant, write under spec.signals: rename: {{{label}: {nearest}}}"),
-        None => format!("Add it, or write under spec.signals the label that is meant: rename: {{{label}: ...}}"),
-    };
-    format!("{series} has no label {name:?}, which expressions use; it has: {has}. {advice}")
 }
 
 /// The dialects, one phrase for all packs that have the same.

@@ -260,7 +260,12 @@ fn a_label_that_a_series_lacks_is_told_with_the_rename_that_fits() {
         [told("status", Some("code"))],
         "another dialect says it so"
     );
-    assert_eq!(lacks("[method, status, zone]"), [told("endpoint", None)]);
+    assert_eq!(
+        lacks("[method, status, path]"),
+        [told("endpoint", Some("path"))],
+        "nothing else is left"
+    );
+    assert_eq!(lacks("[method, status, path, zone]"), [told("endpoint", None)]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod conditions;
 mod dashboards;
+mod objectives;
 mod observed_service;
 mod probes;
 mod runbooks;
@@ -12,6 +13,7 @@ mod status;
 mod target_ref;
 
 pub use dashboards::Dashboards;
+pub use objectives::{ErrorRatio, Latency, Objective, ObjectiveAlerts, Ratio, Sli};
 pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
 pub use runbooks::Runbooks;

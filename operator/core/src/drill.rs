@@ -73,10 +73,14 @@ pub fn rules_file(plan: &Plan) -> Result<String, serde_saphyr::SerializeError> {
 /// They cannot be written as YAML.
 pub fn drills(plan: &Plan, rules: &str) -> Result<String, serde_saphyr::SerializeError> {
     let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+    let of_objectives = plan.objectives.iter().flat_map(|objective| &objective.alerts);
     serde_saphyr::to_string(&TestFile {
         rule_files: vec![rules.to_owned()],
         evaluation_interval: duration::text(plan.scrape.interval_seconds),
-        tests: alerts.flat_map(|alert| tests(plan, alert)).collect(),
+        tests: alerts
+            .chain(of_objectives)
+            .flat_map(|alert| tests(plan, alert))
+            .collect(),
     })
 }
 
@@ -84,22 +88,50 @@ fn tests(plan: &Plan, alert: &Alert) -> Vec<Test> {
     let clock = Clock::of(plan, alert);
     let firing = alert.fires.iter().map(|case| fires(plan, alert, case, &clock));
     let quiet = alert.silent.iter().map(|case| {
-        let title = format!("{} is silent: {}", alert.name, case.title);
+        let title = format!("{} is silent: {}", called(alert), case.title);
         silent(alert, &case.inputs, &clock, title, &Home::of(plan))
     });
     let elsewhere = alert.fires.iter().find(|case| !case.inputs.is_empty());
     let elsewhere = elsewhere.into_iter().flat_map(|case| {
         Home::others(plan).map(|(place, home)| {
-            let title = format!("{} is silent: {}, but {place}", alert.name, case.title);
+            let title = format!("{} is silent: {}, but {place}", called(alert), case.title);
             silent(alert, &case.inputs, &clock, title, &home)
         })
     });
     firing.chain(quiet).chain(elsewhere).collect()
 }
 
+/// The alert's name, with the labels that tell it from its namesakes.
+fn called(alert: &Alert) -> String {
+    let own: Vec<String> = own_labels(alert)
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
+    if own.is_empty() {
+        alert.name.clone()
+    } else {
+        format!("{} {}", alert.name, own.join(" "))
+    }
+}
+
+/// Labels that tell alerts of one name apart.
+fn own_labels(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
+    let routed = ["namespace", "service", "severity"];
+    let mut own: Vec<(&str, &str)> = alert
+        .labels
+        .iter()
+        .map(|(label, value)| (label.as_str(), value.as_str()))
+        .filter(|(label, _)| !routed.contains(label))
+        .collect();
+    if !own.is_empty() {
+        own.push(("severity", alert.severity.as_str()));
+    }
+    own.into_iter()
+}
+
 /// Times of one alert, in seconds.
 struct Clock {
     interval: u32,
+    onset: u32,
     reach: u32,
     r#for: u32,
     keep: u32,
@@ -110,6 +142,7 @@ impl Clock {
         let seconds = |text: &str| duration::seconds(text).unwrap_or_default();
         Self {
             interval: plan.scrape.interval_seconds.max(1),
+            onset: alert.onset_seconds,
             reach: alert.reach_seconds,
             r#for: seconds(&alert.r#for),
             keep: alert.keep_firing_for.as_deref().map(seconds).unwrap_or_default(),
@@ -123,7 +156,7 @@ impl Clock {
 
     /// When an alert fires whose condition holds from the start, however far it looks back.
     fn firing(&self) -> u32 {
-        self.at(self.reach + self.r#for + SLACK * self.interval)
+        self.at(self.onset + self.r#for + SLACK * self.interval)
     }
 
     /// The last evaluation at which it cannot fire yet.
@@ -137,7 +170,11 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock) -> Test {
     let firing = clock.firing();
     let expect = |at: u32, fires: bool| Expectation {
         expr: format!(
-            "group by (alertname, namespace, service, severity) ({})",
+            "group by ({}) ({})",
+            identity_labels(plan, alert)
+                .map(|(label, _)| label)
+                .collect::<Vec<_>>()
+                .join(", "),
             alerts(alert, "")
         ),
         eval_time: duration::text(at),
@@ -147,7 +184,11 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock) -> Test {
     expectations.push(expect(firing, true));
     let mut end = firing;
     // Without series there is nothing that could end; an alert on absence would go on.
-    if !case.inputs.is_empty() {
+    if case
+        .inputs
+        .iter()
+        .any(|input| input.until.is_none_or(|until| until > firing))
+    {
         if clock.keep > clock.interval {
             expectations.push(expect(clock.at(firing + clock.keep) - clock.interval, true));
         }
@@ -164,7 +205,7 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock) -> Test {
         )
     };
     Test {
-        name: format!("{} fires: {}", alert.name, case.title),
+        name: format!("{} fires: {}", called(alert), case.title),
         interval: duration::text(clock.interval),
         input_series: case.inputs.iter().map(series).collect(),
         promql_expr_test: expectations,
@@ -173,7 +214,10 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock) -> Test {
 
 /// It does not fire at any evaluation.
 fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &Home) -> Test {
-    let last = inputs.iter().filter_map(|input| input.reset_at.max(input.until)).max();
+    let last = inputs
+        .iter()
+        .filter_map(|input| input.reset_at.max(input.until).max(Some(input.from)))
+        .max();
     let end = clock.at(last.unwrap_or_default() + clock.firing());
     let series = |input: &Input| home.series(input, clock.interval, input.until.unwrap_or(end), end);
     Test {
@@ -193,23 +237,34 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
 
 /// The alert while it fires.
 fn alerts(alert: &Alert, range: &str) -> String {
+    let own: String = own_labels(alert)
+        .map(|(label, value)| format!(",{label}={}", quoted(value)))
+        .collect();
     format!(
-        "ALERTS{{alertname={},alertstate=\"firing\"}}{range}",
+        "ALERTS{{alertname={},alertstate=\"firing\"{own}}}{range}",
         quoted(&alert.name)
     )
 }
 
-/// The labels by which the alert is routed.
+/// The labels by which the alert is routed, and those that tell it from its namesakes.
+fn identity_labels<'a>(plan: &'a Plan, alert: &'a Alert) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let routed = [
+        ("alertname", alert.name.as_str()),
+        ("namespace", plan.owner.namespace.as_str()),
+        ("service", plan.owner.name.as_str()),
+        ("severity", alert.severity.as_str()),
+    ];
+    routed
+        .into_iter()
+        .chain(own_labels(alert).filter(|(label, _)| *label != "severity"))
+}
+
 fn identity(plan: &Plan, alert: &Alert) -> Sample {
-    let owner = &plan.owner;
+    let labels: Vec<String> = identity_labels(plan, alert)
+        .map(|(label, value)| format!("{label}={}", quoted(value)))
+        .collect();
     Sample {
-        labels: format!(
-            "{{alertname={},namespace={},service={},severity={}}}",
-            quoted(&alert.name),
-            quoted(&owner.namespace),
-            quoted(&owner.name),
-            quoted(alert.severity.as_str())
-        ),
+        labels: format!("{{{}}}", labels.join(",")),
         value: 1.0,
     }
 }
@@ -291,15 +346,24 @@ fn values(input: &Input, interval: u32, until: u32, end: u32) -> String {
         .reset_at
         .map(|at| at.div_ceil(interval))
         .filter(|at| (1..=last).contains(at));
+    // The last sample before the course begins.
+    let flat = input.from.div_ceil(interval).min(last);
+    let zeros = match flat {
+        0 => "0".to_owned(),
+        _ => format!("0+0x{flat}"),
+    };
     let mut parts = match input.course {
         Course::Constant(value) => run(value, 0.0, 0, reset, last),
-        Course::Rate(rate) => run(0.0, rate * f64::from(interval), 0, reset, last),
+        Course::Rate(rate) if flat == 0 => run(0.0, rate * f64::from(interval), 0, reset, last),
+        Course::Rate(_) | Course::Step(_) if flat == last => vec![zeros],
+        Course::Rate(rate) => {
+            let step = rate * f64::from(interval);
+            let line = run(step, step, flat + 1, reset.filter(|at| *at > flat + 1), last);
+            [vec![zeros], line].concat()
+        }
         Course::Step(count) => {
-            let mut parts = vec!["0".to_owned()];
-            if last > 0 {
-                parts.extend(run(count, 0.0, 1, reset.filter(|at| *at > 1), last));
-            }
-            parts
+            let line = run(count, 0.0, flat + 1, reset.filter(|at| *at > flat + 1), last);
+            [vec![zeros], line].concat()
         }
     };
     if until < end {

@@ -1,5 +1,7 @@
 //! What will be done for one service, complete: rendering it needs nothing else and cannot fail.
 
+mod objective;
+
 use std::collections::BTreeMap;
 
 use observed_crds::foreign::LabelSelector;
@@ -9,6 +11,8 @@ use observed_crds::v1alpha1::{Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape};
+
+pub use objective::{Flow, Indicator, Objective, Part};
 
 /// What will be done for one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ pub struct Plan {
     pub window: String,
     /// Its signals, one part a pack.
     pub packs: Vec<Pack>,
+    /// Its objectives.
+    pub objectives: Vec<Objective>,
     /// Its dashboard.
     pub dashboard: Dashboard,
     /// Findings that do not stop the plan.
@@ -131,6 +137,8 @@ pub struct Pack {
     pub alerts: Vec<Alert>,
     /// Panels.
     pub panels: Vec<Panel>,
+    /// What objectives can be set on.
+    pub indicators: Vec<Indicator>,
 }
 
 /// A series that a pack reads.
@@ -153,6 +161,8 @@ pub struct Record {
     pub name: String,
     /// PromQL.
     pub expr: String,
+    /// Labels that it gets beside those of its expression.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An alerting rule and its proof.
@@ -172,7 +182,10 @@ pub struct Alert {
     pub labels: BTreeMap<String, String>,
     /// Texts of the alert.
     pub annotations: BTreeMap<String, String>,
-    /// Seconds that its expression looks back, through the recorded series too.
+    /// Seconds after which its condition is seen to hold, if it holds from the start.
+    pub onset_seconds: u32,
+    /// Seconds after which its condition is seen to have ended: as far as its expression looks back, through the
+    /// recorded series too.
     pub reach_seconds: u32,
     /// Cases on which it must fire.
     pub fires: Vec<Case>,
@@ -200,6 +213,8 @@ pub struct Input {
     pub labels: BTreeMap<String, String>,
     /// How its value goes.
     pub course: Course,
+    /// Seconds after which its course begins. Until then it stays as it starts.
+    pub from: u32,
     /// Seconds after which the counter starts again from zero.
     pub reset_at: Option<u32>,
     /// Seconds after which it is gone.

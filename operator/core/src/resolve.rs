@@ -10,6 +10,7 @@ use observed_crds::v1alpha1::ObservedServiceSpec;
 
 use crate::facts::{Facts, Question};
 use crate::finding::{Code, Finding};
+use crate::objectives::{self, objectives};
 use crate::packs::Packs;
 use crate::plan::{Dashboard, Owner, Plan};
 
@@ -50,6 +51,22 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     let interval = scrape::interval_seconds(spec).unwrap_or(scrape::DEFAULT_INTERVAL_SECONDS);
     let signals = signals::signals(spec, facts, target, packs, &job, interval);
 
+    let objectives = objectives(
+        &spec.objectives,
+        &objectives::Service {
+            namespace: &facts.namespace,
+            name: &facts.name,
+            job: &job,
+            target_kind: target.kind,
+            target_name: &target.name,
+            interval_seconds: interval,
+            runbook_base: spec.runbooks.as_ref().map(|runbooks| runbooks.base_url.as_str()),
+            known: packs,
+            packs: signals.as_ref().ok().map(|(_, packs)| packs.as_slice()),
+            bounds: None,
+        },
+    );
+
     let mut keep = |found: &Vec<Finding>| findings.extend(found.iter().cloned());
     if let Err(found) = &container {
         keep(found);
@@ -63,15 +80,20 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     if let Err(found) = &signals {
         keep(found);
     }
-    match (container, scrape, probes, signals) {
+    if let Err(found) = &objectives {
+        keep(found);
+    }
+    match (container, scrape, probes, signals, objectives) {
         (
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
             Some(Ok((probes, probe_warnings))),
             Ok((window, packs)),
+            Ok((objectives, objective_warnings)),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
+            warnings.extend(objective_warnings);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);
             Ok(Plan {
@@ -91,6 +113,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
                 selection_labels,
                 window,
                 packs,
+                objectives,
                 dashboard: dashboard(spec),
                 warnings,
                 paused: spec.paused,

@@ -3,11 +3,14 @@
 mod adapt;
 mod alert;
 mod case;
+mod indicator;
 mod panel;
 mod rename;
 mod rules;
-mod text;
+pub(crate) mod text;
 mod ties;
+
+use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 use observed_crds::v1alpha1::{Signals, TargetKind};
@@ -126,6 +129,7 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
         records: Vec::new(),
         alerts: Vec::new(),
         panels: Vec::new(),
+        indicators: Vec::new(),
     };
     for signal in &pack.spec.signals {
         let wrong = |part: &str, error: &Error| broken(pack, &format!("{part} of signal {:?}", signal.name), error);
@@ -134,6 +138,7 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
                 Some(Ok(expr)) => bound.records.push(plan::Record {
                     name: record.r#as.clone(),
                     expr,
+                    labels: BTreeMap::new(),
                 }),
                 Some(Err(error)) => findings.push(wrong("record", &error)),
                 None => {}
@@ -156,6 +161,12 @@ fn bind_pack(pack: &SignalPack, ties: &Ties<'_>, binding: &Binding<'_>) -> Resul
         match panel::panel(pack, signal, thresholds, ties, binding) {
             Ok(panel) => bound.panels.extend(panel),
             Err(error) => findings.push(wrong("panel", &error)),
+        }
+    }
+    for written in &pack.spec.indicators {
+        match indicator::indicator(pack, written, ties, binding) {
+            Ok(indicator) => bound.indicators.push(indicator),
+            Err(error) => findings.push(broken(pack, &format!("indicator {:?}", written.name), &error)),
         }
     }
     if findings.is_empty() { Ok(bound) } else { Err(findings) }

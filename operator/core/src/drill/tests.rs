@@ -29,6 +29,7 @@ fn input(course: Course) -> Input {
         scope: Scope::Scrape,
         labels: [].into(),
         course,
+        from: 0,
         reset_at: None,
         until: None,
     }

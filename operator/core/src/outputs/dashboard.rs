@@ -91,7 +91,17 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
             .packs
             .iter()
             .flat_map(|pack| &pack.panels)
+            .chain(plan.objectives.iter().flat_map(|objective| &objective.panels))
             .filter_map(stat)
+            .collect(),
+    };
+    let objectives = Row {
+        title: "Objectives".into(),
+        panels: plan
+            .objectives
+            .iter()
+            .flat_map(|objective| &objective.panels)
+            .map(timeseries)
             .collect(),
     };
     let packs = plan.packs.iter().map(|pack| Row {
@@ -108,7 +118,7 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
         ),
         tags: vec!["observed".into()],
         refresh: duration::text(plan.scrape.interval_seconds),
-        rows: std::iter::once(overview).chain(packs).collect(),
+        rows: [overview, objectives].into_iter().chain(packs).collect(),
     }
 }
 

@@ -63,6 +63,7 @@ fn input(
         scope,
         labels,
         course: course(selector, series, variables)?,
+        from: 0,
         reset_at: seconds(&series.reset_at)?,
         until: seconds(&series.until)?,
     })

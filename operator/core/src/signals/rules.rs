@@ -5,21 +5,24 @@ use observed_crds::foreign::{Rule, RuleGroup};
 use crate::duration;
 use crate::plan::{Alert, Plan, Record};
 
-/// One group a pack, the recorded series first, so that an alert sees the values of the same evaluation.
+/// One group a pack and one for all objectives. The recorded series come first, so that what reads them sees the values
+/// of the same evaluation.
 pub fn rule_groups(plan: &Plan) -> Vec<RuleGroup> {
     let owner = &plan.owner;
-    plan.packs
-        .iter()
-        .map(|pack| RuleGroup {
-            name: format!("observed:{}/{}:{}", owner.namespace, owner.name, pack.name),
-            interval: duration::text(plan.scrape.interval_seconds),
-            rules: pack
-                .records
-                .iter()
-                .map(record)
-                .chain(pack.alerts.iter().map(alert))
-                .collect(),
-        })
+    let group = |name: &str, rules: Vec<Rule>| RuleGroup {
+        name: format!("observed:{}/{}:{name}", owner.namespace, owner.name),
+        interval: duration::text(plan.scrape.interval_seconds),
+        rules,
+    };
+    let packs = plan.packs.iter().map(|pack| {
+        let records = pack.records.iter().map(record);
+        group(&pack.name, records.chain(pack.alerts.iter().map(alert)).collect())
+    });
+    let objectives = &plan.objectives;
+    let records = objectives.iter().flat_map(|objective| &objective.records).map(record);
+    let alerts = objectives.iter().flat_map(|objective| &objective.alerts).map(alert);
+    packs
+        .chain(std::iter::once(group("objectives", records.chain(alerts).collect())))
         .filter(|group| !group.rules.is_empty())
         .collect()
 }
@@ -28,6 +31,7 @@ fn record(record: &Record) -> Rule {
     Rule {
         record: Some(record.name.clone()),
         expr: record.expr.clone(),
+        labels: record.labels.clone(),
         ..Rule::default()
     }
 }
@@ -36,7 +40,8 @@ fn alert(alert: &Alert) -> Rule {
     Rule {
         alert: Some(alert.name.clone()),
         expr: alert.expr.clone(),
-        for_: Some(alert.r#for.clone()),
+        // Left out where it says nothing: an alert that fires at once.
+        for_: duration::seconds(&alert.r#for).map(duration::text),
         keep_firing_for: alert.keep_firing_for.clone(),
         labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),

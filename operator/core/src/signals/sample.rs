@@ -67,6 +67,7 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         selection_labels: [].into(),
         window: "5m".to_owned(),
         packs: bind(packs, &names, binding)?,
+        objectives: Vec::new(),
         dashboard: crate::plan::Dashboard::default(),
         warnings: Vec::new(),
         paused: false,

@@ -46,6 +46,7 @@ fn pack(name: &str, title: &str) -> plan::Pack {
         records: vec![],
         alerts: vec![],
         panels: vec![panel("Rate", true), panel("Other", false)],
+        indicators: vec![],
     }
 }
 

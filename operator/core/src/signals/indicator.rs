@@ -1,0 +1,64 @@
+//! What objectives can be set on, as the service counts it.
+
+use observed_crds::v1alpha1::signal_pack::{self, SignalPack};
+
+use super::ties::Ties;
+use super::{Binding, proven, text};
+use crate::plan::{Flow, Indicator, Part};
+use crate::promql::{Error, Expression};
+
+/// The indicator, tied to the service.
+pub(super) fn indicator(
+    pack: &SignalPack,
+    indicator: &signal_pack::Indicator,
+    ties: &Ties<'_>,
+    binding: &Binding<'_>,
+) -> Result<Indicator, Error> {
+    let tie = ties.of(pack)?;
+    let tied = |selector: &str| proven(&tie.rule(selector)?, binding);
+    let (part, counted) = match (&indicator.bad, &indicator.within) {
+        (Some(bad), None) => (Part::Bad(tied(bad)?), &indicator.total),
+        (None, Some(within)) => (Part::Within(tied(within)?), within),
+        _ => {
+            return Err(Error::Amount(format!("{}: not one of bad and within", indicator.name)));
+        }
+    };
+    let metrics = [&indicator.total, counted].map(|selector| Expression::parse(selector).map(|it| it.metrics()));
+    let mut needs = Vec::new();
+    for metric in metrics
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+    {
+        needs.push(tied(&metric)?);
+    }
+    needs.dedup();
+    let mut flows = Vec::new();
+    for (selector, series) in &indicator.drill {
+        let name = tie
+            .metric(selector)
+            .ok_or_else(|| Error::Undeclared(selector.clone()))?;
+        for series in series {
+            let labels = series.labels.iter();
+            flows.push(Flow {
+                name: name.to_owned(),
+                scope: ties.scope_of(selector)?,
+                labels: labels
+                    .map(|(label, value)| (tie.label(label).to_owned(), value.clone()))
+                    .collect(),
+                bucket: series.bucket,
+                counts: series.counts.clone(),
+            });
+        }
+    }
+    Ok(Indicator {
+        name: indicator.name.clone(),
+        total: tied(&indicator.total)?,
+        part,
+        needs,
+        impact: text::filled(&indicator.impact, binding),
+        first: indicator.first.iter().map(|step| text::filled(step, binding)).collect(),
+        flows,
+    })
+}

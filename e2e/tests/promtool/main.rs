@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod objectives;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,13 +23,20 @@ async fn promtool() -> &'static PathBuf {
     TOOL.get_or_init(ensure).await
 }
 
+/// Where the golden cases are.
+fn goldens() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    root.join("operator/core/tests/golden")
+}
+
+/// What is expected of a golden case.
+fn golden(case: &str) -> PathBuf {
+    goldens().join(case).join("expected")
+}
+
 /// The directories of expected files that hold rules.
 fn cases() -> Vec<PathBuf> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("operator/core/tests/golden");
-    let directories = fs::read_dir(golden)
+    let directories = fs::read_dir(goldens())
         .unwrap()
         .map(|entry| entry.unwrap().path().join("expected"));
     let mut cases: Vec<_> = directories
@@ -78,29 +87,10 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
 
 #[tokio::test]
 async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let case = golden.join("operator/core/tests/golden/minimal/expected");
+    let case = golden("minimal");
     let rules: Value = serde_saphyr::from_str(&fs::read_to_string(case.join("rules.yaml")).unwrap()).unwrap();
     let drills = fs::read_to_string(case.join("drills.yaml")).unwrap();
-    let mut alerts = 0;
-    for (group, rule) in alerts_of(&rules) {
-        alerts += 1;
-        let place = format!("/groups/{group}/rules/{rule}");
-        let alert = rules.pointer(&place).unwrap()["alert"].as_str().unwrap();
-        let expr = rules.pointer(&place).unwrap()["expr"]
-            .as_str()
-            .unwrap()
-            .trim()
-            .to_owned();
-        for mutant in [format!("({expr}) > Inf"), format!("({expr}) or vector(1)")] {
-            let mut mutated = rules.clone();
-            mutated.pointer_mut(&place).unwrap()["expr"] = json!(mutant);
-            assert!(
-                survives(&mutated, &drills, alert).await.is_err(),
-                "its drills do not notice {mutant:?}"
-            );
-        }
-    }
+    let alerts = mutants_are_noticed(&rules, &drills).await;
     assert!(alerts >= 5, "{alerts}");
 
     let text = rules.to_string();
@@ -113,6 +103,69 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
         );
     }
     survives(&rules, &drills, "HighErrorRate").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_burn_rate_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
+    let case = golden("objectives-of-own-counters");
+    let rules: Value = serde_saphyr::from_str(&fs::read_to_string(case.join("rules.yaml")).unwrap()).unwrap();
+    let drills = fs::read_to_string(case.join("drills.yaml")).unwrap();
+    let rules = objectives::of_objective(&rules, "tasks");
+    assert_eq!(mutants_are_noticed(&rules, &drills).await, 6);
+    // 3.36, 1.4, 0.7 and 0.2333 times the budget of 10 %.
+    for (threshold, long) in [
+        ("0.336", "1h"),
+        ("0.14", "6h"),
+        ("0.07", "1d"),
+        ("0.023333333333333", "3d"),
+    ] {
+        let text = rules.to_string();
+        let named = format!("ErrorBudgetBurn long={long} objective=tasks");
+        for factor in [0.9, 1.1] {
+            assert!(text.contains(&format!("> {threshold} ")), "{threshold}");
+            let other: f64 = threshold.parse::<f64>().unwrap() * factor;
+            let mutated = text.replace(&format!("> {threshold} "), &format!("> {other} "));
+            let mutated: Value = serde_json::from_str(&mutated).unwrap();
+            assert!(
+                survives(&mutated, &drills, &named).await.is_err(),
+                "{long}: nobody notices {other}"
+            );
+        }
+        survives(&rules, &drills, &named).await.unwrap();
+    }
+}
+
+/// Each alert with an expression that never or always holds fails its own drills. How many alerts there are.
+async fn mutants_are_noticed(rules: &Value, drills: &str) -> usize {
+    let alerts = alerts_of(rules);
+    for (group, rule) in &alerts {
+        let place = format!("/groups/{group}/rules/{rule}");
+        let alert = rules.pointer(&place).unwrap();
+        let (named, expr) = (called(alert), alert["expr"].as_str().unwrap().trim());
+        for mutant in [format!("({expr}) > Inf"), format!("({expr}) or vector(1)")] {
+            let mut mutated = rules.clone();
+            mutated.pointer_mut(&place).unwrap()["expr"] = json!(mutant);
+            assert!(
+                survives(&mutated, drills, &named).await.is_err(),
+                "its drills do not notice {mutant:?}"
+            );
+        }
+    }
+    alerts.len()
+}
+
+/// How the drills of an alert begin: its name, and what tells it from its namesakes.
+fn called(alert: &Value) -> String {
+    let name = alert["alert"].as_str().unwrap();
+    let labels = alert["labels"].as_object().unwrap().iter();
+    let mut own: Vec<String> = labels
+        .filter(|(label, _)| !["namespace", "service", "severity"].contains(&label.as_str()))
+        .map(|(label, value)| format!(" {label}={}", value.as_str().unwrap()))
+        .collect();
+    if !own.is_empty() {
+        own.push(format!(" severity={}", alert["labels"]["severity"].as_str().unwrap()));
+    }
+    format!("{name}{}", own.concat())
 }
 
 /// Group and place in it of every alerting rule.

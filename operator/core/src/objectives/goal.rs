@@ -163,12 +163,12 @@ fn never_fires(target: &str, path: &str, period: u32, silenced: &[Burn], all: bo
     let each: Vec<String> = silenced
         .iter()
         .map(|burn| {
-            // The least target at which the threshold is 1: 1 - 1 / factor.
+            // The target at which the threshold is 1: 1 - 1 / factor.
             let least = Share::new(1, 1).per(burn.factor(period)).rest();
             format!(
-                "that of {} needs more than {}",
+                "that of {} needs at least {}",
                 duration::text(burn.long),
-                least.percent()
+                least.next_hundredth().percent()
             )
         })
         .collect();

@@ -61,6 +61,15 @@ impl Share {
         }
     }
 
+    /// The least hundredth of a percent that is greater.
+    pub(super) fn next_hundredth(self) -> Self {
+        let hundredths = self.numerator.saturating_mul(10_000) / self.denominator;
+        Self {
+            numerator: hundredths.saturating_add(1),
+            denominator: 10_000,
+        }
+    }
+
     /// Whether a ratio, which is never greater than one, can be greater.
     pub(super) fn can_be_exceeded(self) -> bool {
         self.numerator < self.denominator
@@ -154,5 +163,8 @@ mod tests {
         assert!(at("93.06%").can_be_exceeded());
         assert!(!at("93.05%").can_be_exceeded());
         assert!(!Share::new(1, 1).can_be_exceeded());
+        // 1 - 1 / 14.4, which is 93.0555... %.
+        assert_eq!(Share::new(134, 144).next_hundredth().percent(), "93.06%");
+        assert_eq!(Share::new(1, 2).next_hundredth().percent(), "50.01%");
     }
 }

@@ -281,7 +281,7 @@ fn an_alert_that_can_never_fire_is_left_out_and_told_with_the_target_it_needs() 
     assert!(burning(&objective, "1h").is_none() && burning(&objective, "6h").is_some());
     let words = warnings[0].to_string();
     assert!(
-        words.contains("that of 1h needs more than 93.0555555555556%") && !words.contains("of 6h"),
+        words.contains("that of 1h needs at least 93.06%") && !words.contains("of 6h"),
         "{words}"
     );
     assert_eq!(one(&availability("93.06%", "30d")).1, []);

@@ -3,6 +3,7 @@
 pub mod conditions;
 mod dashboards;
 mod dependencies;
+mod objectives;
 mod observed_service;
 mod probes;
 mod runbooks;
@@ -14,6 +15,7 @@ mod target_ref;
 
 pub use dashboards::Dashboards;
 pub use dependencies::{Dependency, DependencyType, ScrapedFrom};
+pub use objectives::{ErrorRatio, Latency, Objective, ObjectiveAlerts, Ratio, Sli};
 pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
 pub use runbooks::Runbooks;

@@ -2,7 +2,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Dashboards, Dependency, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
+use super::{Dashboards, Dependency, Objective, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
 
 /// ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status
 /// whether each of them works. The smallest useful one names its target and nothing else.
@@ -85,6 +85,14 @@ pub struct ObservedServiceSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub dependencies: Vec<Dependency>,
+    /// objectives promises a share of good events over a time. Each gets recorded ratios, burn-rate alerts and its error
+    /// budget. Default: none. At most 16, with distinct names.
+    ///
+    /// Example: `[{name: availability, target: "99.9%", sli: {errorRatio: {}}}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub objectives: Vec<Objective>,
     /// dashboards says where Grafana finds the dashboard. Default: labelled for the Grafana sidecar, no folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dashboards: Option<Dashboards>,

@@ -89,6 +89,48 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
             json!(1),
         ),
         (
+            "objectives",
+            json!([{"name": "a", "target": "100%", "sli": {"errorRatio": {}}}]),
+            "should match",
+            json!([{"name": "a", "target": "99.9%", "sli": {"errorRatio": {}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "0.0%", "sli": {"errorRatio": {}}}]),
+            "a target of 0% promises nothing",
+            json!([{"name": "a", "target": "0.1%", "sli": {"errorRatio": {}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "window": "6d", "sli": {"errorRatio": {}}}]),
+            "should match",
+            json!([{"name": "a", "target": "99%", "window": "7d", "sli": {"errorRatio": {}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}, "latency": {"below": "5s"}}}]),
+            "exactly one of errorRatio, latency and ratio",
+            json!([{"name": "a", "target": "99%", "sli": {"latency": {"below": "5s"}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "sli": {"ratio": {"total": "a_total"}}}]),
+            "one of good and bad",
+            json!([{"name": "a", "target": "99%", "sli": {"ratio": {"bad": "b_total", "total": "a_total"}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}}, "alerts": {"page": "Disabled"}}]),
+            "says why in because",
+            json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}}, "alerts": {"page": "Disabled", "because": "OPS-1"}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}}}, {"name": "a", "target": "98%", "sli": {"errorRatio": {}}}]),
+            "duplicate entries",
+            json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}}}, {"name": "b", "target": "98%", "sli": {"errorRatio": {}}}]),
+        ),
+        (
             "signals.packs",
             json!(["http", "http"]),
             "duplicate entries",

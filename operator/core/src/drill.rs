@@ -8,7 +8,7 @@ use observed_crds::foreign::RuleGroup;
 use serde::Serialize;
 
 use crate::duration;
-use crate::plan::{Alert, Case, Input, Pack, Plan};
+use crate::plan::{Alert, Case, Input, Plan};
 use crate::promql::quoted;
 use crate::signals::rule_groups;
 use series::Home;
@@ -24,6 +24,9 @@ const PACES: [(&str, u32, u32); 3] = [
     // No drill of these reads a recorded value of an evaluation before.
     ("drills-slowest", u32::MAX, 1800),
 ];
+
+/// The file for the alerts of objectives.
+const OBJECTIVES: &str = "drills-objectives";
 
 /// A file of unit tests.
 #[derive(Clone, Debug)]
@@ -124,32 +127,61 @@ pub fn tests(plan: &Plan) -> impl Iterator<Item = Test> {
 
 /// The tests of every alert, and how often rules are evaluated in them.
 fn paced(plan: &Plan) -> impl Iterator<Item = (Clock, Test)> {
-    let alerts = plan
-        .packs
-        .iter()
-        .flat_map(|pack| pack.alerts.iter().map(move |alert| (pack, alert)));
-    alerts.flat_map(|(pack, alert)| {
-        let clock = Clock::of(plan, alert);
-        let tests = of_alert(plan, pack, alert, &clock);
+    let of_packs = plan.packs.iter().flat_map(move |pack| {
+        let home = Home::of(plan, pack.dependency.as_ref());
+        let alerts = pack.alerts.iter();
+        alerts.map(move |alert| (home.clone(), alert, Clock::of(plan, alert)))
+    });
+    let of_objectives = plan.objectives.iter().flat_map(|objective| &objective.alerts);
+    let of_objectives =
+        of_objectives.map(move |alert| (Home::of(plan, None), alert, Clock::each_interval(plan, alert)));
+    of_packs.chain(of_objectives).flat_map(|(home, alert, clock)| {
+        let tests = of_alert(alert, &clock, &home);
         tests.into_iter().map(move |test| (clock, test))
     })
 }
 
-fn of_alert(plan: &Plan, pack: &Pack, alert: &Alert, clock: &Clock) -> Vec<Test> {
-    let home = Home::of(plan, pack);
-    let firing = alert.fires.iter().map(|case| fires(plan, alert, case, clock, &home));
+fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
+    let firing = alert.fires.iter().map(|case| fires(alert, case, clock, home));
     let quiet = alert.silent.iter().map(|case| {
-        let title = format!("{} is silent: {}", alert.name, case.title);
-        silent(alert, &case.inputs, clock, title, &home)
+        let title = format!("{} is silent: {}", called(alert), case.title);
+        silent(alert, &case.inputs, clock, title, home)
     });
     let elsewhere = alert.fires.iter().find(|case| !case.inputs.is_empty());
     let elsewhere = elsewhere.into_iter().flat_map(|case| {
         home.others().map(|(place, home)| {
-            let title = format!("{} is silent: {}, but {place}", alert.name, case.title);
+            let title = format!("{} is silent: {}, but {place}", called(alert), case.title);
             silent(alert, &case.inputs, clock, title, &home)
         })
     });
     firing.chain(quiet).chain(elsewhere).collect()
+}
+
+/// The alert's name, with the labels that tell it from its namesakes.
+fn called(alert: &Alert) -> String {
+    let own: Vec<String> = own_labels(alert)
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
+    if own.is_empty() {
+        alert.name.clone()
+    } else {
+        format!("{} {}", alert.name, own.join(" "))
+    }
+}
+
+/// Labels that tell alerts of one name apart.
+fn own_labels(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
+    let routed = ["namespace", "service", "severity", "role"];
+    let mut own: Vec<(&str, &str)> = alert
+        .labels
+        .iter()
+        .map(|(label, value)| (label.as_str(), value.as_str()))
+        .filter(|(label, _)| !routed.contains(label))
+        .collect();
+    if !own.is_empty() {
+        own.push(("severity", alert.severity.as_str()));
+    }
+    own.into_iter()
 }
 
 /// Times of one alert, in seconds.
@@ -161,6 +193,7 @@ struct Clock {
     step: u32,
     /// Where the tests stand.
     file: &'static str,
+    onset: u32,
     reach: u32,
     r#for: u32,
     keep: u32,
@@ -178,9 +211,20 @@ impl Clock {
             // A multiple of the interval, so that every evaluation meets a sample.
             step: interval * (step / interval).max(1),
             file,
+            onset: alert.onset_seconds,
             reach,
             r#for,
             keep: alert.keep_firing_for.as_deref().map(seconds).unwrap_or_default(),
+        }
+    }
+
+    /// For alerts that read what was recorded at every scrape before.
+    fn each_interval(plan: &Plan, alert: &Alert) -> Self {
+        let clock = Self::of(plan, alert);
+        Self {
+            step: clock.interval,
+            file: OBJECTIVES,
+            ..clock
         }
     }
 
@@ -191,7 +235,7 @@ impl Clock {
 
     /// When an alert fires whose condition holds from the start, however far it looks back.
     fn firing(&self) -> u32 {
-        self.at(self.reach + self.r#for + SLACK * self.step)
+        self.at(self.onset + self.r#for + SLACK * self.step)
     }
 
     /// The last evaluation at which it cannot fire yet.
@@ -201,26 +245,23 @@ impl Clock {
 }
 
 /// It fires when it must, not before `for`, goes on as long as it should, and ends.
-fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock, home: &Home) -> Test {
+fn fires(alert: &Alert, case: &Case, clock: &Clock, home: &Home) -> Test {
     let firing = clock.firing();
     let expect = |at: u32, fires: bool| Expectation {
         expr: format!(
             "group by ({}) ({})",
-            identity(plan, alert, home).0,
-            alerts(alert, home, "")
+            identity(alert).map(|(label, _)| label).collect::<Vec<_>>().join(", "),
+            alerts(alert, "")
         ),
         eval_time: duration::text(at),
-        exp_samples: if fires {
-            vec![identity(plan, alert, home).1]
-        } else {
-            Vec::new()
-        },
+        exp_samples: if fires { vec![sample(alert)] } else { Vec::new() },
     };
     let mut expectations: Vec<Expectation> = clock.pending().map(|at| expect(at, false)).into_iter().collect();
     expectations.push(expect(firing, true));
     let mut end = firing;
     // Without series there is nothing that could end; an alert on absence would go on.
-    if !case.inputs.is_empty() {
+    let lasts = |input: &Input| input.until.is_none_or(|until| until > firing);
+    if case.inputs.iter().any(lasts) {
         if clock.keep > clock.step {
             expectations.push(expect(clock.at(firing + clock.keep) - clock.step, true));
         }
@@ -238,7 +279,7 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock, home: &Home) ->
     Test {
         alert: alert.name.clone(),
         fires: true,
-        name: format!("{} fires: {}", alert.name, case.title),
+        name: format!("{} fires: {}", called(alert), case.title),
         interval: duration::text(clock.interval),
         input_series: case.inputs.iter().map(series).collect(),
         promql_expr_test: expectations,
@@ -249,7 +290,7 @@ fn fires(plan: &Plan, alert: &Alert, case: &Case, clock: &Clock, home: &Home) ->
 fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &Home) -> Test {
     let changes = inputs
         .iter()
-        .filter_map(|input| input.reset_at.max(input.until).max(input.since));
+        .filter_map(|input| input.reset_at.max(input.until).max(input.since).max(Some(input.from)));
     let end = clock.at(changes.max().unwrap_or_default() + clock.firing());
     let series = |input: &Input| home.series(input, clock.interval, input.until.unwrap_or(end), end);
     Test {
@@ -261,7 +302,7 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
         promql_expr_test: vec![Expectation {
             expr: format!(
                 "count_over_time({})",
-                alerts(alert, home, &format!("[{}]", duration::text(end + clock.step)))
+                alerts(alert, &format!("[{}]", duration::text(end + clock.step)))
             ),
             eval_time: duration::text(end),
             exp_samples: Vec::new(),
@@ -270,35 +311,33 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
 }
 
 /// The alert while it fires.
-fn alerts(alert: &Alert, home: &Home, range: &str) -> String {
-    let dependency = home.dependency.as_ref();
-    let dependency = dependency.map(|dependency| format!(",dependency={}", quoted(&dependency.name)));
+fn alerts(alert: &Alert, range: &str) -> String {
+    let own: String = own_labels(alert)
+        .map(|(label, value)| format!(",{label}={}", quoted(value)))
+        .collect();
     format!(
-        "ALERTS{{alertname={},alertstate=\"firing\"{}}}{range}",
-        quoted(&alert.name),
-        dependency.unwrap_or_default()
+        "ALERTS{{alertname={},alertstate=\"firing\"{own}}}{range}",
+        quoted(&alert.name)
     )
 }
 
-/// The labels by which the alert is routed and muted, and the sample that has them.
-fn identity(plan: &Plan, alert: &Alert, home: &Home) -> (String, Sample) {
-    let owner = &plan.owner;
-    let mut labels = vec![("alertname", alert.name.as_str())];
-    labels.extend(
-        home.dependency
-            .iter()
-            .map(|dependency| ("dependency", dependency.name.as_str())),
-    );
-    labels.push(("namespace", &owner.namespace));
-    labels.extend(alert.role.map(|role| ("role", role.as_str())));
-    labels.extend([("service", owner.name.as_str()), ("severity", alert.severity.as_str())]);
-    let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
-    let pairs: Vec<String> = labels
+/// The labels by which the alert is routed and muted, and those that tell it from its namesakes.
+fn identity(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
+    let labels = alert
+        .labels
         .iter()
-        .map(|(name, value)| format!("{name}={}", quoted(value)))
+        .map(|(label, value)| (label.as_str(), value.as_str()));
+    std::iter::once(("alertname", alert.name.as_str())).chain(labels)
+}
+
+fn sample(alert: &Alert) -> Sample {
+    let labels: Vec<String> = identity(alert)
+        .map(|(label, value)| format!("{label}={}", quoted(value)))
         .collect();
-    let labels = format!("{{{}}}", pairs.join(","));
-    (names.join(", "), Sample { labels, value: 1.0 })
+    Sample {
+        labels: format!("{{{}}}", labels.join(",")),
+        value: 1.0,
+    }
 }
 
 #[cfg(test)]

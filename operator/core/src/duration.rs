@@ -11,6 +11,13 @@ pub fn seconds(text: &str) -> Option<u32> {
     (seconds > 0 && duration.subsec_nanos() == 0).then_some(seconds)
 }
 
+/// Milliseconds of a Prometheus duration, which may end in `ms`. None if it is not one, or is zero.
+pub fn millis(text: &str) -> Option<u32> {
+    let units = text.ends_with(['d', 'h', 'm', 's']) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let duration = units.then(|| promql_parser::util::parse_duration(text).ok())??;
+    u32::try_from(duration.as_millis()).ok().filter(|millis| *millis > 0)
+}
+
 /// The shortest Prometheus duration of that many seconds.
 pub fn text(seconds: u32) -> String {
     let mut rest = seconds;
@@ -39,6 +46,15 @@ mod tests {
     fn what_is_not_a_duration_of_whole_seconds_is_none() {
         for wrong in ["", "0s", "5", "-5", "inf", "1e300s", "m", "-5m", "1.5h", "5 m", "100ms"] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_read_and_what_is_none_is_not() {
+        let read = ["250ms", "5s", "1s500ms", "2m"].map(millis);
+        assert_eq!(read, [Some(250), Some(5_000), Some(1_500), Some(120_000)]);
+        for wrong in ["", "0ms", "5", "ms", "-5s", "1.5s", "99999999d"] {
+            assert_eq!(millis(wrong), None, "{wrong:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod grafana;
 pub mod install;
 pub mod lint;
 pub mod names;
+pub mod objectives;
 pub mod outputs;
 pub mod packs;
 pub mod plan;

@@ -1,5 +1,7 @@
 //! What will be done for one service, complete: rendering it needs nothing else and cannot fail.
 
+mod objective;
+
 use std::collections::BTreeMap;
 
 use observed_crds::foreign::LabelSelector;
@@ -9,6 +11,8 @@ use observed_crds::v1alpha1::{DependencyType, PackSignals, Port, Severity, Targe
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
+
+pub use objective::{Flow, Indicator, Objective, Part};
 
 /// What will be done for one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +33,8 @@ pub struct Plan {
     pub packs: Vec<Pack>,
     /// What it exposes of what they read.
     pub exposure: Exposure,
+    /// Its objectives.
+    pub objectives: Vec<Objective>,
     /// Its dashboard.
     pub dashboard: Dashboard,
     /// Findings that do not stop the plan.
@@ -216,6 +222,8 @@ pub struct Pack {
     pub alerts: Vec<Alert>,
     /// Panels.
     pub panels: Vec<Panel>,
+    /// What objectives can be set on.
+    pub indicators: Vec<Indicator>,
 }
 
 /// Something that the service cannot work without.
@@ -276,7 +284,10 @@ pub struct Alert {
     pub annotations: BTreeMap<String, String>,
     /// What its runbook says.
     pub runbook: Runbook,
-    /// Seconds that its expression looks back, through the recorded series too.
+    /// Seconds after which its condition is seen to hold, if it holds from the start.
+    pub onset_seconds: u32,
+    /// Seconds after which its condition is seen to have ended: as far as its expression looks back, through the
+    /// recorded series too.
     pub reach_seconds: u32,
     /// Cases on which it must fire.
     pub fires: Vec<Case>,
@@ -323,6 +334,8 @@ pub struct Input {
     pub course: Course,
     /// Seconds after which it begins.
     pub since: Option<u32>,
+    /// Seconds after which its course begins. Until then it stays as it starts.
+    pub from: u32,
     /// Seconds after which the counter starts again from zero.
     pub reset_at: Option<u32>,
     /// Seconds after which it is gone.

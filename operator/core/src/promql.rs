@@ -2,6 +2,7 @@
 
 mod amount;
 mod prove;
+mod selector;
 mod tie;
 mod walk;
 
@@ -13,6 +14,7 @@ use promql_parser::parser::{self, Expr};
 
 pub use amount::amount;
 pub use prove::prove_namespaced;
+pub use selector::{Misplaced, Selector, example};
 pub use tie::{Declared, Match, Panel, Price, Tie};
 
 /// Why an expression cannot be used.

@@ -8,13 +8,15 @@ mod signals;
 mod target;
 
 use observed_crds::v1alpha1::ObservedServiceSpec;
+use observed_crds::v1alpha1::signal_pack::SeriesType;
 
 pub use probes::on_trial;
 
 use crate::facts::{Facts, PageQuestion, Question};
 use crate::finding::{Code, Finding};
+use crate::objectives::{self, objectives};
 use crate::packs::Packs;
-use crate::plan::{Dashboard, Owner, Plan};
+use crate::plan::{Dashboard, Owner, Pack, Plan};
 
 /// Validates, defaults and combines.
 ///
@@ -54,6 +56,23 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     let depends_on = dependencies.as_deref().unwrap_or_default();
     let signals = signals::signals(spec, facts, target, packs, &read, depends_on);
 
+    let tied = signals.as_ref().ok().map(|(_, bound)| bound.packs.as_slice());
+    let objectives = objectives(
+        &spec.objectives,
+        &objectives::Service {
+            namespace: &facts.namespace,
+            name: &facts.name,
+            job: read.job,
+            target_kind: target.kind,
+            target_name: &target.name,
+            interval_seconds: read.interval_seconds,
+            runbook_base: spec.runbooks.as_ref().map(|runbooks| runbooks.base_url.as_str()),
+            known: packs,
+            packs: tied,
+            bounds: tied.and_then(|packs| bounds(packs, facts)).as_deref(),
+        },
+    );
+
     let mut keep = |found: &Vec<Finding>| findings.extend(found.iter().cloned());
     if let Err(found) = &container {
         keep(found);
@@ -70,16 +89,21 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     if let Err(found) = &signals {
         keep(found);
     }
-    match (container, scrape, probes, signals, dependencies) {
+    if let Err(found) = &objectives {
+        keep(found);
+    }
+    match (container, scrape, probes, signals, dependencies, objectives) {
         (
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
             Some(Ok((probes, probe_warnings))),
             Ok((window, bound)),
             Ok(_),
+            Ok((objectives, objective_warnings)),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
+            warnings.extend(objective_warnings);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);
             Ok(Plan {
@@ -100,6 +124,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
                 window,
                 packs: bound.packs,
                 exposure: bound.exposure,
+                objectives,
                 dashboard: dashboard(spec),
                 warnings,
                 paused: spec.paused,
@@ -135,6 +160,14 @@ pub fn page(spec: &ObservedServiceSpec, facts: &Facts) -> Option<PageQuestion> {
     let target = target::target(spec, facts).ok()?;
     let container = target::container(spec, target).ok()?;
     scrape::page(spec, container)
+}
+
+/// Bounds of the buckets of the histogram that objectives read, as far as the pods told them.
+fn bounds(packs: &[Pack], facts: &Facts) -> Option<Vec<f64>> {
+    let measured = packs.iter().filter(|pack| !pack.indicators.is_empty());
+    let mut series = measured.flat_map(|pack| &pack.series);
+    let histogram = series.find(|series| series.kind == SeriesType::Histogram)?;
+    facts.bounds(&histogram.name)
 }
 
 fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {

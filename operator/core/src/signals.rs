@@ -5,12 +5,13 @@ mod alert;
 mod case;
 mod dialect;
 mod exposure;
+mod indicator;
 mod known;
 mod panel;
 mod prices;
 mod rename;
 mod rules;
-mod text;
+pub(crate) mod text;
 mod ties;
 
 use std::collections::BTreeMap;
@@ -285,6 +286,7 @@ fn bind_pack<'a>(
         records: Vec::new(),
         alerts: Vec::new(),
         panels: Vec::new(),
+        indicators: Vec::new(),
     };
     for signal in &pack.spec.signals {
         if !ties::applies(pack, signal, binding.target_kind) {
@@ -345,6 +347,12 @@ fn bind_pack<'a>(
                 .map(|panel| panel.title.as_str())
                 .unwrap_or_default();
             exposure.leave_out(&lacks, &format!("panel {title:?}"));
+        }
+    }
+    for written in &pack.spec.indicators {
+        match indicator::indicator(pack, written, ties, binding) {
+            Ok(indicator) => bound.indicators.push(indicator),
+            Err(error) => findings.push(broken(pack, &format!("indicator {:?}", written.name), &error)),
         }
     }
     if findings.is_empty() { Ok(bound) } else { Err(findings) }

@@ -7,7 +7,7 @@ use observed_crds::v1alpha1::signal_pack::{Scope, WorkloadPart};
 
 use super::InputSeries;
 use crate::names;
-use crate::plan::{Course, Dependency, Input, Pack, Plan};
+use crate::plan::{Course, Dependency, Input, Plan};
 use crate::promql::quoted;
 
 /// Where series come from.
@@ -19,12 +19,12 @@ pub(super) struct Home {
     container: String,
     kind: TargetKind,
     workload: String,
-    pub(super) dependency: Option<Dependency>,
+    dependency: Option<Dependency>,
 }
 
 impl Home {
-    /// The service, and what the pack is about.
-    pub(super) fn of(plan: &Plan, pack: &Pack) -> Self {
+    /// The service, or what it depends on.
+    pub(super) fn of(plan: &Plan, dependency: Option<&Dependency>) -> Self {
         let target = &plan.target;
         Self {
             namespace: plan.owner.namespace.clone(),
@@ -33,7 +33,7 @@ impl Home {
             container: target.container.clone(),
             kind: target.kind,
             workload: target.name.clone(),
-            dependency: pack.dependency.clone(),
+            dependency: dependency.cloned(),
         }
     }
 
@@ -115,6 +115,20 @@ pub(super) fn values(input: &Input, interval: u32, until: u32, end: u32) -> Stri
     if first > 0 {
         parts.push(format!("_x{first}"));
     }
+    // The last sample before the course begins: a counter stands at zero until then.
+    let flat = input.from.div_ceil(interval).clamp(first, last);
+    if flat > first && !matches!(input.course, Course::Constant(_) | Course::Line(..)) {
+        parts.push(format!("0+0x{}", flat - first));
+        let (start, step) = match input.course {
+            Course::Rate(rate) => (rate * f64::from(interval), rate * f64::from(interval)),
+            Course::Step(count) => (count, 0.0),
+            Course::Constant(_) | Course::Line(..) => (0.0, 0.0),
+        };
+        if last > flat {
+            parts.extend(run(start, step, flat + 1, reset.filter(|at| *at > flat + 1), last));
+        }
+        return ended(parts, until < end);
+    }
     match input.course {
         Course::Constant(value) => parts.extend(run(value, 0.0, first, reset, last)),
         Course::Line(value, slope) => parts.extend(run(value, slope * f64::from(interval), first, reset, last)),
@@ -126,7 +140,11 @@ pub(super) fn values(input: &Input, interval: u32, until: u32, end: u32) -> Stri
             }
         }
     }
-    if until < end {
+    ended(parts, until < end)
+}
+
+fn ended(mut parts: Vec<String>, ends: bool) -> String {
+    if ends {
         parts.push("stale".to_owned());
     }
     parts.join(" ")

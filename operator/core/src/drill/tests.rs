@@ -38,6 +38,7 @@ fn input(course: Course) -> Input {
         workload_labels: [].into(),
         course,
         since: None,
+        from: 0,
         reset_at: None,
         until: None,
     }
@@ -58,7 +59,7 @@ fn every_case_is_a_test_and_every_alert_is_tried_on_others_too() {
     let tests = tests_of(&plan);
     for alert in plan.packs.iter().flat_map(|pack| &pack.alerts) {
         let of = |what: &str| {
-            let start = format!("{} {what}: ", alert.name);
+            let start = format!("{} {what}: ", called(alert));
             tests
                 .iter()
                 .filter(|test| test["name"].as_str().unwrap().starts_with(&start))

@@ -83,7 +83,17 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
             .packs
             .iter()
             .flat_map(|pack| &pack.panels)
+            .chain(plan.objectives.iter().flat_map(|objective| &objective.panels))
             .filter_map(stat)
+            .collect(),
+    };
+    let objectives = Row {
+        title: "Objectives".into(),
+        panels: plan
+            .objectives
+            .iter()
+            .flat_map(|objective| &objective.panels)
+            .map(timeseries)
             .collect(),
     };
     // Of a pack nothing is shown when the service exposes nothing that its panels read.
@@ -102,7 +112,7 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
         ),
         tags: vec!["observed".into()],
         refresh: duration::text(plan.scrape.interval_seconds),
-        rows: std::iter::once(overview).chain(packs).collect(),
+        rows: [overview, objectives].into_iter().chain(packs).collect(),
     }
 }
 

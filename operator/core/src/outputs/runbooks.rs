@@ -1,6 +1,6 @@
 //! A runbook for every alert, in a ConfigMap: for people, and for whatever serves them under `spec.runbooks.baseURL`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::conditions::ConditionType;
 use serde_json::json;
@@ -34,13 +34,19 @@ impl Output for Runbooks {
     }
 
     fn render(&self, plan: &Plan) -> Vec<Child> {
-        let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
-        let pages: BTreeMap<String, String> = alerts
-            .map(|alert| (format!("{}.md", alert.name), page(plan, alert)))
-            .collect();
-        if pages.is_empty() {
+        let of_packs = plan.packs.iter().flat_map(|pack| &pack.alerts);
+        let of_objectives = plan.objectives.iter().flat_map(|objective| &objective.alerts);
+        let mut named: BTreeMap<&str, Vec<&Alert>> = BTreeMap::new();
+        for alert in of_packs.chain(of_objectives) {
+            named.entry(&alert.name).or_default().push(alert);
+        }
+        if named.is_empty() {
             return Vec::new();
         }
+        let pages = named.into_iter();
+        let pages: BTreeMap<String, String> = pages
+            .map(|(name, alerts)| (format!("{name}.md"), page(plan, name, &alerts)))
+            .collect();
         let name = names::child(&plan.owner.name, "runbooks");
         let body = json!({"data": pages});
         vec![owned(plan, self.id(), &CONFIG_MAP, name, Extra::default(), body)]
@@ -51,45 +57,56 @@ impl Output for Runbooks {
     }
 }
 
-fn page(plan: &Plan, alert: &Alert) -> String {
-    let runbook = &alert.runbook;
+/// The page of all alerts of one name: of each dependency, and of each objective and its windows.
+fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
     let owner = &plan.owner;
-    let steps: Vec<String> = runbook
-        .first
-        .iter()
+    let all = |text: &dyn Fn(&Alert) -> String, between: &str| {
+        let mut all: Vec<String> = alerts.iter().map(|alert| text(alert)).collect();
+        let mut seen = BTreeSet::new();
+        all.retain(|text| seen.insert(text.clone()));
+        all.join(between)
+    };
+    let mut steps: Vec<&String> = Vec::new();
+    for step in alerts.iter().flat_map(|alert| &alert.runbook.first) {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    let steps = steps
+        .into_iter()
         .zip(1..)
-        .map(|(step, number)| format!("{number}. {step}"))
-        .collect();
+        .map(|(step, number)| format!("{number}. {step}"));
     let matchers = [
-        ("alertname", &alert.name),
+        ("alertname", name),
         ("namespace", &owner.namespace),
         ("service", &owner.name),
     ];
     let matchers = matchers.map(|(label, value)| format!("{label}={value}")).join(" ");
     format!(
         "# {name}\n\n\
-         {summary} {impact}\n\n\
+         {what}\n\n\
          | | |\n|---|---|\n\
          | service | {namespace}/{service}, {kind} {target} |\n\
          | severity | {severity} |\n\
          | fires | {condition} |\n\
          | signal | {signal} |\n\n\
          ## Look at first\n\n{steps}\n\n\
-         ## Expression\n\nIt fires for what this gives:\n\n```promql\n{expr}\n```\n\n\
+         ## Expression\n\nIt fires for what this gives:\n\n{exprs}\n\n\
          ## While it is worked on\n\n\
          ```\namtool silence add {matchers} --duration=1h --comment='...'\n```\n",
-        name = alert.name,
-        summary = runbook.summary,
-        impact = runbook.impact,
+        what = all(
+            &|alert| format!("{} {}", alert.runbook.summary, alert.runbook.impact),
+            "\n\n"
+        ),
         namespace = owner.namespace,
         service = owner.name,
         kind = plan.target.kind.as_str(),
         target = plan.target.name,
-        severity = alert.severity.as_str(),
-        condition = runbook.condition,
-        signal = runbook.signal.replace('|', "\\|"),
-        steps = steps.join("\n"),
-        expr = alert.expr,
+        severity = all(&|alert| alert.severity.as_str().to_owned(), ", "),
+        condition = all(&|alert| alert.runbook.condition.clone(), "; or "),
+        signal = all(&|alert| alert.runbook.signal.replace('|', "\\|"), " "),
+        steps = steps.collect::<Vec<_>>().join("\n"),
+        exprs = all(&|alert| format!("```promql\n{}\n```", alert.expr), "\n\n"),
     )
 }
 

@@ -300,7 +300,7 @@ fn matchers(matches: &[(&str, Match<'_>)]) -> Result<Vec<Matcher>, Error> {
     matches.iter().map(|(label, by)| matcher(label, *by)).collect()
 }
 
-fn matcher(label: &str, by: Match<'_>) -> Result<Matcher, Error> {
+pub(super) fn matcher(label: &str, by: Match<'_>) -> Result<Matcher, Error> {
     match by {
         Match::Is(value) => Ok(Matcher::new(MatchOp::Equal, label, value)),
         Match::Like(pattern) => Matcher::new_matcher(token::T_EQL_REGEX, label.to_owned(), pattern.to_owned())

@@ -32,6 +32,7 @@ pub(super) fn alert(
     };
     Ok(plan::Alert {
         name: alert.name.clone(),
+        onset_seconds: ties.reach_seconds(&expr),
         reach_seconds: ties.reach_seconds(&expr),
         expr: proven(&expr, binding)?,
         severity: settings.severity,

@@ -81,6 +81,7 @@ fn input(
             .unwrap_or_default(),
         course: course(selector, series, times, variables)?,
         since: seconds(&series.since)?,
+        from: 0,
         reset_at: seconds(&series.reset_at)?,
         until: seconds(&series.until)?,
     })

@@ -93,6 +93,7 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         window: "5m".to_owned(),
         packs: bound.packs,
         exposure: bound.exposure,
+        objectives: Vec::new(),
         dashboard: crate::plan::Dashboard::default(),
         warnings: Vec::new(),
         paused: false,

@@ -5,9 +5,14 @@ use observed_crds::v1alpha1::signal_pack::Unit;
 use super::Binding;
 
 /// The text so that Prometheus' template engine prints it as it stands.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     // Every single brace, because two texts may meet: a brace at the end of one opens an action with the next.
     text.replace('{', "{{\"{\"}}")
+}
+
+/// What Prometheus' template engine prints of such a text.
+pub(crate) fn printed(text: &str) -> String {
+    text.replace("{{\"{\"}}", "{")
 }
 
 /// The text of a pack with its places filled in, as Prometheus' template engine prints it as it stands.

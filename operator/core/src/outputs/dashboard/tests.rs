@@ -47,6 +47,7 @@ fn pack(name: &str, title: &str) -> plan::Pack {
         records: vec![],
         alerts: vec![],
         panels: vec![panel("Rate", true), panel("Other", false)],
+        indicators: vec![],
     }
 }
 
@@ -99,6 +100,30 @@ fn the_first_row_is_the_overview_and_every_pack_has_one() {
             ("timeseries", "Rate"),
             ("timeseries", "Other"),
         ]
+    );
+}
+
+#[test]
+fn objectives_have_a_row_after_the_overview_and_their_budget_in_it() {
+    let mut plan = plan(json!({}));
+    let mut objective = pack("availability", "Objectives");
+    objective.panels[0].title = "Budget".into();
+    plan.objectives = vec![plan::Objective {
+        name: "availability".into(),
+        records: vec![],
+        alerts: vec![],
+        panels: objective.panels,
+    }];
+    let shown = shown(&plan);
+    let titles: Vec<_> = shown["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|panel| panel["title"].clone())
+        .collect();
+    assert_eq!(
+        titles[..7],
+        ["Overview", "Rate", "Rate", "Budget", "Objectives", "Budget", "Other"]
     );
 }
 

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod objectives;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,13 +24,20 @@ async fn promtool() -> &'static PathBuf {
     TOOL.get_or_init(ensure).await
 }
 
+/// Where the golden cases are.
+fn goldens() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    root.join("operator/core/tests/golden")
+}
+
+/// What is expected of a golden case.
+fn golden(case: &str) -> PathBuf {
+    goldens().join(case).join("expected")
+}
+
 /// The directories of expected files that hold rules.
 fn cases() -> Vec<PathBuf> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("operator/core/tests/golden");
-    let directories = fs::read_dir(golden)
+    let directories = fs::read_dir(goldens())
         .unwrap()
         .map(|entry| entry.unwrap().path().join("expected"));
     let mut cases: Vec<_> = directories
@@ -70,7 +79,12 @@ async fn every_rendered_rule_is_one_for_promtool() {
 
 /// Files with the drills of a case.
 fn drill_files(case: &Path) -> Vec<PathBuf> {
-    let names = ["drills.yaml", "drills-slow.yaml", "drills-slowest.yaml"];
+    let names = [
+        "drills.yaml",
+        "drills-slow.yaml",
+        "drills-slowest.yaml",
+        "drills-objectives.yaml",
+    ];
     let files = names.map(|name| case.join(name));
     files.into_iter().filter(|file| file.exists()).collect()
 }
@@ -145,8 +159,7 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
         }
     }
     // The twin: rules that spell a label as the pack does, for a service that spells it otherwise.
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let case = golden.join("operator/core/tests/golden/dialect-opentelemetry/expected");
+    let case = golden("dialect-opentelemetry");
     let rules = only(&read(&case.join("rules.yaml")), "HighErrorRate");
     let drills = &drills_by_alert(&case)["HighErrorRate"];
     survives(&rules, drills).await.unwrap();
@@ -157,13 +170,9 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
 
 #[tokio::test]
 async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("operator/core/tests/golden");
     let mut tried = BTreeSet::new();
     for case in ["llm-api", "statefulset", "daemonset"] {
-        let case = golden.join(case).join("expected");
+        let case = golden(case);
         let rules = read(&case.join("rules.yaml"));
         let drills = drills_by_alert(&case);
         for (group, place, rule) in alerts_of(&rules) {
@@ -184,7 +193,7 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
     }
     assert!(tried.len() >= 50, "{tried:?}");
 
-    let case = golden.join("minimal/expected");
+    let case = golden("minimal");
     let rules = read(&case.join("rules.yaml"));
     let drills = &drills_by_alert(&case)["HighErrorRate"];
     let text = only(&rules, "HighErrorRate").to_string();
@@ -197,6 +206,75 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
         );
     }
     survives(&only(&rules, "HighErrorRate"), drills).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_burn_rate_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
+    let case = golden("objectives-of-own-counters");
+    let rules = objectives::of_objective(&read(&case.join("rules.yaml")), "tasks");
+    let mut alerts = 0;
+    for (group, place, rule) in alerts_of(&rules) {
+        let drills = drills_of(&case, &called(&rule));
+        let expr = expr(&rule);
+        for mutant in [format!("({expr}) > Inf"), format!("({expr}) or vector(1)")] {
+            let mut mutated = rules.clone();
+            mutated["groups"][group]["rules"][place]["expr"] = json!(mutant);
+            assert!(
+                survives(&mutated, &drills).await.is_err(),
+                "its drills do not notice {mutant:?}"
+            );
+        }
+        alerts += 1;
+    }
+    assert_eq!(alerts, 6);
+    // 3.36, 1.4, 0.7 and 0.2333 times the budget of 10 %.
+    for (threshold, long) in [
+        ("0.336", "1h"),
+        ("0.14", "6h"),
+        ("0.07", "1d"),
+        ("0.023333333333333", "3d"),
+    ] {
+        let text = rules.to_string();
+        let drills = drills_of(&case, &format!("ErrorBudgetBurn long={long} objective=tasks"));
+        for factor in [0.9, 1.1] {
+            assert!(text.contains(&format!("> {threshold} ")), "{threshold}");
+            let other: f64 = threshold.parse::<f64>().unwrap() * factor;
+            let mutated = text.replace(&format!("> {threshold} "), &format!("> {other} "));
+            let mutated: Value = serde_json::from_str(&mutated).unwrap();
+            assert!(
+                survives(&mutated, &drills).await.is_err(),
+                "{long}: nobody notices {other}"
+            );
+        }
+        survives(&rules, &drills).await.unwrap();
+    }
+}
+
+/// The drills whose names begin like this.
+fn drills_of(case: &Path, named: &str) -> Vec<Value> {
+    let start = format!("{named} ");
+    let mut parts: Vec<Value> = drill_files(case).iter().map(|file| read(file)).collect();
+    for part in &mut parts {
+        let tests = part["tests"].as_array_mut().unwrap();
+        tests.retain(|test| test["name"].as_str().unwrap().starts_with(&start));
+    }
+    parts.retain(|part| !part["tests"].as_array().unwrap().is_empty());
+    assert!(!parts.is_empty(), "no drill begins with {named:?}");
+    parts
+}
+
+/// How the drills of an alert begin: its name, and what tells it from its namesakes.
+fn called(alert: &Value) -> String {
+    let name = alert["alert"].as_str().unwrap();
+    let labels = alert["labels"].as_object().unwrap().iter();
+    let mut own: Vec<String> = labels
+        .filter(|(label, _)| !["namespace", "service", "severity", "role"].contains(&label.as_str()))
+        .map(|(label, value)| format!(" {label}={}", value.as_str().unwrap()))
+        .collect();
+    if !own.is_empty() {
+        own.push(format!(" severity={}", alert["labels"]["severity"].as_str().unwrap()));
+    }
+    format!("{name}{}", own.concat())
 }
 
 #[tokio::test]

@@ -1,0 +1,249 @@
+//! The alerts of an objective.
+
+use std::collections::BTreeMap;
+
+use observed_crds::v1alpha1::Severity;
+use observed_crds::v1alpha1::signal_pack::Role;
+
+use super::burn::{Burn, shortest};
+use super::drills;
+use super::goal::{BAD_EVENTS, ERROR_RATIO, Goal};
+use super::share::Share;
+use crate::duration;
+use crate::plan::{Alert, Runbook};
+use crate::promql::quoted;
+use crate::signals::text::{literal, printed};
+
+/// Names of the alerts. Which objective, and which of its windows, is in their labels.
+const BURNING: &str = "ErrorBudgetBurn";
+const UNMEASURED: &str = "ObjectiveUnmeasured";
+
+/// How long a page goes on after its condition has ended: one that ends and begins again wakes people twice.
+const KEEP_PAGING: &str = "5m";
+/// How long series must be gone before a person is called. A rollout and a restart of Prometheus are shorter.
+const GONE_SECONDS: u32 = 600;
+/// How long a new service may count nothing before somebody is told.
+const NEVER_SECONDS: u32 = 3_600;
+
+/// The alerting rules, each with its proof.
+pub(super) fn alerts(goal: &Goal<'_>) -> Vec<Alert> {
+    let burns = goal.burns.iter().map(|burn| burning(goal, *burn));
+    let unmeasured = goal.unmeasured.then(|| [gone(goal), never(goal)]);
+    burns.chain(unmeasured.into_iter().flatten()).collect()
+}
+
+/// Both windows burn, and there are enough bad events to speak of.
+fn burning(goal: &Goal<'_>, burn: Burn) -> Alert {
+    let Burn {
+        long, short, severity, ..
+    } = burn;
+    let threshold = goal.threshold(burn);
+    let above = |window| format!("{} > {}", goal.series(ERROR_RATIO, window), threshold.decimal());
+    let mut expr = format!("{} and ignoring (window) {}", above(long), above(short));
+    if goal.min_bad_events > 0 {
+        // Half an event less, because increase() does not count in whole numbers.
+        let floor = Share::new(u64::from(goal.min_bad_events) * 2 - 1, 2).decimal();
+        expr = format!(
+            "{expr} and ignoring (window) {} > {floor}",
+            goal.series(BAD_EVENTS, long)
+        );
+    }
+    let mut labels = labels(goal, severity);
+    labels.insert("long".to_owned(), duration::text(long));
+    labels.insert("short".to_owned(), duration::text(short));
+    let (fires, silent) = drills::burning(goal, burn);
+    let summary = format!("The error budget of the objective {} burns too fast.", named(goal));
+    let condition = format!(
+        "the last {} and the last {} both have more than {} bad events",
+        duration::text(long),
+        duration::text(short),
+        threshold.percent()
+    );
+    Alert {
+        name: BURNING.to_owned(),
+        expr,
+        severity,
+        role: Some(Role::Symptom),
+        r#for: "0s".to_owned(),
+        keep_firing_for: (severity == Severity::Critical).then(|| KEEP_PAGING.to_owned()),
+        labels,
+        annotations: annotations(
+            goal,
+            BURNING,
+            &summary,
+            &burning_text(goal, burn),
+            &goal.indicator.first,
+        ),
+        runbook: runbook(goal, &summary, condition, &goal.indicator.first),
+        onset_seconds: shortest(goal.service.interval_seconds),
+        reach_seconds: short,
+        fires,
+        silent,
+    }
+}
+
+fn burning_text(goal: &Goal<'_>, burn: Burn) -> String {
+    let text = duration::text;
+    let (period, long, short) = (text(goal.period), text(burn.long), text(burn.short));
+    let factor = burn.factor(goal.period);
+    format!(
+        "{}\nOf the last {long}, {{{{ $value | humanizePercentage }}}} of the events were bad. The objective of {} over {period} \
+         allows {}; the alert fires while the last {long} and the last {short} are both above {}, {} times that. At this \
+         rate the error budget of {period} is gone in {}.",
+        goal.indicator.impact,
+        goal.target.percent(),
+        goal.budget().percent(),
+        goal.threshold(burn).percent(),
+        factor.decimal(),
+        text(burn.exhausted_after()),
+    )
+}
+
+/// It was measured within its window, and is not any more.
+fn gone(goal: &Goal<'_>) -> Alert {
+    let expr = format!("{} unless on () {}", history(goal), measured(goal));
+    unmeasured(
+        goal,
+        Severity::Critical,
+        GONE_SECONDS,
+        expr,
+        &format!("The objective {} is not measured any more.", named(goal)),
+        "Its series are gone, so that nobody would see it if the objective were missed now.",
+        drills::gone(goal),
+    )
+}
+
+/// The service is scraped, and what is to be measured was never there.
+fn never(goal: &Goal<'_>) -> Alert {
+    let up = format!(
+        "group(up{{namespace={},job={}}} == 1)",
+        quoted(goal.service.namespace),
+        quoted(goal.service.job)
+    );
+    let expr = format!("{up} unless on () {} unless on () {}", measured(goal), history(goal));
+    unmeasured(
+        goal,
+        Severity::Warning,
+        NEVER_SECONDS,
+        expr,
+        &format!("The objective {} was never measured.", named(goal)),
+        "The service is scraped, but the series of the objective are not there: either nothing was ever counted, or the \
+         service counts under another name.",
+        drills::never(goal),
+    )
+}
+
+fn unmeasured(
+    goal: &Goal<'_>,
+    severity: Severity,
+    for_seconds: u32,
+    expr: String,
+    summary: &str,
+    text: &str,
+    (fires, silent): drills::Cases,
+) -> Alert {
+    let needs: Vec<String> = goal.indicator.needs.iter().map(|needed| literal(needed)).collect();
+    let first = [
+        format!("What Prometheus has of it now: {}", needs.join(" and ")),
+        format!(
+            "Whether the pods run and are scraped: kubectl get pods -n {}",
+            literal(goal.service.namespace)
+        ),
+        format!(
+            "Whether it began with a rollout: kubectl rollout history {}/{} -n {}",
+            goal.service.target_kind.as_str().to_lowercase(),
+            literal(goal.service.target_name),
+            literal(goal.service.namespace)
+        ),
+    ];
+    Alert {
+        name: UNMEASURED.to_owned(),
+        expr,
+        severity,
+        role: Some(Role::Symptom),
+        r#for: duration::text(for_seconds),
+        keep_firing_for: None,
+        labels: labels(goal, severity),
+        annotations: annotations(goal, UNMEASURED, summary, text, &first),
+        runbook: runbook(
+            goal,
+            summary,
+            format!("it is so for {}", duration::text(for_seconds)),
+            &first,
+        ),
+        onset_seconds: shortest(goal.service.interval_seconds),
+        reach_seconds: goal.service.interval_seconds,
+        fires,
+        silent,
+    }
+}
+
+/// It holds while every metric that the objective needs is there, whatever its labels: a service that nobody asks
+/// still counts its probes.
+fn measured(goal: &Goal<'_>) -> String {
+    let groups: Vec<String> = goal
+        .indicator
+        .needs
+        .iter()
+        .map(|needed| format!("group({needed})"))
+        .collect();
+    match groups.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", groups.join(" and on () ")),
+    }
+}
+
+/// It holds while anything was measured within the window of the objective.
+fn history(goal: &Goal<'_>) -> String {
+    goal.series(BAD_EVENTS, goal.period)
+}
+
+fn labels(goal: &Goal<'_>, severity: Severity) -> BTreeMap<String, String> {
+    [
+        ("namespace", goal.service.namespace),
+        ("service", goal.service.name),
+        ("severity", severity.as_str()),
+        ("role", Role::Symptom.as_str()),
+        ("objective", goal.name),
+        // In place of the window of whichever series the expression begins with.
+        ("window", &duration::text(goal.period)),
+    ]
+    .map(|(label, value)| (label.to_owned(), literal(value)))
+    .into()
+}
+
+fn runbook(goal: &Goal<'_>, summary: &str, condition: String, first: &[String]) -> Runbook {
+    Runbook {
+        summary: printed(summary),
+        impact: printed(&goal.indicator.impact),
+        signal: format!(
+            "Bad events of the objective {:?}: {} of all are to be good over {}.",
+            goal.name,
+            goal.target.percent(),
+            duration::text(goal.period)
+        ),
+        condition,
+        first: first.iter().map(|step| printed(step)).collect(),
+    }
+}
+
+fn annotations(goal: &Goal<'_>, alert: &str, summary: &str, text: &str, first: &[String]) -> BTreeMap<String, String> {
+    let steps = first.iter().zip(1..).map(|(step, number)| format!("{number}. {step}"));
+    let lines: Vec<String> = [text.to_owned(), "What to look at first:".to_owned()]
+        .into_iter()
+        .chain(steps)
+        .collect();
+    let mut annotations = BTreeMap::from([
+        ("summary".to_owned(), summary.to_owned()),
+        ("description".to_owned(), lines.join("\n")),
+    ]);
+    if let Some(base) = goal.service.runbook_base {
+        let url = format!("{}/{alert}", base.trim_end_matches('/'));
+        annotations.insert("runbook_url".to_owned(), literal(&url));
+    }
+    annotations
+}
+
+fn named(goal: &Goal<'_>) -> String {
+    literal(&format!("{:?}", goal.name))
+}

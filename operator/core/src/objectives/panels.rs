@@ -1,0 +1,72 @@
+//! The panels of an objective.
+
+use observed_crds::v1alpha1::Severity;
+use observed_crds::v1alpha1::signal_pack::Unit;
+
+use super::burn::{Burn, HOUR, burns};
+use super::goal::{BUDGET, ERROR_RATIO, Goal};
+use crate::duration;
+use crate::plan::{Panel, PanelQuery, Threshold};
+
+/// What is good of the last hour and of the window; what is left of the budget; how fast it burns.
+pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
+    let (name, period) = (goal.name, duration::text(goal.period));
+    let (target, budget) = (goal.target.percent(), goal.budget().percent());
+    let query = |expr: String, legend: String| PanelQuery {
+        expr,
+        legend,
+        step_seconds: goal.service.interval_seconds,
+    };
+    let last = |window: u32| format!("last {}", duration::text(window));
+    let good = |window| query(format!("1 - {}", goal.series(ERROR_RATIO, window)), last(window));
+    let left = || query(goal.series(BUDGET, goal.period), format!("left of {period}"));
+    let burning = |window| {
+        let ratio = goal.series(ERROR_RATIO, window);
+        query(format!("{ratio} / {}", goal.budget().decimal()), last(window))
+    };
+    let line = |value: f64, above: bool, severity: Severity| Threshold { value, above, severity };
+    let of_burn = |burn: &Burn| line(burn.factor(goal.period).value(), true, burn.severity);
+    vec![
+        Panel {
+            title: format!("{name}: good events"),
+            description: format!(
+                "Share of good events of the last hour and of the last {period}. The line is the target, {target}. Absent \
+                 without an event."
+            ),
+            unit: Unit::Ratio,
+            queries: vec![good(HOUR), good(goal.period)],
+            min: None,
+            max: Some(1.0),
+            thresholds: vec![line(goal.target.value(), false, Severity::Warning)],
+            overview: None,
+        },
+        Panel {
+            title: format!("{name}: error budget left"),
+            description: format!(
+                "What is left of the {budget} of all events of the last {period} that may be bad. 100% when none was bad, \
+                 below 0 when the objective of {target} is missed."
+            ),
+            unit: Unit::Ratio,
+            queries: vec![left()],
+            min: None,
+            max: Some(1.0),
+            thresholds: vec![line(0.0, false, Severity::Critical)],
+            overview: Some(left()),
+        },
+        Panel {
+            title: format!("{name}: burn rate"),
+            description: format!(
+                "How many times faster than allowed the error budget goes. At 1 it lasts exactly {period}. The lines are \
+                 where the alerts fire, each for its own window."
+            ),
+            unit: Unit::Count,
+            queries: burns(goal.service.interval_seconds)
+                .map(|burn| burning(burn.long))
+                .to_vec(),
+            min: Some(0.0),
+            max: None,
+            thresholds: goal.burns.iter().map(of_burn).collect(),
+            overview: None,
+        },
+    ]
+}

@@ -24,7 +24,7 @@ Examples:
   observed drill -f service.yaml
   observed drill -f service.yaml --alert HighErrorRate
   observed drill -f services/ -o json | jq '.services[].alerts[] | select(.failures != [])'
-  observed drill -f services/ --out drills && promtool test rules drills/*-drills.yaml
+  observed drill -f services/ --out drills && promtool test rules drills/*-drills*.yaml
 
 Each alert carries its drill: faults in which it must fire, and harmless things (no traffic, a restart, a counter that
 begins anew, a value just below the threshold, the same fault at a namesake) in which it must not. They follow the

@@ -17,18 +17,20 @@ fn drills_are_written_for_a_pipeline_that_runs_them() {
         names
     };
     let expected = [
+        "prod.claude-api-drills-slow.yaml",
         "prod.claude-api-drills.yaml",
         "prod.claude-api-rules.yaml",
+        "prod.other-drills-slow.yaml",
         "prod.other-drills.yaml",
         "prod.other-rules.yaml",
     ];
     assert_eq!(names(), expected);
-    let drills = fs::read_to_string(out.join(expected[0])).unwrap();
+    let drills = fs::read_to_string(out.join(expected[1])).unwrap();
     assert!(drills.contains("prod.claude-api-rules.yaml") && drills.contains("HighErrorRate fires: "));
     // Twice is as good as once, and leaves nothing beside them.
     assert_eq!(written().status, 0);
     assert_eq!(names(), expected);
-    assert_eq!(fs::read_to_string(out.join(expected[0])).unwrap(), drills);
+    assert_eq!(fs::read_to_string(out.join(expected[1])).unwrap(), drills);
 }
 
 #[test]

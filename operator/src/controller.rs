@@ -150,7 +150,7 @@ async fn control(
     let rivals = stream::select(gone, changed).flat_map(move |of| stream::iter(watches::rivals(&others, &of)));
 
     let context = Arc::new(Context {
-        packs: Packs::builtin()?,
+        packs: Packs::builtin()?.without_drills(),
         preflight: Preflight::new()?,
         prometheus: verify::Prometheus::new()?,
         events: Events::new(client.clone()),

@@ -212,6 +212,20 @@ pub struct Signal {
     pub alerts: Vec<Alert>,
 }
 
+impl Signal {
+    /// Every expression of the signal.
+    pub fn expressions(&self) -> impl Iterator<Item = &str> {
+        let record = self.record.iter().map(|record| &record.expr);
+        let queries = self.panel.iter().flat_map(|panel| &panel.queries);
+        let alerts = self
+            .alerts
+            .iter()
+            .flat_map(|alert| alert.value.iter().chain(&alert.when));
+        let all = record.chain(queries.map(|query| &query.expr)).chain(alerts);
+        all.map(String::as_str)
+    }
+}
+
 /// A recording rule.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

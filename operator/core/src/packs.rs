@@ -1,6 +1,11 @@
 //! The built-in signal packs: data, embedded in the binary.
 
-use observed_crds::v1alpha1::signal_pack::SignalPack;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
+
+use crate::promql::{self, Expression};
 
 /// The files of the built-in packs, in the order in which dashboards show them.
 const BUILTIN: [(&str, &str); 7] = [
@@ -29,6 +34,8 @@ pub struct PackError {
 pub struct Packs {
     /// The packs.
     pub packs: Vec<SignalPack>,
+    /// Their expressions, which are the same for every service.
+    parsed: HashMap<String, Expression>,
 }
 
 impl Packs {
@@ -45,8 +52,44 @@ impl Packs {
                     source: Box::new(source),
                 })
             })
-            .collect::<Result<_, _>>()
-            .map(|packs| Self { packs })
+            .collect::<Result<Vec<SignalPack>, _>>()
+            .map(Self::of)
+    }
+
+    fn of(packs: Vec<SignalPack>) -> Self {
+        let signals = packs.iter().flat_map(|pack| &pack.spec.signals);
+        let indicators = packs.iter().flat_map(|pack| &pack.spec.indicators);
+        let selectors = indicators.flat_map(|it| std::iter::once(&it.total).chain(&it.bad).chain(&it.within));
+        let texts = signals
+            .flat_map(Signal::expressions)
+            .chain(selectors.map(String::as_str));
+        // What is no PromQL is told where it is used.
+        let parsed = texts.filter_map(|text| Some((text.to_owned(), Expression::parse(text).ok()?)));
+        let parsed = parsed.collect();
+        Self { packs, parsed }
+    }
+
+    /// The packs without the proof of their alerts, which only `observed drill` and the tests need: to compute its numbers
+    /// costs more than all the rest.
+    #[must_use]
+    pub fn without_drills(mut self) -> Self {
+        let signals = self.packs.iter_mut().flat_map(|pack| &mut pack.spec.signals);
+        for alert in signals.flat_map(|signal| &mut signal.alerts) {
+            alert.drill.fires.clear();
+            alert.drill.silent.clear();
+        }
+        self
+    }
+
+    /// An expression of a pack.
+    ///
+    /// # Errors
+    /// It is no PromQL.
+    pub fn expression(&self, text: &str) -> Result<Cow<'_, Expression>, promql::Error> {
+        match self.parsed.get(text) {
+            Some(parsed) => Ok(Cow::Borrowed(parsed)),
+            None => Expression::parse(text).map(Cow::Owned),
+        }
     }
 
     /// Their names.

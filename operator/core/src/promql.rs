@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use promql_parser::parser::{self, Expr};
+use promql_parser::label::Labels;
+use promql_parser::parser::{
+    self, BinModifier, BinaryExpr, Expr, LabelModifier, ParenExpr, VectorMatchCardinality, token,
+};
 
 pub use amount::amount;
 pub use prove::prove_namespaced;
 pub use selector::{Misplaced, Selector, example};
-pub use tie::{Declared, Match, Panel, Price, Tie};
+pub use tie::{Declared, Match, Panel, Pattern, Price, Tie};
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -119,14 +122,38 @@ impl Expression {
             .unwrap_or_default()
     }
 
-    /// Its text as an operand: in parentheses if an operator could tear it apart.
-    pub fn operand(&self) -> String {
-        if matches!(self.0, Expr::Binary(_) | Expr::Unary(_)) {
-            format!("({self})")
-        } else {
-            self.to_string()
+    /// Where it is above, or below, a number.
+    pub fn compared(self, above: bool, value: f64) -> Self {
+        let op = token::TokenType::new(if above { token::T_GTR } else { token::T_LSS });
+        Self(binary(self.operand(), op, None, Expr::from(value)))
+    }
+
+    /// Where another one holds too, on these labels.
+    pub fn guarded(self, on: &[&str], guard: &Self) -> Self {
+        let on = LabelModifier::Include(Labels::new(on.to_vec()));
+        let modifier = BinModifier::default()
+            .with_matching(Some(on))
+            .with_card(VectorMatchCardinality::ManyToMany);
+        let op = token::TokenType::new(token::T_LAND);
+        Self(binary(self.0, op, Some(modifier), guard.clone().operand()))
+    }
+
+    /// In parentheses if an operator could tear it apart.
+    fn operand(self) -> Expr {
+        match self.0 {
+            Expr::Binary(_) | Expr::Unary(_) => Expr::Paren(ParenExpr { expr: Box::new(self.0) }),
+            other => other,
         }
     }
+}
+
+fn binary(lhs: Expr, op: token::TokenType, modifier: Option<BinModifier>, rhs: Expr) -> Expr {
+    Expr::Binary(BinaryExpr {
+        op,
+        lhs: Box::new(lhs),
+        rhs: Box::new(rhs),
+        modifier,
+    })
 }
 
 impl fmt::Display for Expression {

@@ -98,6 +98,8 @@ pub struct Bound {
 
 /// How the packs are spelled for one service.
 struct Adapted<'a> {
+    /// Every pack that there is.
+    packs: &'a Packs,
     /// The service's own window.
     window: Option<Duration>,
     renames: &'a Renames,
@@ -170,6 +172,7 @@ pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Bo
     let prices = prices::prices(&choice, &binding.signals.prices, &mut findings);
     adapt::unknown_alerts(&choice, &binding.signals.alerts, &mut findings);
     let adapted = Adapted {
+        packs,
         window,
         renames: &renames,
         dialects: &dialects,
@@ -289,7 +292,7 @@ fn bind_pack<'a>(
         indicators: Vec::new(),
     };
     for signal in &pack.spec.signals {
-        if !ties::applies(pack, signal, binding.target_kind) {
+        if !ties.applies(pack, signal) {
             findings.extend(adapt::alerts_of_other_kinds(signal, binding));
             continue;
         }
@@ -360,9 +363,8 @@ fn bind_pack<'a>(
 
 /// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency.
 fn proven(expression: &Expression, binding: &Binding<'_>) -> Result<String, Error> {
-    let text = expression.to_string();
-    Expression::parse(&text)?.prove_in(&binding.namespaces())?;
-    Ok(text)
+    expression.prove_in(&binding.namespaces())?;
+    Ok(expression.to_string())
 }
 
 /// A pack whose expressions cannot be read.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use comfy_table::{Table, presets};
 use observed_core::drill::{self, Test};
 use observed_core::lint::Located;
+use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use serde::Serialize;
 use serde_json::json;
@@ -88,7 +89,7 @@ struct Failure {
 }
 
 pub(super) fn drill(args: &Args) -> Result<Outcome, Error> {
-    let planned = args.input.plan()?;
+    let planned = args.input.plan(&Packs::builtin()?)?;
     if !planned.findings.is_empty() {
         output::note(lint::lines(&planned.findings).trim_end());
     }

@@ -44,10 +44,9 @@ pub(super) struct Planned {
 
 impl Input {
     /// Reads the files and resolves what is in them.
-    pub(super) fn plan(&self) -> Result<Planned, Error> {
+    pub(super) fn plan(&self, packs: &Packs) -> Result<Planned, Error> {
         let sources = self.sources()?;
         let given = self.facts.as_deref().map(facts).transpose()?;
-        let packs = Packs::builtin()?;
         let read = lint::read(&sources, self.namespace.as_deref());
         let mut planned = Planned {
             sources,
@@ -66,11 +65,11 @@ impl Input {
                 Some(facts) => of_service(facts.clone(), &service)?,
                 None => Facts::assumed(&service.service),
             };
-            let (plan, findings) = service.plan(&facts, &packs);
+            let (plan, findings) = service.plan(&facts, packs);
             planned.findings.extend(findings);
             planned
                 .plans
-                .extend(plan.map(|plan| (plan, service.gift(&facts, &packs))));
+                .extend(plan.map(|plan| (plan, service.gift(&facts, packs))));
         }
         planned
             .findings

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use observed_core::finding::FindingSeverity;
 use observed_core::lint::{Located, Source};
+use observed_core::packs::Packs;
 use serde_json::json;
 
 use super::input::{Input, Planned};
@@ -35,7 +36,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn lint(args: &Args) -> Result<Outcome, Error> {
-    let planned = args.input.plan()?;
+    let planned = args.input.plan(&Packs::builtin()?.without_drills())?;
     let text = match args.output {
         Format::Json => output::json(&json!({"findings": planned.findings}))?,
         Format::Text if std::io::stdout().is_terminal() => reports(&planned)?,

@@ -6,6 +6,7 @@ use observed_core::child::{Body, Child};
 use observed_core::gift::Gift;
 use observed_core::lint::Located;
 use observed_core::outputs::{self, OUTPUTS, Ownership};
+use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use observed_core::yaml;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ enum Format {
 }
 
 pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
-    let planned = args.input.plan()?;
+    let planned = args.input.plan(&Packs::builtin()?.without_drills())?;
     if !planned.findings.is_empty() {
         output::note(lint::lines(&planned.findings).trim_end());
     }

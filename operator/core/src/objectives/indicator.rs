@@ -10,7 +10,7 @@ use super::burn::HOUR;
 use crate::duration;
 use crate::finding::{Code, Finding};
 use crate::plan::{Flow, Indicator, Part};
-use crate::promql::{Declared, Error, Match, Misplaced, Selector, Tie, example};
+use crate::promql::{Declared, Error, Expression, Match, Misplaced, Pattern, Selector, Tie, example};
 
 /// The indicators of packs, by the names that both sides use.
 const ERROR_RATIO: &str = "errorRatio";
@@ -150,10 +150,8 @@ fn within(
     };
     let narrowed = |selector: &str| -> Result<String, String> {
         let selector = Selector::parse(selector).map_err(|error| error.to_string())?;
-        let narrowed = selector
-            .matching("le", Match::Like(&pattern))
-            .map_err(|error| error.to_string())?;
-        Ok(narrowed.to_string())
+        let pattern = Pattern::new("le", &pattern).map_err(|error| error.to_string())?;
+        Ok(selector.matching("le", Match::Like(&pattern)).to_string())
     };
     let bucket = narrowed(buckets);
     let of_buckets = |needed: &str| Selector::parse(needed).is_ok_and(|needed| needed.metric().ends_with("_bucket"));
@@ -258,7 +256,7 @@ fn tied(selector: &Selector, text: &str, service: &Service<'_>) -> Result<String
             windowed: false,
         },
     )?;
-    Ok(tie.rule(text)?.to_string())
+    Ok(tie.rule(&Expression::parse(text)?)?.to_string())
 }
 
 fn misplaced(path: &str, field: &str, text: &str, error: &Misplaced) -> Finding {

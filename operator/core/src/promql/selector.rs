@@ -10,7 +10,7 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 use regex::Regex;
 
 use super::tie::matcher;
-use super::{Error, Match, is_label_name, is_metric_name};
+use super::{Match, is_label_name, is_metric_name};
 
 /// A plain selector.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,12 +53,10 @@ impl Selector {
     }
 
     /// The same selector with one more matcher.
-    ///
-    /// # Errors
-    /// A pattern that is none.
-    pub fn matching(mut self, label: &str, by: Match<'_>) -> Result<Self, Error> {
-        self.0.matchers.matchers.push(matcher(label, by)?);
-        Ok(self)
+    #[must_use]
+    pub fn matching(mut self, label: &str, by: Match<'_>) -> Self {
+        self.0.matchers.matchers.push(matcher(label, by));
+        self
     }
 
     fn matchers(&self) -> &[Matcher] {
@@ -270,6 +268,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::Pattern;
 
     fn misplaced(text: &str) -> (usize, String) {
         let error = Selector::parse(text).unwrap_err();
@@ -319,9 +318,10 @@ mod tests {
     #[test]
     fn one_more_matcher_is_put_in() {
         let selector = Selector::parse("a_bucket{b=\"c\"}").unwrap();
-        let narrowed = selector.matching("le", Match::Like(r"5(\.0)?")).unwrap();
+        let pattern = Pattern::new("le", r"5(\.0)?").unwrap();
+        let narrowed = selector.matching("le", Match::Like(&pattern));
         assert_eq!(narrowed.to_string(), "a_bucket{b=\"c\",le=~\"5(\\\\.0)?\"}");
-        assert!(narrowed.matching("le", Match::Like("(")).is_err());
+        assert!(Pattern::new("le", "(").is_err());
     }
 
     #[test]

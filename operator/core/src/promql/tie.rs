@@ -21,8 +21,22 @@ const RATE_INTERVAL: &str = "$__rate_interval";
 pub enum Match<'a> {
     /// It is this.
     Is(&'a str),
-    /// It is like this regular expression, all of it.
-    Like(&'a str),
+    /// It is like this pattern.
+    Like(&'a Pattern),
+}
+
+/// A regular expression that all of a label is like. To compile one costs more than to tie an expression.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pattern(Matcher);
+
+impl Pattern {
+    /// # Errors
+    /// It is no regular expression.
+    pub fn new(label: &str, pattern: &str) -> Result<Self, Error> {
+        Matcher::new_matcher(token::T_EQL_REGEX, label.to_owned(), pattern.to_owned())
+            .map(Self)
+            .map_err(|_| Error::Pattern(pattern.to_owned()))
+    }
 }
 
 /// Everything that ties expressions to one service.
@@ -104,7 +118,7 @@ impl Tie {
         if !is_metric_name(name) {
             return Err(Error::Name(name.to_owned()));
         }
-        let matchers = matchers(matches)?;
+        let matchers = matchers(matches);
         self.series.insert(
             metric.to_owned(),
             Series {
@@ -131,25 +145,25 @@ impl Tie {
     /// The expression for a rule: with the service's window.
     ///
     /// # Errors
-    /// It is not PromQL, or cannot be tied.
-    pub fn rule(&self, text: &str) -> Result<Expression, Error> {
+    /// It cannot be tied.
+    pub fn rule(&self, expr: &Expression) -> Result<Expression, Error> {
         let range = |series: &Series| if series.windowed { self.window } else { self.pack_window };
-        self.apply(text, range)
+        self.apply(expr, range)
     }
 
     /// The expression for a panel: with Grafana's rate interval for the window.
     ///
     /// # Errors
-    /// It is not PromQL, or cannot be tied.
-    pub fn panel(&self, text: &str) -> Result<Panel, Error> {
-        let plain = self.apply(text, |_| self.pack_window)?;
+    /// It cannot be tied.
+    pub fn panel(&self, expr: &Expression) -> Result<Panel, Error> {
+        let plain = self.apply(expr, |_| self.pack_window)?;
         // A range that cannot be taken for anything else in the expression stands for Grafana's variable.
         let printed = plain.to_string();
         let sentinel = (1..)
             .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
             .find(|candidate| !printed.contains(&display_duration(candidate)))
             .unwrap_or_default();
-        let marked = self.apply(text, |_| sentinel)?.to_string();
+        let marked = self.apply(expr, |_| sentinel)?.to_string();
         let expr = marked.replace(
             &format!("[{}]", display_duration(&sentinel)),
             &format!("[{RATE_INTERVAL}]"),
@@ -157,8 +171,8 @@ impl Tie {
         Ok(Panel { expr, plain })
     }
 
-    fn apply(&self, text: &str, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
-        let mut expression = Expression::parse(text)?;
+    fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
+        let mut expression = expr.clone();
         walk::change(&mut expression.0, &Application { tie: self, range })?;
         Ok(expression)
     }
@@ -296,14 +310,13 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
     }
 }
 
-fn matchers(matches: &[(&str, Match<'_>)]) -> Result<Vec<Matcher>, Error> {
+fn matchers(matches: &[(&str, Match<'_>)]) -> Vec<Matcher> {
     matches.iter().map(|(label, by)| matcher(label, *by)).collect()
 }
 
-pub(super) fn matcher(label: &str, by: Match<'_>) -> Result<Matcher, Error> {
+pub(super) fn matcher(label: &str, by: Match<'_>) -> Matcher {
     match by {
-        Match::Is(value) => Ok(Matcher::new(MatchOp::Equal, label, value)),
-        Match::Like(pattern) => Matcher::new_matcher(token::T_EQL_REGEX, label.to_owned(), pattern.to_owned())
-            .map_err(|_| Error::Pattern(pattern.to_owned())),
+        Match::Is(value) => Matcher::new(MatchOp::Equal, label, value),
+        Match::Like(pattern) => pattern.0.clone(),
     }
 }

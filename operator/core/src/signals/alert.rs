@@ -56,21 +56,22 @@ fn expression(
     ties: &Ties<'_>,
 ) -> Result<(Expression, Scope), Error> {
     let tie = ties.of(pack)?;
-    let scope = ties.scope(&Expression::parse(value)?);
-    let sign = if settings.above { '>' } else { '<' };
-    let mut text = format!("{} {sign} {}", tie.rule(value)?.operand(), settings.value);
-    if let Some(when) = when {
-        let on = match (scope, ties.scope(&Expression::parse(when)?)) {
-            (Scope::Pod, Scope::Pod) => "namespace, pod",
-            (Scope::Service, Scope::Service) => "namespace, job",
-            // What is recorded of a dependency has the service's namespace, what is scraped from it its own.
-            (Scope::Dependency, Scope::Dependency) => "job, instance",
-            // The guard is of the same service: its own matchers say so.
-            _ => "namespace",
-        };
-        text = format!("{text} and on ({on}) {}", tie.rule(when)?.operand());
-    }
-    Ok((Expression::parse(&text)?, scope))
+    let value = ties.parsed(value)?;
+    let scope = ties.scope(&value);
+    let compared = tie.rule(&value)?.compared(settings.above, settings.value);
+    let Some(when) = when else {
+        return Ok((compared, scope));
+    };
+    let when = ties.parsed(when)?;
+    let on: &[&str] = match (scope, ties.scope(&when)) {
+        (Scope::Pod, Scope::Pod) => &["namespace", "pod"],
+        (Scope::Service, Scope::Service) => &["namespace", "job"],
+        // What is recorded of a dependency has the service's namespace, what is scraped from it its own.
+        (Scope::Dependency, Scope::Dependency) => &["job", "instance"],
+        // The guard is of the same service: its own matchers say so.
+        _ => &["namespace"],
+    };
+    Ok((compared.guarded(on, &tie.rule(&when)?), scope))
 }
 
 /// The namespace is in most expressions' labels already. Where one drops it, as `absent` may, this keeps the alert on

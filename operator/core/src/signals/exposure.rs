@@ -10,8 +10,9 @@ use super::rename::Renames;
 use super::ties::selectors;
 use super::{Adapted, Binding, Choice, dialect, meant};
 use crate::finding::{Code, Finding, nearest};
+use crate::packs::Packs;
 use crate::plan;
-use crate::promql::{Error, Expression};
+use crate::promql::Error;
 
 /// Most of each that is kept in the status.
 const MOST_LABELS: usize = 32;
@@ -22,6 +23,8 @@ const LONGEST_BOUND: usize = 32;
 
 /// What is exposed of the chosen packs.
 pub(super) struct Exposure<'a> {
+    /// Every pack that there is.
+    known: &'a Packs,
     /// What is known of each pack that reads something of the service, to be kept.
     packs: Vec<PackSignals>,
     /// Missing series, by the names that expressions select.
@@ -44,6 +47,7 @@ impl<'a> Exposure<'a> {
         findings: &mut Vec<Finding>,
     ) -> Result<Self, Error> {
         let mut exposure = Self {
+            known: choice.packs,
             packs: Vec::new(),
             missing: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
@@ -98,7 +102,7 @@ impl<'a> Exposure<'a> {
             return Ok(lacks);
         }
         for text in expressions {
-            for name in Expression::parse(text)?.metrics() {
+            for name in self.known.expression(text)?.metrics() {
                 lacks.extend(self.missing.get(&name));
                 lacks.extend(self.unrecorded.get(name.as_str()).into_iter().flatten());
             }
@@ -140,7 +144,8 @@ impl<'a> Exposure<'a> {
                 } else if let Some(labels) = seen.seen.iter().find(|seen| seen.name == series.name) {
                     let labels = labels.labels.as_deref().map(|labels| labels.iter().cloned().collect());
                     if let Some(labels) = labels {
-                        told.lacking.extend(lacking(pack, series, dialect, renames, &labels)?);
+                        told.lacking
+                            .extend(lacking(choice.packs, pack, series, dialect, renames, &labels)?);
                     }
                 }
             }
@@ -212,6 +217,7 @@ fn kept_bounds(bounds: &[f64]) -> Vec<String> {
 
 /// Labels that expressions use of a series and that it does not have.
 fn lacking(
+    packs: &Packs,
     pack: &SignalPack,
     series: &Series,
     dialect: &str,
@@ -226,8 +232,8 @@ fn lacking(
     }
     let mut used = BTreeSet::new();
     let selectors = selectors(series);
-    for text in pack.spec.signals.iter().flat_map(expressions) {
-        let expression = Expression::parse(text)?;
+    for text in pack.spec.signals.iter().flat_map(Signal::expressions) {
+        let expression = packs.expression(text)?;
         if expression.metrics().iter().any(|metric| selectors.contains(metric)) {
             used.extend(expression.labels());
         }
@@ -288,8 +294,8 @@ fn required<'a>(
     loop {
         let mut read = BTreeSet::new();
         for (_, signal) in signals(choice).filter(|(pack, signal)| insists(&insisted, pack, signal)) {
-            for text in expressions(signal) {
-                read.extend(Expression::parse(text)?.metrics());
+            for text in signal.expressions() {
+                read.extend(choice.packs.expression(text)?.metrics());
             }
         }
         let before = insisted.len();
@@ -343,18 +349,4 @@ fn unknown_requirement(choice: &Choice<'_>, index: usize, required: &str) -> Fin
 fn signals<'a>(choice: &Choice<'a>) -> impl Iterator<Item = (&'a SignalPack, &'a Signal)> {
     let signals = |pack: &'a SignalPack| pack.spec.signals.iter().map(move |signal| (pack, signal));
     choice.chosen.iter().copied().flat_map(signals)
-}
-
-/// Every expression of a signal.
-fn expressions(signal: &Signal) -> impl Iterator<Item = &str> {
-    let record = signal.record.iter().map(|record| record.expr.as_str());
-    let queries = signal.panel.iter().flat_map(|panel| &panel.queries);
-    let of_alert = signal
-        .alerts
-        .iter()
-        .flat_map(|alert| alert.value.iter().chain(&alert.when));
-    // An alert without a value compares what its signal records.
-    record
-        .chain(queries.map(|query| query.expr.as_str()))
-        .chain(of_alert.map(String::as_str))
 }

@@ -7,7 +7,7 @@ use observed_crds::v1alpha1::signal_pack::{self, SignalPack};
 use super::ties::Ties;
 use super::{Binding, proven, text};
 use crate::plan::{Flow, Indicator, Part};
-use crate::promql::{Error, Expression};
+use crate::promql::Error;
 
 /// The indicator, tied to the service.
 pub(super) fn indicator(
@@ -17,7 +17,7 @@ pub(super) fn indicator(
     binding: &Binding<'_>,
 ) -> Result<Indicator, Error> {
     let tie = ties.of(pack)?;
-    let tied = |selector: &str| proven(&tie.rule(selector)?, binding);
+    let tied = |selector: &str| proven(&tie.rule(&*ties.parsed(selector)?)?, binding);
     let (part, counted) = match (&indicator.bad, &indicator.within) {
         (Some(bad), None) => (Part::Bad(tied(bad)?), &indicator.total),
         (None, Some(within)) => (Part::Within(tied(within)?), within),
@@ -25,7 +25,7 @@ pub(super) fn indicator(
             return Err(Error::Amount(format!("{}: not one of bad and within", indicator.name)));
         }
     };
-    let metrics = [&indicator.total, counted].map(|selector| Expression::parse(selector).map(|it| it.metrics()));
+    let metrics = [&indicator.total, counted].map(|selector| ties.parsed(selector).map(|it| it.metrics()));
     let mut needs = Vec::new();
     for metric in metrics
         .into_iter()

@@ -5,7 +5,7 @@ use observed_crds::v1alpha1::signal_pack::{Scope, Signal, SignalPack};
 use super::Binding;
 use super::ties::Ties;
 use crate::plan::{self, Threshold};
-use crate::promql::{Error, Expression, Tie};
+use crate::promql::{Error, Tie};
 
 /// Seconds between two samples from the kubelet, kube-state-metrics and exporters, whose scrape is not ours: the default
 /// of kube-prometheus-stack. A range that is shorter than four of them leaves a graph empty.
@@ -66,8 +66,9 @@ fn query(
     ties: &Ties<'_>,
     binding: &Binding<'_>,
 ) -> Result<plan::PanelQuery, Error> {
-    let own = ties.scope(&Expression::parse(expr)?) == Scope::Service;
-    let panel = tie.panel(expr)?;
+    let expr = ties.parsed(expr)?;
+    let own = ties.scope(&expr) == Scope::Service;
+    let panel = tie.panel(&expr)?;
     panel.plain.prove_in(&binding.namespaces())?;
     Ok(plan::PanelQuery {
         expr: panel.expr,

@@ -1,5 +1,6 @@
 //! What every series of the chosen packs is at the service.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use observed_crds::v1alpha1::signal_pack::{
 };
 
 use super::{Adapted, Binding, broken};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::names;
 use crate::plan;
-use crate::promql::{Declared, Error, Expression, Match, Price, Tie};
+use crate::promql::{Declared, Error, Expression, Match, Pattern, Price, Tie};
 
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
     adapted: &'a Adapted<'a>,
+    /// The names of the workload's pods.
+    pods: Pattern,
     target_kind: TargetKind,
     ties: BTreeMap<&'a str, Tie>,
     scopes: BTreeMap<String, Scope>,
@@ -35,12 +38,26 @@ impl<'a> Ties<'a> {
             .flat_map(|series| selectors(series).into_iter().map(|name| (name, series.scope)))
             .collect();
         for (pack, record) in records(chosen) {
-            let expr = Expression::parse(&record.expr).map_err(|error| broken(pack, &record.r#as, &error))?;
+            let expr = adapted.packs.expression(&record.expr);
+            let expr = expr.map_err(|error| broken(pack, &record.r#as, &error))?;
             let scope = scope(&expr, &scopes);
             scopes.insert(record.r#as.clone(), scope);
         }
+        let pods = names::pod_pattern(binding.target_kind, binding.target_name);
+        let pods = Pattern::new("pod", &pods).map_err(|error| {
+            Finding::error(
+                Code::Expression,
+                "spec.targetRef.name",
+                format!(
+                    "the pods of {:?} cannot be told by their names: {error}",
+                    binding.target_name
+                ),
+                "Give the name of the workload as Kubernetes has it",
+            )
+        })?;
         let mut bound = Self {
             adapted,
+            pods,
             target_kind: binding.target_kind,
             ties: BTreeMap::new(),
             scopes,
@@ -55,7 +72,7 @@ impl<'a> Ties<'a> {
         for (pack, record) in records(chosen) {
             let expr = bound
                 .of(pack)
-                .and_then(|tie| tie.rule(&record.expr))
+                .and_then(|tie| tie.rule(&*adapted.packs.expression(&record.expr)?))
                 .map_err(|error| broken(pack, &record.r#as, &error))?;
             bound.records.insert(&record.r#as, expr);
         }
@@ -68,11 +85,10 @@ impl<'a> Ties<'a> {
             .ok_or_else(|| Error::Amount(pack.spec.window.clone()))?;
         let labels = self.adapted.renames.labels_in(pack, self.adapted.dialect(pack));
         let mut tie = Tie::new(pack_window, self.adapted.window.unwrap_or(pack_window), labels)?;
-        let pods = names::pod_pattern(binding.target_kind, binding.target_name);
         let namespace = ("namespace", Match::Is(binding.namespace));
         let matches = |scope| match (scope, binding.dependency) {
             (Scope::Service | Scope::Scrape, _) => vec![namespace, ("job", Match::Is(binding.job))],
-            (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&pods))],
+            (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&self.pods))],
             (Scope::Workload | Scope::Namespace, _) => vec![namespace],
             (Scope::Dependency, dependency) => dependency.map_or(vec![namespace], |dependency| {
                 vec![
@@ -160,6 +176,23 @@ impl<'a> Ties<'a> {
         self.ties.get(name).ok_or_else(|| Error::Undeclared(name.to_owned()))
     }
 
+    /// Whether workloads of that kind have every series that the signal reads.
+    pub(super) fn applies(&self, pack: &SignalPack, signal: &Signal) -> bool {
+        let lacks = |series: &&Series| !has(series, self.target_kind);
+        if !pack.spec.series.iter().any(|series| lacks(&series)) {
+            return true;
+        }
+        let expressions = signal.expressions().filter_map(|text| self.parsed(text).ok());
+        let read: BTreeSet<String> = expressions.flat_map(|expr| expr.metrics()).collect();
+        let mut series = pack.spec.series.iter().filter(lacks);
+        !series.any(|series| selectors(series).iter().any(|name| read.contains(name)))
+    }
+
+    /// An expression of a pack, parsed.
+    pub(super) fn parsed(&self, text: &str) -> Result<Cow<'a, Expression>, Error> {
+        self.adapted.packs.expression(text)
+    }
+
     /// The expression of a recorded series.
     pub(super) fn record(&self, name: &str) -> Option<&Expression> {
         self.records.get(name)
@@ -232,28 +265,6 @@ fn kind_label(kind: TargetKind) -> String {
 /// Whether workloads of that kind have the series.
 fn has(series: &Series, kind: TargetKind) -> bool {
     series.kinds.is_empty() || series.kinds.contains(&kind)
-}
-
-/// Whether workloads of that kind have every series that the signal reads.
-pub(super) fn applies(pack: &SignalPack, signal: &Signal, kind: TargetKind) -> bool {
-    let read: BTreeSet<String> = expressions(signal)
-        .filter_map(|text| Expression::parse(text).ok())
-        .flat_map(|expr| expr.metrics())
-        .collect();
-    let mut series = pack.spec.series.iter().filter(|series| !has(series, kind));
-    !series.any(|series| selectors(series).iter().any(|name| read.contains(name)))
-}
-
-/// Every expression of a signal.
-pub(super) fn expressions(signal: &Signal) -> impl Iterator<Item = &str> {
-    let record = signal.record.iter().map(|record| &record.expr);
-    let queries = signal.panel.iter().flat_map(|panel| &panel.queries);
-    let alerts = signal
-        .alerts
-        .iter()
-        .flat_map(|alert| alert.value.iter().chain(&alert.when));
-    let all = record.chain(queries.map(|query| &query.expr)).chain(alerts);
-    all.map(String::as_str)
 }
 
 /// The names by which expressions select a declared series.

@@ -124,17 +124,19 @@ pub async fn apply(
     if writing == Writing::Paused {
         return (all(children, &ApplyOutcome::Paused), None);
     }
-    let mut live = match owned::Live::read(client, facts).await {
-        Ok(live) => live,
-        Err(error) => return (all(children, &ApplyOutcome::Failed(error.to_string())), Some(error)),
+    let (mut live, mut failed) = match owned::Live::read(client, facts).await {
+        Ok(live) => (Some(live), None),
+        Err(error) => (None, Some(error)),
     };
+    let unread = failed.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut applied = Vec::new();
-    let mut failed = None;
     for child in children.items {
-        let done = match &child.body {
-            Body::Owned(wanted) => owned::bring_about(client, facts, &mut live, &child, wanted).await,
-            Body::Gift(gift) => gift::give(client, facts, gift).await,
-            Body::TakeBack(taken) => gift::take_back(client, facts, taken).await,
+        let done = match (&child.body, &mut live) {
+            (Body::Owned(wanted), Some(live)) => owned::bring_about(client, facts, live, &child, wanted).await,
+            (Body::Gift(gift), Some(_)) => gift::give(client, facts, gift).await,
+            // What hurts is taken back whatever else is wrong.
+            (Body::TakeBack(taken), _) => gift::take_back(client, facts, taken).await,
+            (Body::Owned(_) | Body::Gift(_), None) => Ok(ApplyOutcome::Failed(unread.clone())),
         };
         match done {
             Ok(outcome) => applied.push(Applied { child, outcome }),
@@ -152,7 +154,9 @@ pub async fn apply(
     if !given && let Err(error) = let_go(client, facts).await {
         failed.get_or_insert(error);
     }
-    if let Err(error) = live.prune(client, facts, &applied).await {
+    if let Some(live) = live
+        && let Err(error) = live.prune(client, facts, &applied).await
+    {
         failed.get_or_insert(error);
     }
     (Children { items: applied }, failed)

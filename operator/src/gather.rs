@@ -136,7 +136,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
             .unwrap_or_default(),
         contested: None,
         given: None,
-        installed_seconds: None,
+        trial_over: false,
         trial: Vec::new(),
         namespace,
     })

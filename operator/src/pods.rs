@@ -14,6 +14,9 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::{self, Retry};
 
+/// Pods, and ReplicaSets, that are looked at: enough to see what they do, however many there are.
+const MOST_PODS: u32 = 500;
+
 /// The pods could not be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,7 +65,11 @@ impl Error {
 /// # Errors
 /// They could not be listed.
 pub async fn of_target(client: &Client, namespace: &str, target: &Target) -> Result<Vec<Pod>, Error> {
-    let by_labels = ListParams::default().labels_from(&selector(target)?);
+    // From the API server's cache: a pod that is a moment old is as good.
+    let by_labels = ListParams::default()
+        .labels_from(&selector(target)?)
+        .match_any()
+        .limit(MOST_PODS);
     let list_error = |what| {
         move |source| Error::List {
             what,

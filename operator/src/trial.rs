@@ -47,6 +47,7 @@ fn on_trial(pod: &Pod, gifted: &Gifted, now: Timestamp) -> Option<TrialPod> {
     Some(TrialPod {
         pod: pod.name_any(),
         restarts: restarts(status),
+        ran_seconds: ran_seconds(status),
         unready_seconds: unready_seconds(pod, status, now),
     })
 }
@@ -68,6 +69,12 @@ fn restarts(status: &ContainerStatus) -> i32 {
     let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let by_kernel = last.is_some_and(|ended| ended.reason.as_deref() == Some(OOM_KILLED));
     if by_kernel { 0 } else { status.restart_count }
+}
+
+fn ran_seconds(status: &ContainerStatus) -> Option<u64> {
+    let last = status.last_state.as_ref()?.terminated.as_ref()?;
+    let ran = last.finished_at.as_ref()?.0.as_second() - last.started_at.as_ref()?.0.as_second();
+    u64::try_from(ran).ok()
 }
 
 /// Since the container runs and the pod is not ready, whichever came later.
@@ -112,7 +119,8 @@ mod tests {
                 "containerStatuses": [{
                     "name": "api", "image": "x", "imageID": "x", "ready": false, "started": true, "restartCount": 2,
                     "state": {"running": {"startedAt": "2026-01-01T00:01:00Z"}},
-                    "lastState": {"terminated": {"exitCode": 137, "reason": "Error"}},
+                    "lastState": {"terminated": {"exitCode": 137, "reason": "Error",
+                        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:50Z"}},
                 }],
             },
         });
@@ -126,6 +134,7 @@ mod tests {
         let expected = TrialPod {
             pod: "api-1".into(),
             restarts: 2,
+            ran_seconds: Some(50),
             unready_seconds: 240,
         };
         assert_eq!(looked(|_| {}), Some(expected));

@@ -1,4 +1,4 @@
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,10 +79,13 @@ pub struct Given {
     /// gift is what was given, as the annotation `observed.rs/probes` tells it.
     #[schemars(length(max = 512))]
     pub gift: String,
-    /// template is the hash of the pod template that it was put into.
+    /// image of the container that it was given to.
     #[serde(default)]
-    #[schemars(length(max = 16))]
-    pub template: String,
+    #[schemars(length(max = 1024))]
+    pub image: String,
+    /// trialUntil is when its trial ends: until then a pod that it hurts has it taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_until: Option<Time>,
     /// templates are hashes of the pod templates that had it, their probes left out. At most 10, which is how many
     /// revisions a Deployment keeps.
     #[schemars(length(max = 10), inner(length(max = 16)))]
@@ -103,6 +106,10 @@ pub struct Withdrawn {
     /// because says what was seen.
     #[schemars(length(max = 512))]
     pub because: String,
+    /// times that it was taken back, from one image or another. After the second it is not given any more.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub times: i32,
 }
 
 /// What a pack reads of the service, and what of it was seen.

@@ -47,8 +47,8 @@ pub struct Facts {
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.
     pub given: Option<Given>,
-    /// Seconds since the last status said that the probes are installed. None while it does not say so.
-    pub installed_seconds: Option<u64>,
+    /// The time of the gift's trial is over.
+    pub trial_over: bool,
     /// The pods that run with the gift, while it is on trial ([`crate::resolve::on_trial`]).
     pub trial: Vec<TrialPod>,
 }
@@ -222,8 +222,10 @@ pub enum AnswerOutcome {
 pub struct TrialPod {
     /// Name of the pod.
     pub pod: String,
-    /// Restarts of the container, but for those that the kernel made because it went over its memory limit.
+    /// Restarts of the container. None are told when the kernel ended it, because it went over its memory limit.
     pub restarts: i32,
+    /// Seconds that it ran before the last restart.
+    pub ran_seconds: Option<u64>,
     /// Seconds for which the container has been started and not ready.
     pub unready_seconds: u64,
 }

@@ -193,6 +193,17 @@ fn hex(canonical: &[u8], bytes: usize) -> String {
         .collect()
 }
 
+/// Seconds for which a pod that has started may be not ready. A process may warm up, and says so by its readiness.
+pub const UNREADY_SECONDS: u64 = 180;
+
+/// Seconds after which a gift that hurt nobody has passed its trial: a start as long as the startup probe allows, then
+/// the time to become ready, and a minute more than the liveness probe needs to restart.
+pub fn trial_seconds(probes: &BTreeMap<ProbeKind, ProbeShape>) -> u64 {
+    let verdict = |kind| probes.get(&kind).map_or(0, ProbeShape::verdict_seconds);
+    let probes = verdict(ProbeKind::Startup).saturating_add(verdict(ProbeKind::Liveness));
+    UNREADY_SECONDS + 60 + u64::try_from(probes).unwrap_or_default()
+}
+
 /// A port as a person writes it.
 pub fn port_words(port: &IntOrString) -> String {
     match port {

@@ -23,7 +23,7 @@ use crate::finding::{Code, Finding};
 use crate::gift::port_words;
 use crate::plan::{Dependency, Plan, Via};
 use conditions::{Judged, conditions, shorten};
-pub use given::installed_seconds;
+pub use given::trial_over;
 
 /// Longest text of `status.resolved`.
 const LONGEST_RESOLVED: usize = 512;
@@ -69,7 +69,7 @@ pub fn status(
         resolved: Some(resolved(plan)),
         targets_up,
         rules_healthy,
-        given: given::given(facts, &applied.items),
+        given: given::given(facts, &applied.items, now),
         signals: plan.exposure.seen.clone(),
         inventory: inventory(&applied.items, previous),
     }

@@ -54,7 +54,10 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
             };
         }
     };
-    release(client, facts, target, Some(written.metadata)).await?;
+    // It is written, and that must be remembered: what is held still is let go of at the next look.
+    if let Err(error) = release(client, facts, target, Some(written.metadata)).await {
+        tracing::warn!(%error, "not let go of yet");
+    }
     Ok(ApplyOutcome::Written)
 }
 

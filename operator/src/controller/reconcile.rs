@@ -37,6 +37,8 @@ use crate::verify::{self, Backends, verify};
 const LONGEST: Duration = Duration::from_secs(60);
 /// Time between two looks at a service that is on its way.
 const HURRIED: Duration = Duration::from_secs(2);
+/// Longest time between two looks at a gift that is on trial.
+const ON_TRIAL: Duration = Duration::from_secs(10);
 /// Failures in a row that the status does not speak of yet.
 const BLIPS: u32 = 2;
 /// Time until an error is tried again that somebody has to do something about.
@@ -269,8 +271,9 @@ async fn six_calls(
     let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     facts.given = previous.and_then(|previous| previous.given.clone());
-    facts.installed_seconds = status::installed_seconds(previous, Timestamp::now());
-    if resolve::on_trial(&facts) {
+    facts.trial_over = status::trial_over(previous, Timestamp::now());
+    let on_trial = resolve::on_trial(&service.spec, &facts);
+    if on_trial {
         facts.trial = trial::look(client, &facts, Timestamp::now()).await?;
     }
     let questions = resolve::questions(&service.spec, &facts);
@@ -296,7 +299,11 @@ async fn six_calls(
             }
             tell_gift(context, key, service, &facts, &applied).await;
             if let Some(error) = unwritten.map(Error::from) {
-                if is_blip(context, key, &error) {
+                // What became of a gift is remembered, whatever else went wrong.
+                let gift = |applied: &Applied| {
+                    !matches!(applied.child.body, Body::Owned(_)) && applied.outcome == ApplyOutcome::Written
+                };
+                if is_blip(context, key, &error) && !applied.items.iter().any(gift) {
                     return Err(error);
                 }
                 failed = Some(error);
@@ -327,11 +334,8 @@ async fn six_calls(
         return Err(error);
     }
     let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
-    Ok(Action::requeue(if hurry {
-        HURRIED
-    } else {
-        spread(settings.resync, 0.1)
-    }))
+    let next = if hurry { HURRIED } else { spread(settings.resync, 0.1) };
+    Ok(Action::requeue(if on_trial { next.min(ON_TRIAL) } else { next }))
 }
 
 async fn tell_gift(

@@ -46,7 +46,7 @@ pub(super) fn probes(
             warnings,
         ));
     }
-    if let Some(take_back) = trial::failed(spec, facts, target, container) {
+    if let Some(take_back) = trial::failed(spec, facts) {
         let message = format!("{}: they are taken back", take_back.because);
         let taken = Probes {
             take_back: Some(take_back),

@@ -1,70 +1,100 @@
 //! What was given to which revisions of the workload. It outlives the operator, and the annotation that a rollback
 //! takes away.
 
-use jiff::Timestamp;
-use observed_crds::v1alpha1::conditions::ConditionType;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use observed_crds::v1alpha1::{Given, ObservedServiceStatus, Withdrawn};
 
-use super::conditions::find;
-use crate::check::Truth;
 use crate::child::{Applied, ApplyOutcome, Body};
-use crate::facts::Facts;
-use crate::gift::Gifted;
+use crate::facts::{Container, Facts, Target};
+use crate::gift::{Gifted, ProbeKind, ProbeShape, trial_seconds};
 
 /// A Deployment keeps as many revisions (`spec.revisionHistoryLimit`), and so can go back to no more.
 const MOST_TEMPLATES: usize = 10;
 
-/// Seconds since the probes were said to be installed.
-pub fn installed_seconds(previous: Option<&ObservedServiceStatus>, now: Timestamp) -> Option<u64> {
-    let installed = find(previous, ConditionType::ProbesInstalled)?;
-    let since = installed.last_transition_time.0.as_second();
-    (installed.status == Truth::True.as_str()).then(|| u64::try_from(now.as_second() - since).unwrap_or_default())
+/// Whether the time of the gift's trial is over.
+pub fn trial_over(previous: Option<&ObservedServiceStatus>, now: Timestamp) -> bool {
+    let given = previous.and_then(|previous| previous.given.as_ref());
+    // Where nothing was written down yet the trial begins now.
+    given.is_some_and(|given| given.trial_until.as_ref().is_none_or(|until| until.0 <= now))
 }
 
 /// What was given so far, this time included.
-pub(super) fn given(facts: &Facts, applied: &[Applied]) -> Option<Given> {
+pub(super) fn given(facts: &Facts, applied: &[Applied], now: Timestamp) -> Option<Given> {
     let target = facts.target.as_ref()?;
     let before = facts.given.clone().filter(|given| given.target_uid == target.uid);
-    let mut written = applied
+    let written = applied
         .iter()
         .filter(|applied| applied.outcome == ApplyOutcome::Written)
-        .map(|applied| &applied.child.body);
-    let written = written.find(|body| !matches!(body, Body::Owned(_)));
-    let gifted = match written {
-        Some(Body::Gift(gift)) => Some(&gift.gifted),
-        Some(Body::TakeBack(taken)) => {
-            return before.map(|before| Given {
-                withdrawn: Some(Withdrawn {
-                    image: taken.image.clone(),
-                    because: taken.because.clone(),
-                }),
-                ..before
-            });
+        .map(|applied| &applied.child.body)
+        .find(|body| !matches!(body, Body::Owned(_)));
+    match written {
+        Some(Body::Gift(gift)) => {
+            let mut given = begun(before, target, &gift.gifted, &gift.probes, now);
+            given.image = image(target, &gift.container);
+            given.trial_until = Some(until(&gift.probes, now));
+            Some(given)
         }
-        _ => in_place(facts),
-    };
-    let Some(gifted) = gifted else { return before };
+        Some(Body::TakeBack(taken)) => {
+            let gifted = target.gifted.clone().unwrap_or_default();
+            let mut given = begun(before, target, &gifted, &BTreeMap::new(), now);
+            given.withdrawn = Some(Withdrawn {
+                image: taken.image.clone(),
+                because: taken.because.clone(),
+                times: given.withdrawn.map_or(0, |before| before.times) + 1,
+            });
+            Some(given)
+        }
+        _ => match in_place(facts) {
+            Some((gifted, container)) => {
+                let live = container.probes.iter().map(|(kind, live)| (*kind, live.shape.clone()));
+                Some(begun(before, target, gifted, &live.collect(), now))
+            }
+            None => before,
+        },
+    }
+}
+
+/// What is known of this gift, or what there is to know of one that nothing was written down of.
+fn begun(
+    before: Option<Given>,
+    target: &Target,
+    gifted: &Gifted,
+    probes: &BTreeMap<ProbeKind, ProbeShape>,
+    now: Timestamp,
+) -> Given {
     let gift = gifted.to_string();
     let mut given = before.filter(|given| given.gift == gift).unwrap_or_else(|| Given {
         target_uid: target.uid.clone(),
+        image: image(target, &gifted.container),
+        trial_until: Some(until(probes, now)),
         gift,
-        template: target.template.clone(),
         ..Given::default()
     });
-    if written.is_some() {
-        given.template.clone_from(&target.template);
-        given.withdrawn = None;
-    }
     if !given.templates.contains(&target.template) {
         given.templates.push(target.template.clone());
         let over = given.templates.len().saturating_sub(MOST_TEMPLATES);
         given.templates.drain(..over);
     }
-    Some(given)
+    given
+}
+
+fn image(target: &Target, container: &str) -> String {
+    let container = target.containers.iter().find(|found| found.name == container);
+    container.map(|container| container.image.clone()).unwrap_or_default()
+}
+
+fn until(probes: &BTreeMap<ProbeKind, ProbeShape>, now: Timestamp) -> Time {
+    let seconds = i64::try_from(trial_seconds(probes)).unwrap_or(i64::MAX);
+    let until = now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
+    // The API writes such times without fractions.
+    Time(Timestamp::from_second(until.as_second()).unwrap_or(until))
 }
 
 /// The gift of this service, if the workload has all of it.
-fn in_place(facts: &Facts) -> Option<&Gifted> {
+fn in_place(facts: &Facts) -> Option<(&Gifted, &Container)> {
     let target = facts.target.as_ref()?;
     let gifted = target.gifted.as_ref().filter(|gifted| gifted.owner_uid == facts.uid)?;
     let container = target.containers.iter().find(|c| c.name == gifted.container)?;
@@ -74,9 +104,6 @@ fn in_place(facts: &Facts) -> Option<&Gifted> {
             .get(kind)
             .is_some_and(|live| live.shape.hash() == *hash)
     };
-    gifted
-        .probes
-        .iter()
-        .all(|(kind, hash)| has(kind, hash))
-        .then_some(gifted)
+    let all = gifted.probes.iter().all(|(kind, hash)| has(kind, hash));
+    all.then_some((gifted, container))
 }

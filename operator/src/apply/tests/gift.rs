@@ -159,9 +159,7 @@ async fn an_update_of_an_earlier_gift_takes_its_old_handler_away() {
     assert_eq!(probe["httpGet"]["path"], "/health");
 }
 
-#[tokio::test]
-async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
-    let (client, log) = mock::client(taking(|_| (200, deployment("102", &[PROBES_MANAGER, "helm"]))));
+fn take_back() -> Child {
     let taken = TakeBack {
         container: "api".into(),
         image: "api:1".into(),
@@ -170,11 +168,16 @@ async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
         resource_version: "100".into(),
         because: "it hurts".into(),
     };
-    let child = Child {
+    Child {
         body: Body::TakeBack(taken),
         ..gift_child(&[])
-    };
-    assert_eq!(outcome(&client, vec![child]).await, ApplyOutcome::Written);
+    }
+}
+
+#[tokio::test]
+async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
+    let (client, log) = mock::client(taking(|_| (200, deployment("102", &[PROBES_MANAGER, "helm"]))));
+    assert_eq!(outcome(&client, vec![take_back()]).await, ApplyOutcome::Written);
     let writes = log.writes();
     assert_eq!(writes.len(), 2, "{:?}", log.lines());
     assert_eq!(writes[0].content_type, "application/strategic-merge-patch+json");
@@ -192,4 +195,37 @@ async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
         writes[1].body[2],
         json!({"op": "remove", "path": "/metadata/managedFields/1"})
     );
+}
+
+#[tokio::test]
+async fn what_hurts_is_taken_back_whatever_else_fails_and_nothing_is_given_then() {
+    let mut base = taking(|_| (200, deployment("102", &[PROBES_MANAGER, "helm"])));
+    let (client, log) = mock::client(move |asked| {
+        if asked.path.ends_with("prometheusrules") {
+            mock::refusal(500, "InternalError", "no")
+        } else {
+            base(asked)
+        }
+    });
+    for (child, written) in [(take_back(), true), (gift_child(&[ProbeKind::Liveness]), false)] {
+        let children = Children { items: vec![child] };
+        let (applied, failed) = apply(&client, &facts(), children, Writing::Allowed).await;
+        assert!(matches!(failed, Some(Error::List { .. })));
+        assert_eq!(applied.items[0].outcome == ApplyOutcome::Written, written);
+    }
+    assert_eq!(log.writes().iter().filter(|asked| is_strategic(asked)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_gift_that_cannot_be_let_go_of_is_written_all_the_same() {
+    let mut base = taking(|_| (200, deployment("102", &[PROBES_MANAGER])));
+    let (client, _) = mock::client(move |asked| {
+        if asked.writes() && !is_strategic(asked) {
+            mock::refusal(500, "InternalError", "no")
+        } else {
+            base(asked)
+        }
+    });
+    let given = outcome(&client, vec![gift_child(&[ProbeKind::Liveness])]).await;
+    assert_eq!(given, ApplyOutcome::Written);
 }

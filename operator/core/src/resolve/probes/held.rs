@@ -62,20 +62,24 @@ pub(super) fn held_back(
     ))
 }
 
-/// What did not fit an image once does not fit it a second time.
+/// Images that a gift may hurt before it is not given to any other.
+const MOST_WITHDRAWALS: i32 = 2;
+
+/// What did not fit an image once does not fit it a second time, and what did not fit two images fits none.
 fn withdrawn(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) -> Option<String> {
     let given = facts.given.as_ref().filter(|given| given.target_uid == target.uid)?;
-    let withdrawn = given
-        .withdrawn
-        .as_ref()
-        .filter(|withdrawn| withdrawn.image == container.image)?;
+    let withdrawn = given.withdrawn.as_ref()?;
+    let for_good = withdrawn.times >= MOST_WITHDRAWALS;
+    if !for_good && withdrawn.image != container.image {
+        return None;
+    }
     let gone = gone(Gifted::parse(&given.gift).as_ref(), facts, container, gaps);
-    (!gone.is_empty()).then(|| {
-        format!(
-            "{}: they were taken back, once. They are given again with another image, or when spec.probes changes",
-            withdrawn.because
-        )
-    })
+    let again = if for_good {
+        "They were given to another image before, and hurt it too: they are given again when spec.probes changes"
+    } else {
+        "They are given again with another image, or when spec.probes changes"
+    };
+    (!gone.is_empty()).then(|| format!("{}: they were taken back. {again}", withdrawn.because))
 }
 
 /// Who had a probe and has it no longer does not want it, and to give it once more would roll the workload once more.
@@ -89,9 +93,10 @@ fn declined(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps) 
             words(&taken_out)
         ));
     }
-    let given = facts.given.as_ref().filter(|given| {
-        given.target_uid == target.uid && given.withdrawn.is_none() && given.templates.contains(&target.template)
-    })?;
+    let given = facts
+        .given
+        .as_ref()
+        .filter(|given| given.target_uid == target.uid && given.templates.contains(&target.template))?;
     let rolled_back = gone(Gifted::parse(&given.gift).as_ref(), facts, container, gaps);
     (!rolled_back.is_empty()).then(|| {
         format!(

@@ -193,43 +193,47 @@ fn a_gift_by_another_service_is_no_rollout_of_ours() {
 #[test]
 fn a_gift_that_was_taken_back_is_told_and_remembered_with_its_image() {
     let gift = with_gift(ApplyOutcome::Written).plan.probes.gift.unwrap();
-    let facts = facts(|facts| {
-        let probes = gift.probes.iter();
-        facts["target"]["containers"][0]["probes"] = probes
-            .map(|(kind, shape)| (kind.to_string(), json!({"shape": shape})))
-            .collect();
-        facts["target"]["containers"][0]["image"] = json!("api:1");
-        facts["target"]["gifted"] = json!(gift.gifted);
-        facts["target"]["unsettled"] = json!("1 of 2 pods are updated");
-        facts["given"] =
-            json!({"targetUID": "target-1", "gift": gift.gifted.to_string(), "template": "", "templates": [""]});
-        facts["trial"] = json!([{"pod": "api-3", "restarts": 1}]);
-    });
-    let case = Case::new(plan_of(json!({}), &facts), facts).outcome("probes", ApplyOutcome::Written);
-    let status = case.status();
-    assert_eq!(of(&status, "ProbesInstalled"), ("False", "Withdrawn"));
-    assert_eq!(of(&status, "Stalled"), ("True", "Withdrawn"));
-    let withdrawn = status.given.unwrap().withdrawn.unwrap();
-    assert!(
-        withdrawn.image == "api:1" && withdrawn.because.contains("api-3"),
-        "{withdrawn:?}"
-    );
-    let conflict = case
+    let hurt = |given: Value| {
+        let facts = facts(|facts| {
+            let probes = gift.probes.iter();
+            facts["target"]["containers"][0]["probes"] = probes
+                .map(|(kind, shape)| (kind.to_string(), json!({"shape": shape})))
+                .collect();
+            facts["target"]["containers"][0]["image"] = json!("api:1");
+            facts["target"]["gifted"] = json!(gift.gifted);
+            facts["given"] = given;
+            facts["trial"] = json!([{"pod": "api-3", "restarts": 1, "ranSeconds": 500}]);
+        });
+        Case::new(plan_of(json!({}), &facts), facts)
+    };
+    let known = json!({"targetUID": "target-1", "gift": gift.gifted.to_string(), "image": "api:1", "templates": [""],
+        "withdrawn": {"image": "api:0", "because": "x", "times": 1}});
+    for (before, times) in [(Value::Null, 1), (known.clone(), 2)] {
+        let status = hurt(before).outcome("probes", ApplyOutcome::Written).status();
+        assert_eq!(of(&status, "ProbesInstalled"), ("False", "Withdrawn"));
+        assert_eq!(of(&status, "Stalled"), ("True", "Withdrawn"));
+        let withdrawn = status.given.unwrap().withdrawn.unwrap();
+        assert_eq!((withdrawn.image.as_str(), withdrawn.times), ("api:1", times));
+        assert!(withdrawn.because.contains("api-3"), "{withdrawn:?}");
+    }
+    let conflict = hurt(known)
         .outcome("probes", ApplyOutcome::Conflict("changed".into()))
         .status();
     assert_eq!(of(&conflict, "ProbesInstalled"), ("Unknown", "Progressing"));
-    assert_eq!(conflict.given.unwrap().withdrawn, None);
+    assert_eq!(conflict.given.unwrap().withdrawn.unwrap().times, 1);
 }
 
 #[test]
-fn the_time_since_the_probes_are_installed_is_that_of_their_condition() {
-    let status = Case::good().after(None, 100);
+fn the_trial_of_a_gift_has_an_end_that_never_moves() {
+    let first = with_gift(ApplyOutcome::Written).after(None, 100);
+    let until = |status: &ObservedServiceStatus| {
+        let given = status.given.as_ref().unwrap();
+        given.trial_until.as_ref().unwrap().0.as_second()
+    };
+    // 298 s for the start, 55 s for liveness, 180 s to become ready and a minute.
+    assert_eq!(until(&first), 100 + 298 + 55 + 180 + 60);
     let at = |second| Timestamp::from_second(second).unwrap();
-    assert_eq!(installed_seconds(Some(&status), at(160)), Some(60));
-    assert_eq!(installed_seconds(Some(&status), at(40)), Some(0), "the clock went back");
-    assert_eq!(
-        installed_seconds(Some(&with_gift(ApplyOutcome::Written).status()), at(160)),
-        None
-    );
-    assert_eq!(installed_seconds(None, at(160)), None);
+    assert!(!trial_over(Some(&first), at(692)));
+    assert!(trial_over(Some(&first), at(693)));
+    assert!(!trial_over(None, at(0)) && !trial_over(Some(&Case::good().status()), at(0)));
 }

@@ -101,7 +101,7 @@ fn a_revision_that_had_the_gift_and_has_it_no_longer_is_not_given_it_again() {
             facts["target"]["template"] = json!("aa");
             facts["target"]["lastWriter"] = json!("kubectl-rollout");
             facts["given"] = json!({
-                "targetUID": "target-1", "gift": gift.gifted.to_string(), "template": "aa", "templates": ["aa", "bb"],
+                "targetUID": "target-1", "gift": gift.gifted.to_string(), "templates": ["aa", "bb"],
             });
             change(facts);
         })

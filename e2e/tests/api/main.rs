@@ -7,6 +7,7 @@ mod absent;
 mod children;
 mod faults;
 mod operator;
+mod rendered;
 mod schema;
 mod signals;
 mod steady;

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Family, FamilyType};
 
-/// Metrics on a page. A service has hundreds; more are somebody's mistake.
-const MOST_FAMILIES: usize = 5000;
+/// Metrics on a page. A service has hundreds; more are somebody's mistake, and the pages of many services are held at
+/// once.
+const MOST_FAMILIES: usize = 2000;
 /// Labels of a metric, and bounds of its buckets.
-const MOST_LABELS: usize = 64;
+const MOST_LABELS: usize = 32;
 const MOST_BOUNDS: usize = 128;
 /// Longest name that is kept: no pack reads a longer one.
 const LONGEST_NAME: usize = 128;

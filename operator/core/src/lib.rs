@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod child;
+pub mod docs;
 pub mod drill;
 pub mod duration;
 pub mod exposition;

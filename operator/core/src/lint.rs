@@ -120,10 +120,9 @@ impl Service {
     }
 
     /// The probes that the workload would be given, if its pods answer as they must where nobody asked them yet.
-    pub fn gift(&self, facts: &Facts, packs: &Packs) -> Option<Gift> {
+    pub fn gift(&self, facts: &Facts) -> Option<Gift> {
         let spec = &self.service.spec;
-        let plan = resolve::resolve(spec, &facts.answered(spec), packs).ok()?;
-        plan.probes.gift
+        resolve::gift(spec, &facts.answered(spec))
     }
 }
 

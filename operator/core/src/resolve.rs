@@ -14,6 +14,7 @@ pub use probes::on_trial;
 
 use crate::facts::{Facts, PageQuestion, Question};
 use crate::finding::{Code, Finding};
+use crate::gift::Gift;
 use crate::objectives::{self, objectives};
 use crate::packs::Packs;
 use crate::plan::{Dashboard, Owner, Pack, Plan};
@@ -136,6 +137,14 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             Err(findings)
         }
     }
+}
+
+/// The probes that the plan would give.
+pub fn gift(spec: &ObservedServiceSpec, facts: &Facts) -> Option<Gift> {
+    let target = target::target(spec, facts).ok()?;
+    let container = target::container(spec, target).ok()?;
+    let (probes, _) = probes::probes(spec, facts, target, container).ok()?;
+    probes.gift
 }
 
 /// What preflight must ask the running pods before the plan may give a probe. Empty once there is nothing to give.

@@ -61,7 +61,7 @@ fn rendered(case: &Path) -> Files {
         let (plan, found) = service.plan(&facts, &packs);
         findings.extend(found);
         if let Some(plan) = plan {
-            files.extend(of_plan(&plan, service.gift(&facts, &packs)));
+            files.extend(of_plan(&plan, service.gift(&facts)));
         }
     }
     if findings.iter().any(Located::is_error) {

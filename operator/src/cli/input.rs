@@ -67,9 +67,7 @@ impl Input {
             };
             let (plan, findings) = service.plan(&facts, packs);
             planned.findings.extend(findings);
-            planned
-                .plans
-                .extend(plan.map(|plan| (plan, service.gift(&facts, packs))));
+            planned.plans.extend(plan.map(|plan| (plan, service.gift(&facts))));
         }
         planned
             .findings

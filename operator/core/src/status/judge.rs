@@ -71,7 +71,7 @@ fn rollout_of_gift<'a>(plan: &Plan, facts: &'a Facts, previous: Option<&Observed
     let target = facts.target.as_ref()?;
     let gifted = target.gifted.as_ref()?;
     let before = find(previous, ConditionType::ProbesInstalled);
-    let ended = before.is_none_or(|before| before.status == Truth::True.as_str());
+    let ended = before.is_some_and(|before| before.status == Truth::True.as_str());
     let waits = plan.probes.reason == Reason::Installed && gifted.owner_uid == facts.uid && !ended;
     target.unsettled.as_ref().filter(|_| waits)
 }

@@ -45,6 +45,11 @@ fn a_gift_is_installed_when_the_rollout_with_it_has_ended_and_stays_so_in_later_
     let second = rolling.after(Some(&first), 10);
     assert_eq!(of(&second, "ProbesInstalled"), ("False", "RolloutInProgress"));
     assert!(get(&second, "ProbesInstalled").unwrap().message.contains("1 of 2 pods"));
+    // The operator died before it wrote a status: the rollout is awaited all the same.
+    assert_eq!(
+        of(&rolling.after(None, 10), "ProbesInstalled"),
+        ("False", "RolloutInProgress")
+    );
     let third = live(Value::Null).after(Some(&second), 20);
     assert_eq!(
         (of(&third, "ProbesInstalled"), of(&third, "Ready").0),

@@ -87,6 +87,8 @@ pub struct Target {
     pub template: String,
     /// Why the workload is not settled (a rollout under way, paused), in words. None when it is.
     pub unsettled: Option<String>,
+    /// Which pods stay on purpose as they were before the template changed, in words.
+    pub outdated: Option<String>,
     /// Selector of the workload.
     pub selector: LabelSelector,
     /// Labels of its pods.

@@ -3,6 +3,7 @@ use observed_crds::PROBES_MANAGER;
 use observed_crds::v1alpha1::{ObservedServiceSpec, TargetKind};
 use serde_json::{Value, json};
 
+use super::workload::Workload;
 use super::*;
 use crate::mock;
 
@@ -251,14 +252,18 @@ fn the_workload_belongs_to_the_older_service_then_to_the_first_by_name() {
     assert_eq!(taken_by(&late, &[going]), None);
 }
 
-fn unsettled<W: workload::Workload + serde::de::DeserializeOwned>(base: &Value, change: &Value) -> Option<String> {
+fn unsettled<W: Workload + serde::de::DeserializeOwned>(base: &Value, change: &Value) -> Option<String> {
+    changed::<W>(base, change).unsettled()
+}
+
+fn changed<W: Workload + serde::de::DeserializeOwned>(base: &Value, change: &Value) -> W {
     let mut object = base.clone();
     object["kind"] = json!(W::KIND.as_str());
     for (path, value) in change.as_object().unwrap() {
         let (parent, key) = path.rsplit_once('/').unwrap();
         object.pointer_mut(parent).unwrap()[key] = value.clone();
     }
-    serde_json::from_value::<W>(object).unwrap().unsettled()
+    serde_json::from_value(object).unwrap()
 }
 
 #[test]
@@ -296,6 +301,23 @@ fn a_stateful_set_in_the_middle_of_a_rollout_is_not_settled() {
     // Old pods that are to stay are no rollout.
     let on_delete = json!({"/status/updateRevision": "b", "/spec/updateStrategy": {"type": "OnDelete"}});
     assert_eq!(unsettled::<StatefulSet>(&set, &on_delete), None);
+    let partition = json!({"/status/updateRevision": "b", "/status/updatedReplicas": 1,
+        "/spec/updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}});
+    for (change, words) in [
+        (on_delete, Some("0 of 2 pods are updated: the update strategy OnDelete")),
+        (partition, Some("1 of 2 pods are updated: the partition")),
+        (json!({"/status/updateRevision": "b"}), None),
+        (json!({"/spec/updateStrategy": {"type": "OnDelete"}}), None),
+    ] {
+        let outdated = changed::<StatefulSet>(&set, &change).outdated();
+        match words {
+            Some(words) => assert!(
+                outdated.as_ref().is_some_and(|told| told.contains(words)),
+                "{outdated:?}"
+            ),
+            None => assert_eq!(outdated, None, "{change}"),
+        }
+    }
 }
 
 #[test]
@@ -306,4 +328,12 @@ fn a_daemon_set_in_the_middle_of_a_rollout_is_not_settled() {
     assert_eq!(unsettled::<DaemonSet>(&set, &json!({})), None);
     assert!(unsettled::<DaemonSet>(&set, &json!({"/status/updatedNumberScheduled": 2})).is_some());
     assert!(unsettled::<DaemonSet>(&set, &json!({"/status/numberAvailable": 2})).is_some());
+    let on_delete = json!({"/status/updatedNumberScheduled": 2, "/spec/updateStrategy": {"type": "OnDelete"}});
+    assert_eq!(unsettled::<DaemonSet>(&set, &on_delete), None);
+    let outdated = changed::<DaemonSet>(&set, &on_delete).outdated().unwrap_or_default();
+    assert!(
+        outdated.contains("2 of 3 pods are updated: the update strategy OnDelete"),
+        "{outdated}"
+    );
+    assert_eq!(changed::<DaemonSet>(&set, &json!({})).outdated(), None);
 }

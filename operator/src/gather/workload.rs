@@ -15,6 +15,9 @@ use crate::managed_fields::{self, Step};
 /// Annotation with which a pod names its main container.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
+/// The update strategy that leaves old pods until somebody deletes them.
+const ON_DELETE: &str = "OnDelete";
+
 /// A workload that can be a target.
 pub(super) trait Workload {
     const KIND: TargetKind;
@@ -24,6 +27,8 @@ pub(super) trait Workload {
     fn replicas(&self) -> i32;
     /// Why it is not settled, in words.
     fn unsettled(&self) -> Option<String>;
+    /// Which pods stay as they are on purpose though the template has changed, in words.
+    fn outdated(&self) -> Option<String>;
 }
 
 impl Workload for Deployment {
@@ -68,6 +73,10 @@ impl Workload for Deployment {
         behind(updated, wanted, "updated")
             .or_else(|| behind(status.available_replicas.unwrap_or(0), wanted, "available"))
     }
+
+    fn outdated(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Workload for StatefulSet {
@@ -90,18 +99,33 @@ impl Workload for StatefulSet {
         if let Some(unseen) = unseen(&self.metadata, status.observed_generation) {
             return Some(unseen);
         }
-        // With OnDelete, or below a partition, old pods stay on purpose.
-        let strategy = self.spec.update_strategy.as_ref();
-        let partition = strategy
-            .and_then(|s| s.rolling_update.as_ref())
-            .and_then(|r| r.partition)
-            .unwrap_or(0);
-        let rolling = strategy.and_then(|s| s.type_.as_deref()) != Some("OnDelete") && partition == 0;
         let updated = status.update_revision.is_none() || status.update_revision == status.current_revision;
-        if rolling && !updated {
+        if kept_back(self).is_none() && !updated {
             return Some("its pods are being updated".into());
         }
         behind(status.available_replicas.unwrap_or(0), self.replicas(), "available")
+    }
+
+    fn outdated(&self) -> Option<String> {
+        let why = kept_back(self)?;
+        let status = self.status.clone().unwrap_or_default();
+        if status.update_revision == status.current_revision {
+            return None;
+        }
+        behind(status.updated_replicas.unwrap_or(0), self.replicas(), "updated")
+            .map(|pods| format!("{pods}: {why} keeps the others until they are replaced"))
+    }
+}
+
+/// Why old pods of a StatefulSet stay on purpose.
+fn kept_back(set: &StatefulSet) -> Option<&'static str> {
+    let strategy = set.spec.update_strategy.as_ref()?;
+    let partition = strategy.rolling_update.as_ref().and_then(|rolling| rolling.partition);
+    match strategy.type_.as_deref() {
+        Some(ON_DELETE) => Some("the update strategy OnDelete"),
+        _ => partition
+            .filter(|partition| *partition > 0)
+            .map(|_| "the partition of its update strategy"),
     }
 }
 
@@ -125,15 +149,27 @@ impl Workload for DaemonSet {
         if let Some(unseen) = unseen(&self.metadata, status.observed_generation) {
             return Some(unseen);
         }
-        let on_delete = self.spec.update_strategy.as_ref().and_then(|s| s.type_.as_deref()) == Some("OnDelete");
         let wanted = self.replicas();
-        let updated = if on_delete {
+        let updated = if on_delete(self) {
             wanted
         } else {
             status.updated_number_scheduled.unwrap_or(0)
         };
         behind(updated, wanted, "updated").or_else(|| behind(status.number_available.unwrap_or(0), wanted, "available"))
     }
+
+    fn outdated(&self) -> Option<String> {
+        let updated = self.status.as_ref()?.updated_number_scheduled.unwrap_or(0);
+        let pods = behind(updated, self.replicas(), "updated").filter(|_| on_delete(self))?;
+        Some(format!(
+            "{pods}: the update strategy OnDelete keeps the others until they are replaced"
+        ))
+    }
+}
+
+fn on_delete(set: &DaemonSet) -> bool {
+    let strategy = set.spec.update_strategy.as_ref();
+    strategy.and_then(|strategy| strategy.type_.as_deref()) == Some(ON_DELETE)
 }
 
 fn unseen(meta: &ObjectMeta, observed: Option<i64>) -> Option<String> {
@@ -163,6 +199,7 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         replicas: workload.replicas(),
         template: template_hash(template),
         unsettled: workload.unsettled(),
+        outdated: workload.outdated(),
         selector: selector(workload.selector()),
         pod_labels: pod.labels.unwrap_or_default(),
         default_container: pod

@@ -49,12 +49,21 @@ pub(super) fn probes(
                 kind,
                 truth(plan.probes.reason),
                 plan.probes.reason,
-                plan.probes.message.clone(),
+                with_outdated(plan, facts),
             ),
         },
     };
     judged.message = with_warnings(judged.message, plan, |finding| finding.code == Code::RiskyProbe);
     judged
+}
+
+/// The probes are in the template, and pods that stay on purpose do not have them yet.
+fn with_outdated(plan: &Plan, facts: &Facts) -> String {
+    let outdated = facts.target.as_ref().and_then(|target| target.outdated.as_ref());
+    match outdated.filter(|_| plan.probes.reason == Reason::Installed) {
+        Some(outdated) => format!("{}. Not in every pod yet: {outdated}", plan.probes.message),
+        None => plan.probes.message.clone(),
+    }
 }
 
 fn truth(reason: Reason) -> Truth {

@@ -242,3 +242,15 @@ fn the_trial_of_a_gift_has_an_end_that_never_moves() {
     assert!(trial_over(Some(&first), at(693)));
     assert!(!trial_over(None, at(0)) && !trial_over(Some(&Case::good().status()), at(0)));
 }
+
+#[test]
+fn pods_that_stay_on_purpose_are_told_beside_the_probes_of_the_template() {
+    let words = |outdated: Value| {
+        let facts = facts(|facts| facts["target"]["outdated"] = outdated);
+        let status = Case::new(plan_of(json!({}), &facts), facts).status();
+        assert_eq!(of(&status, "ProbesInstalled"), ("True", "Installed"));
+        get(&status, "ProbesInstalled").unwrap().message.clone()
+    };
+    assert!(words(json!("1 of 3 pods are updated: the update strategy OnDelete")).contains("1 of 3 pods"));
+    assert!(!words(Value::Null).contains("Not in every pod"));
+}

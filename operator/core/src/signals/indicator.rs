@@ -47,7 +47,7 @@ pub(super) fn indicator(
     let stands = |series: &&signal_pack::IndicatorSeries| {
         first
             .iter()
-            .all(|(label, value)| series.labels.get(*label) == *value || series.labels.get(*label).is_none())
+            .all(|(label, value)| series.labels.get(*label) == *value || !series.labels.contains_key(*label))
     };
     for (selector, series) in &indicator.drill {
         let name = tie

@@ -254,6 +254,8 @@ pub enum Unit {
     Cores,
     /// Operations a second.
     OperationsPerSecond,
+    /// Reads or writes of a disk a second.
+    DiskOperationsPerSecond,
     /// Tokens a minute.
     TokensPerMinute,
     /// US dollars.

@@ -17,7 +17,9 @@ const REPLICA_SET: (&str, &str, &str) = ("apps/v1", "ReplicaSet", "replicasets")
 
 const TEXT: &str = "text/plain; version=0.0.4";
 const COUNTER: &str = "# TYPE http_requests_total counter\n\
-    http_requests_total{handler=\"/\",method=\"GET\",status=\"2xx\"} 1\n";
+    http_requests_total{handler=\"/\",method=\"GET\",status=\"2xx\"} 1\n\
+    # TYPE http_requests_inprogress gauge\nhttp_requests_inprogress 0\n\
+    # TYPE http_exceptions_total counter\nhttp_exceptions_total 0\n";
 const HISTOGRAM: &str = "# TYPE http_request_duration_seconds histogram\n\
     http_request_duration_seconds_bucket{handler=\"/\",method=\"GET\",le=\"1.0\"} 1\n\
     http_request_duration_seconds_bucket{handler=\"/\",method=\"GET\",le=\"+Inf\"} 1\n";

@@ -1,5 +1,9 @@
 //! Durations as Prometheus writes them: `90s`, `5m`, `1h30m`.
 
+/// Scrape intervals that the window of a rate must hold, so that one missed scrape leaves no hole
+/// (robustperception.io, "What range should I use with rate()?").
+pub const INTERVALS_IN_WINDOW: u32 = 4;
+
 /// Seconds of a Prometheus duration (`d`, `h`, `m`, `s`, in this order). None if it is not one, or is zero.
 pub fn seconds(text: &str) -> Option<u32> {
     // The parser also takes numbers without a unit, and panics on some of them.

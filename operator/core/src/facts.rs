@@ -1,7 +1,7 @@
 //! Everything that the outside said about one service. Plain data: golden cases hold it as YAML.
 
 mod assumed;
-mod exposed;
+pub(crate) mod exposed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,14 +57,14 @@ impl Facts {
     /// Upper bounds of the buckets of a histogram, by its name at the service: ascending, without `+Inf`. What a pod
     /// says now, else what one said before. None when nobody knows them: then nothing follows from it.
     pub fn bounds(&self, metric: &str) -> Option<Vec<f64>> {
-        if self.exposed.is_known()
-            && let Some(bounds) = self.exposed.bounds(metric)
-        {
-            return Some(bounds.to_vec());
-        }
-        let mut seen = self.seen.iter().flat_map(|pack| &pack.seen);
-        let seen = seen.find(|seen| seen.r#as.as_deref().unwrap_or(&seen.name) == metric)?;
-        let bounds: Vec<f64> = seen.bounds.iter().filter_map(|bound| bound.parse().ok()).collect();
+        let now = self.exposed.bounds(metric).filter(|_| self.exposed.is_known());
+        // Those that the status cannot keep count as unknown from the start, or the finding would go when the pod does.
+        let texts = now.or_else(|| {
+            let mut seen = self.seen.iter().flat_map(|pack| &pack.seen);
+            let seen = seen.find(|seen| seen.r#as.as_deref().unwrap_or(&seen.name) == metric)?;
+            Some(seen.bounds.clone())
+        });
+        let bounds: Vec<f64> = texts?.iter().filter_map(|bound| bound.parse().ok()).collect();
         (!bounds.is_empty()).then_some(bounds)
     }
 }
@@ -264,5 +264,25 @@ mod tests {
         let now = facts("exposed: {families: {x: {type: histogram, bounds: [1]}}}");
         assert_eq!(now.bounds("x"), Some(vec![1.0]));
         assert_eq!(Facts::default().bounds("x"), None);
+    }
+
+    #[test]
+    fn bounds_that_the_status_cannot_keep_are_unknown_while_a_pod_tells_them_too() {
+        let told = |most: usize| {
+            let bounds: Vec<String> = (1..=most).map(|bound| bound.to_string()).collect();
+            let page = format!(
+                "exposed: {{families: {{x: {{type: histogram, bounds: [{}]}}}}}}",
+                bounds.join(", ")
+            );
+            let kept = "seen: [{pack: http, dialect: guide, generation: 1, seen: [{name: x, bounds: ['5']}]}]";
+            serde_saphyr::from_str::<Facts>(&format!("{kept}\n{page}"))
+                .unwrap()
+                .bounds("x")
+        };
+        assert_eq!(told(exposed::MOST_BOUNDS + 1), None, "nor are they those of long ago");
+        assert_eq!(
+            told(exposed::MOST_BOUNDS).map(|bounds| bounds.len()),
+            Some(exposed::MOST_BOUNDS)
+        );
     }
 }

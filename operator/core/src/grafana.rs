@@ -95,8 +95,10 @@ pub enum Unit {
     BytesPerSecond,
     /// Requests a second.
     RequestsPerSecond,
-    /// Operations of a disk or a database a second.
+    /// Operations a second.
     OperationsPerSecond,
+    /// Reads or writes of a disk a second.
+    DiskOperationsPerSecond,
     /// Counts a minute.
     CountsPerMinute,
     /// US dollars.
@@ -114,7 +116,8 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::BytesPerSecond => "binBps",
             Self::RequestsPerSecond => "reqps",
-            Self::OperationsPerSecond => "iops",
+            Self::OperationsPerSecond => "ops",
+            Self::DiskOperationsPerSecond => "iops",
             Self::CountsPerMinute => "cpm",
             Self::Usd => "currencyUSD",
             Self::Number => "short",

@@ -93,6 +93,7 @@ pub fn objectives(
         }
         bound.push(plan::Objective {
             name: objective.name.clone(),
+            metrics: goal.metrics(),
             records,
             alerts,
             panels: panels::panels(&goal),

@@ -67,11 +67,19 @@ pub struct MissingSeries {
     pub name: String,
     /// Alerts and panels that are not generated because of it, in words. Empty when the user insists on them.
     pub left_out: Vec<String>,
+    /// Names of the objectives that are not measured without it.
+    pub objectives: Vec<String>,
     /// What would expose it.
     pub when_missing: String,
 }
 
 impl MissingSeries {
+    /// Whether a metric is this series, or a part of it if that is a histogram.
+    pub fn is(&self, metric: &str) -> bool {
+        let part = metric.strip_prefix(self.name.as_str());
+        part.is_some_and(|part| ["", "_bucket", "_sum", "_count"].contains(&part))
+    }
+
     /// What is missing and what follows, in words.
     pub fn message(&self) -> String {
         let follows = if self.left_out.is_empty() {
@@ -79,7 +87,14 @@ impl MissingSeries {
         } else {
             format!("Left out: {}", self.left_out.join(", "))
         };
-        format!("{} is not exposed (pack {}). {follows}", self.name, self.pack)
+        let unmeasured = match self.objectives.as_slice() {
+            [] => String::new(),
+            names => format!(". Not measured: objective {}", names.join(", objective ")),
+        };
+        format!(
+            "{} is not exposed (pack {}). {follows}{unmeasured}",
+            self.name, self.pack
+        )
     }
 }
 

@@ -98,13 +98,14 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
             Some(Ok((probes, probe_warnings))),
-            Ok((window, bound)),
+            Ok((window, mut bound)),
             Ok(_),
             Ok((objectives, objective_warnings)),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
             warnings.extend(objective_warnings);
+            signals::tell_unmeasured(&mut bound, &objectives);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);
             Ok(Plan {

@@ -328,7 +328,10 @@ fn bind_pack<'a>(
                         exposure.leave_out(&lacks, &format!("alert {}", alert.name));
                         continue;
                     }
-                    thresholds.push(settings.threshold());
+                    // A line belongs to what is drawn: what compares something else has another scale, or other labels.
+                    if alert.value.is_none() {
+                        thresholds.push(settings.threshold());
+                    }
                     match alert::alert(pack, signal, alert, &settings, ties, binding) {
                         Ok(alert) => bound.alerts.push(alert),
                         Err(error) => findings.push(wrong(&format!("alert {:?}", alert.name), &error)),

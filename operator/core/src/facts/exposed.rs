@@ -5,6 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use observed_crds::v1alpha1::signal_pack::SeriesType;
 use serde::{Deserialize, Serialize};
 
+/// Most bounds of a histogram that the status keeps.
+pub(crate) const MOST_BOUNDS: usize = 64;
+/// Longest text of a bound that it keeps.
+const LONGEST_BOUND: usize = 32;
+
 /// What the running pods' metrics pages say, all together.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -136,15 +141,22 @@ impl Exposed {
             })
     }
 
-    /// Upper bounds of the buckets of a histogram, by its name at the service: ascending, without `+Inf`. None when they
-    /// are not known.
-    pub fn bounds(&self, metric: &str) -> Option<&[f64]> {
+    /// Upper bounds of the buckets of a histogram, by its name at the service, as the status keeps them. None when no
+    /// bucket was seen; empty when they cannot be kept.
+    pub fn bounds(&self, metric: &str) -> Option<Vec<String>> {
         let family = self.family(metric, SeriesType::Histogram)?;
-        (!family.bounds.is_empty()).then_some(family.bounds.as_slice())
+        (!family.bounds.is_empty()).then(|| family.kept_bounds())
     }
 }
 
 impl Family {
+    /// Its bounds as the status keeps them. None when they are too many or too long for it: a part of them would mislead.
+    pub fn kept_bounds(&self) -> Vec<String> {
+        let texts: Vec<String> = self.bounds.iter().map(f64::to_string).collect();
+        let fits = texts.len() <= MOST_BOUNDS && texts.iter().all(|text| text.len() <= LONGEST_BOUND);
+        if fits { texts } else { Vec::new() }
+    }
+
     /// What both have.
     fn join(&mut self, other: Self) {
         if self.r#type == FamilyType::Untyped {
@@ -178,7 +190,7 @@ mod tests {
         two.add("q", PageOutcome::Read, b);
         two.add("p", PageOutcome::Read, a);
         assert_eq!(one.families, two.families);
-        assert_eq!(one.bounds("h"), Some([0.5, 1.0, 5.0].as_slice()));
+        assert_eq!(one.families["h"].bounds, [0.5, 1.0, 5.0]);
         assert_eq!(one.families["x_total"].labels, Some(["code".to_owned()].into()));
     }
 
@@ -200,7 +212,7 @@ mod tests {
     fn bounds_are_known_only_where_buckets_were_seen() {
         let exposed = exposed("{h: {type: histogram}, u_bucket: {bounds: [1]}}");
         assert_eq!((exposed.bounds("h"), exposed.bounds("no")), (None, None));
-        assert_eq!(exposed.bounds("u"), Some([1.0].as_slice()));
+        assert_eq!(exposed.bounds("u"), Some(vec!["1".to_owned()]));
     }
 
     #[test]

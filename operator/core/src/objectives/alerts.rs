@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::Severity;
-use observed_crds::v1alpha1::signal_pack::Role;
 
 use super::burn::{Burn, shortest};
 use super::drills;
@@ -63,7 +62,8 @@ fn burning(goal: &Goal<'_>, burn: Burn) -> Alert {
         name: BURNING.to_owned(),
         expr,
         severity,
-        role: Some(Role::Symptom),
+        // No symptom: a page without a `for` is out before the cause that would mute it.
+        role: None,
         r#for: "0s".to_owned(),
         keep_firing_for: (severity == Severity::Critical).then(|| KEEP_PAGING.to_owned()),
         labels,
@@ -160,7 +160,7 @@ fn unmeasured(
         name: UNMEASURED.to_owned(),
         expr,
         severity,
-        role: Some(Role::Symptom),
+        role: None,
         r#for: duration::text(for_seconds),
         keep_firing_for: None,
         labels: labels(goal, severity),
@@ -203,7 +203,6 @@ fn labels(goal: &Goal<'_>, severity: Severity) -> BTreeMap<String, String> {
         ("namespace", goal.service.namespace),
         ("service", goal.service.name),
         ("severity", severity.as_str()),
-        ("role", Role::Symptom.as_str()),
         ("objective", goal.name),
         // In place of the window of whichever series the expression begins with.
         ("window", &duration::text(goal.period)),

@@ -8,15 +8,13 @@
 use observed_crds::v1alpha1::Severity;
 
 use super::share::Share;
+use crate::duration::INTERVALS_IN_WINDOW;
 
 pub(super) const HOUR: u32 = 3_600;
 pub(super) const DAY: u32 = 24 * HOUR;
 
 /// Seconds of the shortest window.
 const SHORTEST: u32 = 300;
-/// Scrapes that the shortest window must hold, so that one missed scrape leaves no hole
-/// (robustperception.io, "What range should I use with rate()?").
-const INTERVALS_IN_WINDOW: u32 = 4;
 /// Seconds of the longest window that is counted from what is scraped. Longer ones are summed up from what was recorded:
 /// reading every raw sample of three days at every evaluation costs ten times as much as all shorter windows together.
 pub(super) const LONGEST_RAW: u32 = 6 * HOUR;

@@ -8,7 +8,7 @@ use super::{Service, indicator};
 use crate::duration;
 use crate::finding::{Code, Finding};
 use crate::plan::Indicator;
-use crate::promql::quoted;
+use crate::promql::{Selector, quoted};
 
 /// Time over which an objective holds when it names none. Google's workbook and every generator of rules use it.
 const DEFAULT_WINDOW: &str = "30d";
@@ -50,7 +50,8 @@ impl<'a> Goal<'a> {
         let mut findings = Vec::new();
         let target = target(written, path, &mut findings);
         let period = period(written, path, &mut findings);
-        let measured = indicator::measured(&written.sli, path, service, &mut findings);
+        let mut warnings = Vec::new();
+        let measured = indicator::measured(&written.sli, path, service, &mut findings, &mut warnings);
         let (Some(target), Some(period)) = (target, period) else {
             return Err(findings);
         };
@@ -68,7 +69,6 @@ impl<'a> Goal<'a> {
                 silenced.push(burn);
             }
         }
-        let mut warnings = Vec::new();
         if !silenced.is_empty() {
             let finding = never_fires(&written.target, path, period, &silenced, burns.is_empty());
             if burns.is_empty() {
@@ -109,6 +109,13 @@ impl<'a> Goal<'a> {
     /// The error ratio above which an alert fires.
     pub(super) fn threshold(&self, burn: Burn) -> Share {
         burn.factor(self.period).times(self.budget())
+    }
+
+    /// Names of the metrics that it is measured by.
+    pub(super) fn metrics(&self) -> Vec<String> {
+        let needs = self.indicator.needs.iter();
+        let metrics = needs.filter_map(|needed| Some(Selector::parse(needed).ok()?.metric().to_owned()));
+        metrics.collect()
     }
 
     /// A recorded series of the objective.

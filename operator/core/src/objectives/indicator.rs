@@ -23,11 +23,12 @@ pub(super) fn measured(
     path: &str,
     service: &Service<'_>,
     findings: &mut Vec<Finding>,
+    warnings: &mut Vec<Finding>,
 ) -> Option<(Indicator, Option<String>)> {
     match (&sli.error_ratio, &sli.latency, &sli.ratio) {
         (Some(_), None, None) => Some((of_packs(ERROR_RATIO, path, service, findings)?, None)),
         (None, Some(latency), None) => {
-            let millis = millis(latency, path, service, findings);
+            let millis = millis(latency, path, service, findings, warnings);
             let indicator = of_packs(LATENCY, path, service, findings)?;
             within(indicator, millis?, path, findings)
         }
@@ -79,8 +80,14 @@ fn of_packs(name: &str, path: &str, service: &Service<'_>, findings: &mut Vec<Fi
     found
 }
 
-/// The threshold in milliseconds, if it is one and, as far as is known, a bucket.
-fn millis(latency: &Latency, path: &str, service: &Service<'_>, findings: &mut Vec<Finding>) -> Option<u32> {
+/// The threshold in milliseconds, if it is one. That it is no bucket is advice: a pod's page must not take away what works.
+fn millis(
+    latency: &Latency,
+    path: &str,
+    service: &Service<'_>,
+    findings: &mut Vec<Finding>,
+    warnings: &mut Vec<Finding>,
+) -> Option<u32> {
     let path = format!("{path}.sli.latency.below");
     let text = &latency.below;
     let Some(millis) = duration::millis(text).filter(|millis| *millis <= HOUR * 1_000) else {
@@ -93,7 +100,7 @@ fn millis(latency: &Latency, path: &str, service: &Service<'_>, findings: &mut V
         return None;
     };
     if let Some(problem) = service.bounds.and_then(|bounds| no_bucket(bounds, millis)) {
-        findings.push(Finding::error(
+        warnings.push(Finding::warning(
             Code::InvalidValue,
             path,
             format!(
@@ -101,7 +108,6 @@ fn millis(latency: &Latency, path: &str, service: &Service<'_>, findings: &mut V
             ),
             problem,
         ));
-        return None;
     }
     Some(millis)
 }

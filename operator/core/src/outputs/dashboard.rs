@@ -166,6 +166,7 @@ fn unit(unit: Unit) -> grafana::Unit {
         Unit::BytesPerSecond => grafana::Unit::BytesPerSecond,
         Unit::RequestsPerSecond => grafana::Unit::RequestsPerSecond,
         Unit::OperationsPerSecond => grafana::Unit::OperationsPerSecond,
+        Unit::DiskOperationsPerSecond => grafana::Unit::DiskOperationsPerSecond,
         Unit::TokensPerMinute => grafana::Unit::CountsPerMinute,
         Unit::Usd | Unit::UsdPerHour => grafana::Unit::Usd,
         Unit::Cores | Unit::Times | Unit::Count | Unit::Flag => grafana::Unit::Number,

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::DependencyType;
-use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Scope, Series, SeriesType, Signal, Spelling, Unit};
+use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Role, Scope, Series, SeriesType, Signal, Spelling, Unit};
 
 use super::*;
 use crate::duration;
@@ -277,7 +277,6 @@ fn no_expression_rests_on_the_namespace_alone() {
 
 #[test]
 fn a_symptom_waits_longer_than_the_dependency_that_explains_it() {
-    use observed_crds::v1alpha1::signal_pack::Role;
     let all = packs();
     let lasting = |alert: &Alert| duration::seconds(&alert.r#for).unwrap();
     let of = |role: Role, dependency: bool| {
@@ -290,6 +289,80 @@ fn a_symptom_waits_longer_than_the_dependency_that_explains_it() {
     let slowest = of(Role::Cause, true).max().unwrap();
     assert!(of(Role::Symptom, false).min().unwrap() > slowest);
     assert_eq!(of(Role::Symptom, true).count(), 0);
+}
+
+/// The alerts of a role.
+fn with_role(role: Role) -> BTreeSet<String> {
+    let all = packs();
+    let alerts = all.iter().flat_map(|pack| alerts(pack).map(|(_, alert)| alert));
+    let alerts = alerts.filter(|alert| alert.role == Some(role));
+    alerts.map(|alert| alert.name.clone()).collect()
+}
+
+#[test]
+fn the_documentation_names_every_cause_and_every_symptom_and_no_other_alert() {
+    let text = include_str!("../../../../docs/packs.md");
+    let (_, text) = text.split_once("Alerts carry a label `role`: `cause`").unwrap();
+    let (causes, text) = text.split_once("or `symptom`").unwrap();
+    let (symptoms, _) = text.split_once(").").unwrap();
+    let named = |text: &str| -> BTreeSet<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    assert_eq!(named(causes), with_role(Role::Cause));
+    assert_eq!(named(symptoms), with_role(Role::Symptom));
+    // A service whose pods are gone has no symptom of its own.
+    assert!(with_role(Role::Cause).contains("TargetAbsent"));
+}
+
+/// Panels that are empty where the record or the alert of their signal takes nothing for 0.
+fn without_zero(pack: &SignalPack) -> Vec<&str> {
+    let zero = |text: &str| text.contains("0 * ");
+    let compares = |signal: &&Signal| {
+        let record = signal.record.iter().map(|record| record.expr.as_str());
+        let values = signal.alerts.iter().filter_map(|alert| alert.value.as_deref());
+        record.chain(values).any(zero)
+    };
+    let signals = pack.spec.signals.iter().filter(compares);
+    let panels = signals.filter_map(|signal| signal.panel.as_ref());
+    let empty = panels.filter(|panel| !panel.queries.iter().all(|query| zero(&query.expr)));
+    empty.map(|panel| panel.title.as_str()).collect()
+}
+
+#[test]
+fn a_panel_draws_the_zero_that_its_alert_sees() {
+    let mut all = packs();
+    for pack in &all {
+        assert_eq!(without_zero(pack), Vec::<&str>::new(), "{}", pack.metadata.name);
+    }
+    let business = all.iter_mut().find(|pack| pack.metadata.name == "business").unwrap();
+    let panels = business
+        .spec
+        .signals
+        .iter_mut()
+        .filter_map(|signal| signal.panel.as_mut());
+    for query in panels.flat_map(|panel| &mut panel.queries) {
+        query.expr = query.expr.replace("0 * ", "");
+    }
+    assert_eq!(without_zero(business), ["Task success", "Traffic of a week ago"]);
+}
+
+/// Records that may be NaN, which is a value to Prometheus: a quantile of nothing.
+fn may_be_nan(pack: &SignalPack) -> Vec<&str> {
+    let records = pack.spec.signals.iter().filter_map(|signal| signal.record.as_ref());
+    let nan = |text: &str| text.contains("histogram_quantile(") && !text.trim_end().ends_with(">= 0");
+    let records = records.filter(|record| nan(&record.expr));
+    records.map(|record| record.r#as.as_str()).collect()
+}
+
+#[test]
+fn no_record_is_nan_where_its_help_says_absent() {
+    for mut pack in packs() {
+        assert_eq!(may_be_nan(&pack), Vec::<&str>::new(), "{}", pack.metadata.name);
+        for signal in &mut pack.spec.signals {
+            if let Some(record) = &mut signal.record {
+                record.expr = record.expr.replace(" >= 0", "");
+            }
+        }
+        assert_eq!(may_be_nan(&pack).len(), usize::from(pack.metadata.name == "http"));
+    }
 }
 
 #[test]
@@ -358,6 +431,50 @@ fn every_dialect_spells_what_the_series_has_and_alike_in_all_of_them() {
             .sum::<usize>();
     }
     assert!(dialects > 0);
+}
+
+/// What packs that read the same series of the service say differently of it.
+fn disagreements(all: &[SignalPack]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut first: BTreeMap<&str, &Series> = BTreeMap::new();
+    let of_service = |series: &&Series| series.scope == Scope::Service;
+    for series in all.iter().flat_map(|pack| &pack.spec.series).filter(of_service) {
+        let Some(other) = first.get(series.name.as_str()) else {
+            first.insert(&series.name, series);
+            continue;
+        };
+        let mut say = |words: &str| wrong.push(format!("{}: another {words}", series.name));
+        if series.r#type != other.r#type {
+            say("type");
+        }
+        if series.labels != other.labels {
+            say("set of labels");
+        }
+        if series.dialects != other.dialects {
+            say("spelling in a dialect");
+        }
+    }
+    wrong
+}
+
+#[test]
+fn packs_that_have_the_same_series_say_the_same_of_it() {
+    assert_eq!(disagreements(&packs()), Vec::<String>::new());
+    for (change, words) in [
+        (
+            (|series| series.r#type = SeriesType::Gauge) as fn(&mut Series),
+            "another type",
+        ),
+        (|series| drop(series.labels.pop()), "another set of labels"),
+        (|series| drop(series.dialects.remove("promhttp")), "another spelling"),
+    ] {
+        let mut all = packs();
+        let business = all.iter_mut().find(|pack| pack.metadata.name == "business").unwrap();
+        let mut series = business.spec.series.iter_mut();
+        change(series.find(|series| series.name == "http_requests_total").unwrap());
+        let found = disagreements(&all).join("; ");
+        assert!(found.contains(words), "{words}: {found}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use super::{Alert, Panel, Record};
 pub struct Objective {
     /// Its name.
     pub name: String,
+    /// Names of the metrics that it is measured by.
+    pub metrics: Vec<String>,
     /// Recording rules, in the order in which they must be evaluated.
     pub records: Vec<Record>,
     /// Alerting rules.

@@ -1,12 +1,14 @@
 //! The packs that apply, tied to this service.
 
+use std::collections::BTreeSet;
+
 use observed_crds::v1alpha1::ObservedServiceSpec;
 
-use crate::duration;
+use crate::duration::{self, INTERVALS_IN_WINDOW};
 use crate::facts::{Facts, Target};
 use crate::finding::Finding;
 use crate::packs::Packs;
-use crate::plan::Dependency;
+use crate::plan::{Dependency, Objective};
 use crate::signals::{Binding, Bound, Known, bind, default_packs};
 
 use super::scrape::Read;
@@ -14,10 +16,6 @@ use super::scrape::Read;
 /// Window of the rates when the spec names none, in seconds. Prometheus' own examples use it; with a scrape interval
 /// of 30 s it holds ten samples.
 const DEFAULT_WINDOW_SECONDS: u32 = 300;
-
-/// Scrape intervals that a window must hold, so that one missed scrape leaves no hole
-/// (robustperception.io, "What range should I use with rate()?").
-const INTERVALS_IN_WINDOW: u32 = 4;
 
 /// The window and the packs.
 pub(super) fn signals(
@@ -60,4 +58,22 @@ pub(super) fn signals(
         signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)),
         bound,
     ))
+}
+
+/// Says of each missing series which objectives are not measured without it.
+pub(super) fn tell_unmeasured(bound: &mut Bound, objectives: &[Objective]) {
+    let missing = &bound.exposure.missing;
+    let series = bound.packs.iter().flat_map(|pack| &pack.series);
+    // The count of a summary is a counter of its own, which is there though the histogram is not.
+    let there: BTreeSet<String> = series
+        .map(|series| series.name.clone())
+        .filter(|name| !missing.iter().any(|missing| missing.name == *name))
+        .collect();
+    for missing in &mut bound.exposure.missing {
+        let lacks = |metric: &String| missing.is(metric) && !there.contains(metric);
+        let unmeasured = objectives
+            .iter()
+            .filter(|objective| objective.metrics.iter().any(lacks));
+        missing.objectives = unmeasured.map(|objective| objective.name.clone()).collect();
+    }
 }

@@ -63,6 +63,56 @@ fn a_spec_that_names_its_target_and_nothing_else_is_enough() {
 }
 
 #[test]
+fn an_objective_whose_series_nobody_exposes_is_told_with_the_series() {
+    let objectives = json!([
+        {"name": "fast", "target": "99%", "sli": {"latency": {"below": "5s"}}},
+        {"name": "available", "target": "99.9%", "sli": {"errorRatio": {}}},
+        {"name": "paid", "target": "99%", "sli": {"ratio": {"good": "paid_total", "total": "bills_total"}}},
+    ]);
+    let told = |families: Value| {
+        let spec = spec(|spec| spec["objectives"] = objectives.clone());
+        let facts = facts(|facts| facts["exposed"] = json!({"families": families}));
+        let plan = resolve(&spec, &facts, packs()).unwrap();
+        let missing = plan
+            .exposure
+            .missing
+            .into_iter()
+            .filter(|missing| !missing.objectives.is_empty());
+        missing
+            .map(|missing| (missing.name, missing.objectives))
+            .collect::<Vec<_>>()
+    };
+    let counter = json!({"http_requests_total": {"type": "counter", "labels": ["method", "endpoint", "status"]}});
+    let fast = |name: &str| (name.to_owned(), vec!["fast".to_owned()]);
+    assert_eq!(told(counter.clone()), [fast("http_request_duration_seconds")]);
+    let mut both = counter;
+    both["http_request_duration_seconds"] = json!({"type": "histogram", "labels": ["method", "endpoint"]});
+    assert_eq!(told(both), []);
+    // In Micrometer's names, where one histogram is both: without buckets its count is there.
+    let summary = json!({"http_server_requests_seconds": {"type": "summary", "labels": ["method", "uri", "status"]}});
+    assert_eq!(told(summary), [fast("http_server_requests_seconds")]);
+}
+
+#[test]
+fn a_threshold_that_is_no_bucket_on_the_page_refuses_nothing() {
+    let warned = |bounds: Value| {
+        let objective = json!([{"name": "fast", "target": "99%", "sli": {"latency": {"below": "5s"}}}]);
+        let spec = spec(|spec| spec["objectives"] = objective);
+        let family = json!({"type": "histogram", "labels": ["method", "endpoint"], "bounds": bounds});
+        let facts = facts(|facts| facts["exposed"] = json!({"families": {"http_request_duration_seconds": family}}));
+        let plan = resolve(&spec, &facts, packs()).unwrap();
+        assert_eq!(plan.objectives.len(), 1);
+        plan.warnings
+            .iter()
+            .filter(|warning| warning.message.contains("no bucket"))
+            .count()
+    };
+    assert_eq!((warned(json!([0.5, 10])), warned(json!([0.5, 5]))), (1, 0));
+    let many: Vec<u32> = (10..100).collect();
+    assert_eq!(warned(json!(many)), 0, "too many to be kept are unknown");
+}
+
+#[test]
 fn labels_are_taken_from_a_prometheus_that_looks_into_the_namespace_and_from_no_other() {
     let asks = |namespace: &str, label: &str, namespaces: Value| {
         let selects = json!({"objects": {"matchLabels": {"prometheus": label}}, "namespaces": namespaces});

@@ -7,13 +7,9 @@ use observed_crds::v1alpha1::signal_pack::{Alert, Side, Signal, SignalPack, Unit
 use observed_crds::v1alpha1::{AlertOverride, Severity, State};
 
 use super::{Binding, Choice, meant};
-use crate::duration;
+use crate::duration::{self, INTERVALS_IN_WINDOW};
 use crate::finding::{Code, Finding, nearest};
 use crate::plan::Threshold;
-
-/// Scrape intervals that a window must hold, so that one missed scrape leaves no hole
-/// (robustperception.io, "What range should I use with rate()?").
-const INTERVALS_IN_WINDOW: u32 = 4;
 
 /// Longest duration that can be meant. Sums of several stay within their type.
 const LONGEST_SECONDS: u32 = 365 * 86_400;

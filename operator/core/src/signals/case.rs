@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use observed_crds::v1alpha1::signal_pack::{Amount, DrillCase, DrillSeries, Priced, Scope, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Amount, DrillCase, DrillSeries, Scope, SignalPack};
 
 use super::ties::{self, Ties};
 use crate::plan::{self, Course, Input};
@@ -27,7 +27,7 @@ pub(super) fn case(
     let mut inputs = Vec::new();
     for (selector, given) in &case.given {
         for series in given {
-            inputs.push(input(pack, selector, series, variables, ties)?);
+            inputs.extend(input(pack, selector, series, variables, ties)?);
         }
     }
     Ok(plan::Case {
@@ -42,7 +42,7 @@ fn input(
     series: &DrillSeries,
     variables: &[(&str, f64)],
     ties: &Ties<'_>,
-) -> Result<Input, Error> {
+) -> Result<Vec<Input>, Error> {
     let tie = ties.of(pack)?;
     let scope = ties.scope_of(selector)?;
     let without = ties.without(pack);
@@ -60,11 +60,6 @@ fn input(
         })
         .collect();
     let declared = ties.declared(pack, selector);
-    let (name, times) = match declared.and_then(|series| ties.priced(series)) {
-        Some((priced, prices)) => computed(tie, priced, &prices, &mut labels)?,
-        None => (tie.metric(selector), 1.0),
-    };
-    let name = name.ok_or_else(|| Error::Undeclared(selector.to_owned()))?;
     if let Some(bucket) = &series.bucket {
         labels.insert("le".to_owned(), bound(number(bucket, variables)?));
     }
@@ -72,33 +67,50 @@ fn input(
         Some(amount) => whole_seconds(number(amount, variables)?, amount).map(Some),
         None => Ok(None),
     };
-    Ok(Input {
-        name: name.to_owned(),
-        scope,
-        labels,
-        workload_labels: declared
-            .map(|declared| ties::workload_labels(declared, ties.target_kind()))
-            .unwrap_or_default(),
-        course: course(selector, series, times, variables)?,
-        since: seconds(&series.since)?,
-        from: 0,
-        reset_at: seconds(&series.reset_at)?,
-        until: seconds(&series.until)?,
-    })
+    let (since, reset_at, until) = (
+        seconds(&series.since)?,
+        seconds(&series.reset_at)?,
+        seconds(&series.until)?,
+    );
+    let at_service = |name: Option<&str>, labels, times| {
+        Ok(Input {
+            name: name.ok_or_else(|| Error::Undeclared(selector.to_owned()))?.to_owned(),
+            scope,
+            labels,
+            workload_labels: declared
+                .map(|declared| ties::workload_labels(declared, ties.target_kind()))
+                .unwrap_or_default(),
+            course: course(selector, series, times, variables)?,
+            since,
+            from: 0,
+            reset_at,
+            until,
+        })
+    };
+    match declared.and_then(|series| ties.priced(series)) {
+        Some((priced, prices)) => computed(tie, &prices, &labels)
+            .into_iter()
+            .map(|(labels, times)| at_service(tie.metric(&priced.from), labels, times))
+            .collect(),
+        None => Ok(vec![at_service(tie.metric(selector), labels, 1.0)?]),
+    }
 }
 
-/// The tokens that cost as much: their series, and how many of them one dollar buys.
-fn computed<'t>(
-    tie: &'t Tie,
-    priced: &Priced,
-    prices: &[Price],
-    labels: &mut BTreeMap<String, String>,
-) -> Result<(Option<&'t str>, f64), Error> {
-    let price = prices.first().ok_or_else(|| Error::Undeclared(priced.from.clone()))?;
-    for (label, value) in &price.labels {
-        labels.insert(tie.label(label).to_owned(), value.clone());
-    }
-    Ok((tie.metric(&priced.from), 1.0 / price.each))
+/// The tokens that cost as much, every price the same part of it: their labels, and how many of them that part of a
+/// dollar buys.
+fn computed(tie: &Tie, prices: &[Price], labels: &BTreeMap<String, String>) -> Vec<(BTreeMap<String, String>, f64)> {
+    let parts = prices.len() as f64;
+    let each = prices.iter().map(|price| {
+        let own = price
+            .labels
+            .iter()
+            .map(|(label, value)| (tie.label(label).to_owned(), value.clone()));
+        (
+            labels.clone().into_iter().chain(own).collect(),
+            1.0 / (price.each * parts),
+        )
+    });
+    each.collect()
 }
 
 fn course(selector: &str, series: &DrillSeries, times: f64, variables: &[(&str, f64)]) -> Result<Course, Error> {

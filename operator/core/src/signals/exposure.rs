@@ -6,7 +6,6 @@ use observed_crds::v1alpha1::signal_pack::{Series, Signal, SignalPack};
 use observed_crds::v1alpha1::{PackSignals, SeenSeries};
 
 use super::known::of_service;
-use super::rename::Renames;
 use super::ties::selectors;
 use super::{Adapted, Binding, Choice, dialect, meant};
 use crate::finding::{Code, Finding, nearest};
@@ -16,10 +15,7 @@ use crate::promql::Error;
 
 /// Most of each that is kept in the status.
 const MOST_LABELS: usize = 32;
-pub(super) const MOST_BOUNDS: usize = 64;
 const MOST_SERIES: usize = 64;
-/// Longest text of a bound that is kept.
-const LONGEST_BOUND: usize = 32;
 
 /// What is exposed of the chosen packs.
 pub(super) struct Exposure<'a> {
@@ -27,15 +23,18 @@ pub(super) struct Exposure<'a> {
     known: &'a Packs,
     /// What is known of each pack that reads something of the service, to be kept.
     packs: Vec<PackSignals>,
-    /// Missing series, by the names that expressions select.
-    missing: BTreeMap<String, &'a str>,
+    /// Missing series of each pack, by the names that its expressions select: another pack may have another dialect.
+    missing: BTreeMap<(&'a str, String), &'a str>,
     /// Recorded series that are not generated, with the missing series that they need.
-    unrecorded: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    unrecorded: BTreeMap<&'a str, BTreeSet<Lacked<'a>>>,
     /// Packs and signals that are generated all the same.
     insisted: BTreeSet<(&'a str, &'a str)>,
     /// What is left out, by the missing series.
-    left_out: BTreeMap<&'a str, BTreeSet<String>>,
+    left_out: BTreeMap<Lacked<'a>, BTreeSet<String>>,
 }
+
+/// A missing series: the name of the pack that reads it, and its own in that pack.
+pub(super) type Lacked<'a> = (&'a str, &'a str);
 
 impl<'a> Exposure<'a> {
     /// # Errors
@@ -55,15 +54,16 @@ impl<'a> Exposure<'a> {
             left_out: BTreeMap::new(),
         };
         for pack in &choice.chosen {
-            let Some(seen) = look(pack, adapted, binding) else {
+            let Some(seen) = look(pack, adapted, binding)? else {
                 continue;
             };
             for series in of_service(pack) {
                 // What is computed from another series is there when that one is.
                 let read = adapted.computed_from(series).unwrap_or(&series.name);
                 if seen.missing.iter().any(|missing| missing == read) {
-                    let names = selectors(series).into_iter().map(|name| (name, read));
-                    exposure.missing.extend(names);
+                    let names = selectors(series).into_iter();
+                    let pack = pack.metadata.name.as_str();
+                    exposure.missing.extend(names.map(|name| ((pack, name), read)));
                 }
             }
             exposure.packs.push(seen);
@@ -96,14 +96,19 @@ impl<'a> Exposure<'a> {
         pack: &SignalPack,
         signal: &Signal,
         expressions: &[&str],
-    ) -> Result<BTreeSet<&'a str>, Error> {
+    ) -> Result<BTreeSet<Lacked<'a>>, Error> {
         let mut lacks = BTreeSet::new();
         if self.missing.is_empty() || self.insisted.contains(&(&pack.metadata.name, &signal.name)) {
             return Ok(lacks);
         }
+        let of_pack = |name: &str| {
+            let mut missing = self.missing.iter();
+            let found = missing.find(|((of, missing), _)| *of == pack.metadata.name && missing == name);
+            found.map(|((of, _), read)| (*of, *read))
+        };
         for text in expressions {
             for name in self.known.expression(text)?.metrics() {
-                lacks.extend(self.missing.get(&name));
+                lacks.extend(of_pack(&name));
                 lacks.extend(self.unrecorded.get(name.as_str()).into_iter().flatten());
             }
         }
@@ -111,9 +116,9 @@ impl<'a> Exposure<'a> {
     }
 
     /// Remembers what is not generated because of missing series.
-    pub(super) fn leave_out(&mut self, lacks: &BTreeSet<&'a str>, what: &str) {
+    pub(super) fn leave_out(&mut self, lacks: &BTreeSet<Lacked<'a>>, what: &str) {
         for series in lacks {
-            self.left_out.entry(series).or_default().insert(what.to_owned());
+            self.left_out.entry(*series).or_default().insert(what.to_owned());
         }
     }
 
@@ -134,18 +139,23 @@ impl<'a> Exposure<'a> {
             };
             for series in of_service(pack) {
                 if seen.missing.contains(&series.name) {
-                    let left_out = self.left_out.get(series.name.as_str());
+                    let left_out = self.left_out.get(&(name, series.name.as_str()));
                     told.missing.push(plan::MissingSeries {
                         pack: name.to_owned(),
                         name: renames.metric(series, dialect).to_owned(),
                         left_out: left_out.into_iter().flatten().cloned().collect(),
+                        objectives: Vec::new(),
                         when_missing: dialect::when_missing(series, dialect).to_owned(),
                     });
                 } else if let Some(labels) = seen.seen.iter().find(|seen| seen.name == series.name) {
                     let labels = labels.labels.as_deref().map(|labels| labels.iter().cloned().collect());
                     if let Some(labels) = labels {
-                        told.lacking
-                            .extend(lacking(choice.packs, pack, series, dialect, renames, &labels)?);
+                        for label in lacking(choice.packs, pack, series, adapted, &labels)? {
+                            // Packs that read the same series have the same to say of it.
+                            if !told.lacking.contains(&label) {
+                                told.lacking.push(label);
+                            }
+                        }
                     }
                 }
             }
@@ -156,12 +166,12 @@ impl<'a> Exposure<'a> {
 }
 
 /// What is known of the series of a pack. None when nobody knows anything, or there is nothing to know.
-fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Option<PackSignals> {
+fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Result<Option<PackSignals>, Error> {
     let (dialect, renames) = (adapted.dialect(pack), adapted.renames);
     let known = &binding.known;
     let before = known.before(pack);
     if of_service(pack).next().is_none() || known.now.is_none() && before.is_none() {
-        return None;
+        return Ok(None);
     }
     let kept = before.filter(|before| known.holds(before));
     let mut seen = PackSignals {
@@ -195,24 +205,34 @@ fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Opti
                 found.labels = Some(all.into_iter().take(MOST_LABELS).collect());
             }
             if !family.bounds.is_empty() {
-                found.bounds = kept_bounds(&family.bounds);
+                found.bounds = family.kept_bounds();
             }
         }
         match found {
             Some(found) => seen.seen.push(found),
+            None if !is_read(pack, series, adapted)? => {}
             // Of a series that is new in the pack since then nothing is known.
             None if known.now.is_none() && kept.is_some_and(|kept| !kept.missing.contains(&series.name)) => {}
             None => seen.missing.push(series.name.clone()),
         }
     }
-    Some(seen)
+    Ok(Some(seen))
 }
 
-/// The bounds as texts. None when they are too many or too long for the status: a part of them would mislead.
-fn kept_bounds(bounds: &[f64]) -> Vec<String> {
-    let texts: Vec<String> = bounds.iter().map(f64::to_string).collect();
-    let fits = texts.len() <= MOST_BOUNDS && texts.iter().all(|text| text.len() <= LONGEST_BOUND);
-    if fits { texts } else { Vec::new() }
+/// Whether anything reads the series: an expression of the pack, or prices that another one is computed with.
+fn is_read(pack: &SignalPack, series: &Series, adapted: &Adapted<'_>) -> Result<bool, Error> {
+    let mut others = of_service(pack).filter_map(|other| adapted.computed_from(other));
+    if others.any(|from| from == series.name) {
+        return Ok(true);
+    }
+    let selectors = selectors(series);
+    for text in pack.spec.signals.iter().flat_map(Signal::expressions) {
+        let read = adapted.packs.expression(text)?.metrics();
+        if read.iter().any(|metric| selectors.contains(metric)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Labels that expressions use of a series and that it does not have.
@@ -220,10 +240,10 @@ fn lacking(
     packs: &Packs,
     pack: &SignalPack,
     series: &Series,
-    dialect: &str,
-    renames: &Renames,
+    adapted: &Adapted<'_>,
     labels: &BTreeSet<String>,
 ) -> Result<Vec<plan::LackingLabel>, Error> {
+    let (dialect, renames) = (adapted.dialect(pack), adapted.renames);
     let own = |label: &String| renames.label(series, dialect, label).map(str::to_owned);
     let absent = |label: &&String| own(label).is_some_and(|name| !dialect::has_label(labels, &name));
     let absent: Vec<&String> = series.labels.iter().filter(absent).collect();
@@ -231,6 +251,13 @@ fn lacking(
         return Ok(Vec::new());
     }
     let mut used = BTreeSet::new();
+    let computed = |other: &&Series| adapted.computed_from(other) == Some(series.name.as_str());
+    for priced in of_service(pack)
+        .filter(computed)
+        .filter_map(|other| other.priced.as_ref())
+    {
+        used.extend([priced.model.clone(), priced.direction.clone()]);
+    }
     let selectors = selectors(series);
     for text in pack.spec.signals.iter().flat_map(Signal::expressions) {
         let expression = packs.expression(text)?;

@@ -44,10 +44,10 @@ impl<'a> Known<'a> {
         self.now.is_none() || before.generation == self.generation || !self.settled
     }
 
-    /// Whether any series of the pack is exposed, in whatever dialect.
-    fn shows(&self, pack: &SignalPack, signals: &Signals) -> bool {
+    /// Whether any series of the pack's own is exposed, in whatever dialect.
+    fn shows(&self, packs: &Packs, pack: &SignalPack, signals: &Signals) -> bool {
         let now = self.now.is_some_and(|exposed| {
-            of_service(pack).any(|series| {
+            own(packs, pack).any(|series| {
                 let mut names = dialect::names(pack)
                     .into_iter()
                     .map(|dialect| dialect::metric(series, dialect, signals.rename.get(&series.name)));
@@ -55,7 +55,9 @@ impl<'a> Known<'a> {
             })
         });
         let before = self.before(pack).filter(|before| self.holds(before));
-        now || before.is_some_and(|before| !before.seen.is_empty())
+        let seen =
+            |before: &PackSignals| own(packs, pack).any(|own| before.seen.iter().any(|seen| seen.name == own.name));
+        now || before.is_some_and(seen)
     }
 }
 
@@ -63,9 +65,16 @@ impl<'a> Known<'a> {
 /// something, and those of which the spec names something.
 pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec<String> {
     let is_always = |pack: &&SignalPack| pack.spec.applies == Applies::Always;
-    let common: BTreeSet<&str> = packs.packs.iter().filter(is_always).flat_map(labels).collect();
-    let applies =
-        |pack: &&SignalPack| is_always(pack) || known.shows(pack, signals) || is_named(pack, signals, &common);
+    let common: BTreeSet<&str> = packs
+        .packs
+        .iter()
+        .filter(is_always)
+        .flat_map(of_service)
+        .flat_map(labels)
+        .collect();
+    let applies = |pack: &&SignalPack| {
+        is_always(pack) || known.shows(packs, pack, signals) || is_named(packs, pack, signals, &common)
+    };
     packs
         .packs
         .iter()
@@ -76,8 +85,8 @@ pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec
 }
 
 /// Whether the spec changes or requires something that only this pack has: then it is wanted, whatever is exposed. A
-/// label that a pack has which is always there is meant for that one.
-fn is_named(pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bool {
+/// label that a pack has which is always there is meant for that one, and a series for the first that has it.
+fn is_named(packs: &Packs, pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bool {
     let name = pack.metadata.name.as_str();
     let required = signals
         .require
@@ -85,16 +94,30 @@ fn is_named(pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bo
         .any(|required| required.split('/').next() == Some(name));
     let mut alerts = pack.spec.signals.iter().flat_map(|signal| &signal.alerts);
     let renamed = |name: &str| signals.rename.contains_key(name);
-    let priced = || pack.spec.series.iter().any(|series| series.priced.is_some());
+    let priced = || own(packs, pack).any(|series| series.priced.is_some());
     required
         || !signals.prices.is_empty() && priced()
         || alerts.any(|alert| signals.alerts.contains_key(&alert.name))
-        || of_service(pack).any(|series| renamed(&series.name))
-        || labels(pack).any(|label| !common.contains(label) && renamed(label))
+        || own(packs, pack).any(|series| renamed(&series.name))
+        || own(packs, pack)
+            .flat_map(labels)
+            .any(|label| !common.contains(label) && renamed(label))
 }
 
-fn labels(pack: &SignalPack) -> impl Iterator<Item = &str> {
-    of_service(pack).flat_map(|series| &series.labels).map(String::as_str)
+fn labels(series: &Series) -> impl Iterator<Item = &str> {
+    series.labels.iter().map(String::as_str)
+}
+
+/// The series of the service that no pack before this one has: the others are borrowed, and bring no pack.
+fn own<'a>(packs: &'a Packs, pack: &'a SignalPack) -> impl Iterator<Item = &'a Series> {
+    let before = || {
+        packs
+            .packs
+            .iter()
+            .take_while(|other| other.metadata.name != pack.metadata.name)
+    };
+    let borrowed = move |series: &Series| before().flat_map(of_service).any(|other| other.name == series.name);
+    of_service(pack).filter(move |series| !borrowed(series))
 }
 
 /// The series that the service itself exposes.

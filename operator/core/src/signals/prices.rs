@@ -152,6 +152,37 @@ mod tests {
     }
 
     #[test]
+    fn every_price_has_its_part_in_the_drills() {
+        let signals = signals(&[("m-1", "3", "15"), ("m-2", "0", "5")]);
+        let plan = sample::plan(&sample::binding(&signals)).unwrap();
+        let mut alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+        let alert = alerts.find(|alert| alert.name == "CostAnomaly").unwrap();
+        for case in alert.fires.iter().chain(&alert.silent) {
+            let spent = |model: &str, direction: &str| {
+                let mut inputs = case.inputs.iter();
+                let input = inputs.find(|it| it.labels["model"] == model && it.labels["direction"] == direction)?;
+                match input.course {
+                    crate::plan::Course::Rate(rate) => Some(rate),
+                    _ => None,
+                }
+            };
+            let dollars = [
+                ("m-1", "input", 3e-6),
+                ("m-1", "output", 15e-6),
+                ("m-2", "output", 5e-6),
+            ]
+            .map(|(model, direction, price)| spent(model, direction).unwrap() * price);
+            let total: f64 = dollars.iter().sum();
+            assert!(
+                dollars.iter().all(|part| (part * 3.0 - total).abs() < total * 1e-9),
+                "{}: {dollars:?}",
+                case.title
+            );
+            assert_eq!(spent("m-2", "input"), None, "what costs nothing proves nothing");
+        }
+    }
+
+    #[test]
     fn without_prices_cost_is_what_the_service_counts() {
         let signals = Signals::default();
         let plan = sample::plan(&sample::binding(&signals)).unwrap();

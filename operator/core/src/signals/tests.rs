@@ -106,6 +106,21 @@ fn an_alert_compares_its_value_and_asks_its_guard_on_common_labels() {
 }
 
 #[test]
+fn a_threshold_is_drawn_where_the_alert_compares_what_is_drawn() {
+    let signals = signals(&[], &[("CostBudgetBurnHour", above("2.5"))]);
+    let plan = plan(&signals);
+    assert_eq!(panel(&plan, "Error ratio").thresholds.len(), 1);
+    assert!(alert(&plan, "CostBudgetBurnHour").expr.contains("2.5"));
+    assert_eq!(
+        panel(&plan, "Cost per hour").thresholds,
+        [],
+        "the panel draws models, the budget is for all of them"
+    );
+    assert_eq!(alert(&plan, "DeploymentReplicasMissing").severity, Severity::Warning);
+    assert_eq!(panel(&plan, "Pods wanted and available").thresholds, []);
+}
+
+#[test]
 fn what_belongs_to_pods_is_tied_by_their_names_and_not_by_the_job() {
     let alert = alert(&plan(&Signals::default()), "HighMemoryUsage");
     assert!(alert.expr.contains("pod=~\"claude-api-"), "{}", alert.expr);

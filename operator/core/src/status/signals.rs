@@ -88,11 +88,10 @@ fn unreadable(problem: &PageOutcome) -> String {
                 shorten(kind, LONGEST_TYPE)
             );
         }
-        PageOutcome::Malformed { line } => {
-            return format!(
-                "line {line} of what the pods answer is not of Prometheus' text format, for which Prometheus refuses the \
-                 whole page. Correct it"
-            );
+        // Without its number, which is another one on every page: the status would be written at every look.
+        PageOutcome::Malformed { .. } => {
+            "a line of what the pods answer is not of Prometheus' text format, for which Prometheus refuses the whole \
+             page. promtool check metrics names it"
         }
         PageOutcome::TooLarge => {
             "the pods answer with a page that is too large to be read. Expose less, above all fewer label values"

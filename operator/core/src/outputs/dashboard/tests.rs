@@ -109,6 +109,7 @@ fn objectives_have_a_row_after_the_overview_and_their_budget_in_it() {
     let mut objective = pack("availability", "Objectives");
     objective.panels[0].title = "Budget".into();
     plan.objectives = vec![plan::Objective {
+        metrics: Vec::new(),
         name: "availability".into(),
         records: vec![],
         alerts: vec![],
@@ -179,4 +180,10 @@ fn a_dashboard_that_does_not_fit_says_what_is_left_out() {
         less["description"]
     );
     assert!(less.to_string().len() < size);
+}
+
+#[test]
+fn only_disks_have_operations_of_input_and_output() {
+    assert_eq!(unit(Unit::OperationsPerSecond).id(), "ops");
+    assert_eq!(unit(Unit::DiskOperationsPerSecond).id(), "iops");
 }

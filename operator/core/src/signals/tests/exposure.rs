@@ -6,9 +6,9 @@ use observed_crds::v1alpha1::PackSignals;
 use observed_crds::v1alpha1::signal_pack::Applies;
 use proptest::prelude::*;
 
-use super::super::exposure::MOST_BOUNDS;
 use super::*;
 use crate::facts::Exposed;
+use crate::facts::exposed::MOST_BOUNDS;
 
 /// What pods expose, as families in YAML.
 pub(super) fn exposed(families: &str) -> Exposed {
@@ -315,6 +315,120 @@ fn a_label_of_a_pack_that_is_always_there_names_no_other_pack() {
         names.contains(&"other".to_owned())
     };
     assert!(!has_other("status") && has_other("tenant"));
+}
+
+#[test]
+fn a_series_that_two_packs_read_is_missing_only_in_the_one_that_does_not_find_it() {
+    let otel = "{http_server_request_duration_seconds: {type: histogram, labels: [http_request_method, http_route, \
+        http_response_status_code]}, tokens_used_total: {type: counter, labels: [model, direction]}}";
+    let page = exposed(otel);
+    let plan_with = |packs: &Packs| {
+        let names = default_packs(packs, &Signals::default(), &known(&page, &[], 1));
+        let signals = Signals {
+            packs: Some(names),
+            ..Signals::default()
+        };
+        let binding = Binding {
+            known: known(&page, &[], 1),
+            ..sample::binding(&signals)
+        };
+        bind(packs, signals.packs.as_deref().unwrap(), &binding).unwrap()
+    };
+    let alerts = |bound: &Bound, pack: &str| -> Vec<String> {
+        let pack = bound.packs.iter().find(|bound| bound.name == pack).unwrap();
+        pack.alerts.iter().map(|alert| alert.name.clone()).collect()
+    };
+    let mut packs = Packs::builtin().unwrap();
+    let bound = plan_with(&packs);
+    assert_eq!(alerts(&bound, "http"), ["HighErrorRate", "HighResponseTime"]);
+    assert_eq!(alerts(&bound, "llm"), ["TokensStalled"]);
+    // The twin: a pack that does not know the dialect lacks the series, and takes it from no other pack.
+    let llm = packs.packs.iter_mut().find(|pack| pack.metadata.name == "llm").unwrap();
+    for series in &mut llm.spec.series {
+        series.dialects.clear();
+    }
+    let bound = plan_with(&packs);
+    assert_eq!(alerts(&bound, "http"), ["HighErrorRate", "HighResponseTime"]);
+    assert_eq!(alerts(&bound, "llm"), Vec::<String>::new());
+    let told: Vec<_> = bound
+        .exposure
+        .missing
+        .iter()
+        .map(|missing| (missing.pack.as_str(), &missing.left_out))
+        .collect();
+    assert!(
+        told.contains(&("llm", &vec!["alert TokensStalled".to_owned()])),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_a_pack_borrows_from_another_brings_it_to_no_service() {
+    let packs = Packs::builtin().unwrap();
+    let apply = |signals: &Signals, page: &str| {
+        let page = exposed(page);
+        let names = default_packs(&packs, signals, &known(&page, &[], 1));
+        let names = names.into_iter().filter(|name| name == "llm" || name == "business");
+        names.collect::<Vec<_>>()
+    };
+    let plain = Signals::default();
+    assert_eq!(apply(&plain, BOTH), Vec::<String>::new());
+    assert_eq!(apply(&plain, "{tokens_used_total: {type: counter}}"), ["llm"]);
+    assert_eq!(apply(&plain, "{tasks_completed_total: {type: counter}}"), ["business"]);
+    assert_eq!(
+        apply(&signals(&[("http_requests_total", "x_total")], &[]), BOTH),
+        Vec::<String>::new()
+    );
+    assert_eq!(apply(&signals(&[("tokens_used_total", "x_total")], &[]), BOTH), ["llm"]);
+    assert_eq!(apply(&priced(), BOTH), ["llm"]);
+    // What is kept of it says no more than what is there.
+    let page = exposed(BOTH);
+    let listed = Signals {
+        packs: Some(vec!["http".to_owned(), "llm".to_owned()]),
+        ..Signals::default()
+    };
+    let kept = plan_of(&listed, known(&page, &[], 1)).exposure.seen;
+    assert!(kept.iter().any(|seen| seen.pack == "llm" && !seen.seen.is_empty()));
+    assert!(!default_packs(&packs, &plain, &known(&page, &kept, 1)).contains(&"llm".to_owned()));
+}
+
+fn priced() -> Signals {
+    Signals {
+        prices: vec![observed_crds::v1alpha1::Price {
+            model: "m".to_owned(),
+            input_per_million: "3".to_owned(),
+            output_per_million: "15".to_owned(),
+            ..Default::default()
+        }],
+        ..Signals::default()
+    }
+}
+
+#[test]
+fn a_series_that_only_prices_read_is_missing_only_with_prices_and_so_are_its_labels() {
+    let told = |signals: Signals, page: &str| {
+        let page = exposed(page);
+        let signals = Signals {
+            packs: Some(vec!["business".to_owned()]),
+            ..signals
+        };
+        let plan = plan_of(&signals, known(&page, &[], 1));
+        let lacking: Vec<String> = plan
+            .exposure
+            .lacking
+            .iter()
+            .map(|lacking| lacking.label.clone())
+            .collect();
+        (missing(&plan).contains(&"tokens_used_total"), lacking)
+    };
+    assert_eq!(told(Signals::default(), NOTHING), (false, vec![]));
+    assert_eq!(told(priced(), NOTHING), (true, vec![]));
+    let bare = "{tokens_used_total: {type: counter, labels: [llm, kind]}}";
+    assert_eq!(told(Signals::default(), bare), (false, vec![]));
+    assert_eq!(
+        told(priced(), bare),
+        (false, vec!["model".to_owned(), "direction".to_owned()])
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn missing() -> Exposure {
             pack: "http".into(),
             name: "http_server_requests_seconds".into(),
             left_out: vec!["alert HighResponseTime".into()],
+            objectives: Vec::new(),
             when_missing: "Turn buckets on.".into(),
         }],
         ..Exposure::default()
@@ -47,6 +48,12 @@ fn a_missing_series_is_told_with_what_is_left_out_and_what_would_expose_it_and_t
             .unwrap()
             .message
             .ends_with("seen to work")
+    );
+    let mut promised = missing();
+    promised.missing[0].objectives = vec!["fast".into(), "faster".into()];
+    assert!(
+        says(&with(promised).status())
+            .contains("HighResponseTime. Not measured: objective fast, objective faster. Turn")
     );
     let mut insisted = missing();
     insisted.missing[0].left_out.clear();
@@ -102,7 +109,7 @@ fn every_page_that_cannot_be_read_is_told_in_words_of_its_own() {
             "\"application/json \"",
         ),
         (json!({"contentType": ""}), "without a Content-Type"),
-        (json!({"malformed": {"line": 7}}), "line 7"),
+        (json!({"malformed": {"line": 7}}), "a line of what the pods answer"),
         (json!("tooLarge"), "too large"),
         (json!("empty"), "empty page"),
     ] {
@@ -118,6 +125,14 @@ fn every_page_that_cannot_be_read_is_told_in_words_of_its_own() {
         assert_eq!(of(&status, "Ready").0, "True", "ScrapeVerified tells whether it works");
         assert!(told.insert(says(&status).to_owned()));
     }
+    // Its number is another one on every page: the status must not be written anew each time.
+    let at_line = |line: u64| {
+        let mut case = Case::good();
+        let page = json!({"pages": [{"pod": "api-1", "outcome": {"malformed": {"line": line}}}]});
+        case.facts = facts(|facts| facts["exposed"] = page);
+        says(&case.status()).to_owned()
+    };
+    assert_eq!(at_line(7), at_line(8));
     // A pod that does not answer, or another one that does, is no news about the page.
     for pages in [
         json!([{"pod": "api-1", "outcome": "unanswered"}]),

@@ -119,14 +119,17 @@ fn only(rules: &Value, alert: &str) -> Value {
     let groups = rules["groups"].as_array_mut().unwrap();
     let all = || groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
     let mut needed: Vec<String> = all().filter(|rule| rule["alert"] == alert).map(expr).collect();
-    let records: BTreeMap<String, String> = all()
+    // Windows of an objective are recorded under one name, and read different series.
+    let records: Vec<(String, String)> = all()
         .filter_map(|rule| Some((rule["record"].as_str()?.to_owned(), expr(rule))))
         .collect();
     let mut kept: BTreeSet<String> = BTreeSet::new();
     while let Some(text) = needed.pop() {
-        for (record, expr) in records.iter().filter(|(record, _)| text.contains(record.as_str())) {
+        let read: BTreeSet<&String> = records.iter().map(|(record, _)| record).collect();
+        for record in read.into_iter().filter(|record| text.contains(record.as_str())) {
             if kept.insert(record.clone()) {
-                needed.push(expr.clone());
+                let same = records.iter().filter(|(other, _)| other == record);
+                needed.extend(same.map(|(_, expr)| expr.clone()));
             }
         }
     }

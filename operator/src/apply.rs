@@ -148,9 +148,7 @@ pub async fn apply(
         }
     }
     // A crash between give and let go, or an answer that got lost, left our entry behind.
-    let given = applied
-        .iter()
-        .any(|a| !matches!(a.child.body, Body::Owned(_)) && a.outcome == ApplyOutcome::Written);
+    let given = applied.iter().any(Applied::wrote_gift);
     if !given && let Err(error) = let_go(client, facts).await {
         failed.get_or_insert(error);
     }

@@ -84,6 +84,18 @@ pub struct Applied {
     pub outcome: ApplyOutcome,
 }
 
+impl Applied {
+    /// Whether it is about somebody else's object: a gift, or one that is taken back.
+    pub fn is_gift(&self) -> bool {
+        !matches!(self.child.body, Body::Owned(_))
+    }
+
+    /// Whether somebody else's object was written just now.
+    pub fn wrote_gift(&self) -> bool {
+        self.is_gift() && self.outcome == ApplyOutcome::Written
+    }
+}
+
 /// What the API server answered for one child. None of these is an error of ours.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApplyOutcome {

@@ -345,14 +345,11 @@ fn bind_pack<'a>(
             Ok(panel) => bound.panels.extend(panel),
             Err(error) => findings.push(wrong("panel", &error)),
         }
-        for query in signal.panel.iter().flat_map(|panel| &panel.queries) {
-            let lacks = lacks(exposure, &[&query.expr]);
-            let title = signal
-                .panel
-                .as_ref()
-                .map(|panel| panel.title.as_str())
-                .unwrap_or_default();
-            exposure.leave_out(&lacks, &format!("panel {title:?}"));
+        if let Some(panel) = &signal.panel {
+            for query in &panel.queries {
+                let lacks = lacks(exposure, &[&query.expr]);
+                exposure.leave_out(&lacks, &format!("panel {:?}", panel.title));
+            }
         }
     }
     for written in &pack.spec.indicators {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use observed_core::drill::{self, Test};
-use observed_core::lint::Located;
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use serde::Serialize;
@@ -16,7 +15,7 @@ use serde_json::json;
 
 use super::input::Input;
 use super::output::{self, Format};
-use super::{Error, Outcome, lint};
+use super::{Error, Outcome};
 
 pub(super) use promtool::PromtoolError;
 
@@ -90,10 +89,7 @@ struct Failure {
 
 pub(super) fn drill(args: &Args) -> Result<Outcome, Error> {
     let planned = args.input.plan(&Packs::builtin()?)?;
-    if !planned.findings.is_empty() {
-        output::note(lint::lines(&planned.findings).trim_end());
-    }
-    if planned.findings.iter().any(Located::is_error) {
+    if planned.is_refused() {
         return Ok(Outcome::Findings);
     }
     let plans = planned.plans.iter().map(|(plan, _)| plan);

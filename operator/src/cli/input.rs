@@ -10,7 +10,7 @@ use observed_core::lint::{self, Located, Service, Source};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 
-use super::Error;
+use super::{Error, output};
 
 /// What stands for standard input.
 const STDIN: &str = "-";
@@ -40,6 +40,16 @@ pub(super) struct Planned {
     pub(super) findings: Vec<Located>,
     /// ObservedServices that could be read.
     pub(super) services: usize,
+}
+
+impl Planned {
+    /// Tells every finding on standard error. Whether one of them is an error, so that nothing else may be printed.
+    pub(super) fn is_refused(&self) -> bool {
+        if !self.findings.is_empty() {
+            output::note(super::lint::lines(&self.findings).trim_end());
+        }
+        self.findings.iter().any(Located::is_error)
+    }
 }
 
 impl Input {

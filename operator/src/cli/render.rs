@@ -4,7 +4,6 @@ use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use observed_core::child::{Body, Child};
 use observed_core::gift::Gift;
-use observed_core::lint::Located;
 use observed_core::outputs::{self, OUTPUTS, Ownership};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
@@ -12,7 +11,7 @@ use observed_core::yaml;
 use serde_json::{Value, json};
 
 use super::input::Input;
-use super::{Error, Outcome, lint, output};
+use super::{Error, Outcome, output};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -46,10 +45,7 @@ enum Format {
 
 pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
     let planned = args.input.plan(&Packs::builtin()?.without_drills())?;
-    if !planned.findings.is_empty() {
-        output::note(lint::lines(&planned.findings).trim_end());
-    }
-    if planned.findings.iter().any(Located::is_error) {
+    if planned.is_refused() {
         return Ok(Outcome::Findings);
     }
     let text = match args.only.as_deref() {

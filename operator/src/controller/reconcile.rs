@@ -300,10 +300,7 @@ async fn six_calls(
             tell_gift(context, key, service, &facts, &applied).await;
             if let Some(error) = unwritten.map(Error::from) {
                 // What became of a gift is remembered, whatever else went wrong.
-                let gift = |applied: &Applied| {
-                    !matches!(applied.child.body, Body::Owned(_)) && applied.outcome == ApplyOutcome::Written
-                };
-                if is_blip(context, key, &error) && !applied.items.iter().any(gift) {
+                if is_blip(context, key, &error) && !applied.items.iter().any(Applied::wrote_gift) {
                     return Err(error);
                 }
                 failed = Some(error);

@@ -57,10 +57,6 @@ pub(super) fn burning(goal: &Goal<'_>, burn: Burn) -> Cases {
     let floor = f64::from(goal.min_bad_events);
     // So many that the floor is passed within the shortest window.
     let events = EVENTS_PER_SECOND.max(((2.0 * floor + 10.0) / (f64::from(short) * under)).ceil());
-    let case = |title: &str, inputs: Vec<Input>| Case {
-        title: title.to_owned(),
-        inputs,
-    };
     let steady = |ratio: f64| rates(goal, Traffic::new(events, ratio));
     let change = |mut inputs: Vec<Input>, with: &dyn Fn(&mut Input)| {
         inputs.iter_mut().for_each(with);
@@ -91,18 +87,7 @@ pub(super) fn burning(goal: &Goal<'_>, burn: Burn) -> Cases {
             "just under the rate, and the process restarts and counts from zero again",
             change(steady(under), &|input| input.reset_at = restart),
         ),
-        case(
-            "nobody asks",
-            rates_with(
-                goal,
-                Traffic {
-                    good: 0.0,
-                    bad: 0.0,
-                    ignored: 0.0,
-                },
-                true,
-            ),
-        ),
+        case("nobody asks", idle(goal)),
         case("there is nothing to count", Vec::new()),
     ];
     if goal
@@ -174,25 +159,10 @@ pub(super) fn gone(goal: &Goal<'_>) -> Cases {
         inputs.iter_mut().for_each(|input| input.until = Some(at));
         inputs
     };
-    let case = |title: &str, inputs: Vec<Input>| Case {
-        title: title.to_owned(),
-        inputs,
-    };
     let fires = vec![case("its series are gone", until(traffic(), short))];
     let silent = vec![
         case("it is measured", traffic()),
-        case(
-            "nobody asks",
-            rates_with(
-                goal,
-                Traffic {
-                    good: 0.0,
-                    bad: 0.0,
-                    ignored: 0.0,
-                },
-                true,
-            ),
-        ),
+        case("nobody asks", idle(goal)),
         case("it was never measured", vec![up()]),
         case("one of two replicas goes away", replicas(traffic(), short)),
     ];
@@ -201,22 +171,9 @@ pub(super) fn gone(goal: &Goal<'_>) -> Cases {
 
 /// The service is scraped and counts nothing.
 pub(super) fn never(goal: &Goal<'_>) -> Cases {
-    let case = |title: &str, inputs: Vec<Input>| Case {
-        title: title.to_owned(),
-        inputs,
-    };
     let mut silent = vec![case("there is no service", Vec::new())];
     if !goal.indicator.flows.is_empty() {
-        let idle = rates_with(
-            goal,
-            Traffic {
-                good: 0.0,
-                bad: 0.0,
-                ignored: 0.0,
-            },
-            true,
-        );
-        silent.push(case("nobody asks yet", [idle, vec![up()]].concat()));
+        silent.push(case("nobody asks yet", [idle(goal), vec![up()]].concat()));
     }
     (vec![case("the pods answer and count nothing", vec![up()])], silent)
 }
@@ -265,6 +222,23 @@ fn rates_with(goal: &Goal<'_>, traffic: Traffic, initialised: bool) -> Vec<Input
             })
         })
         .collect()
+}
+
+/// Nobody asks: the counters are there, and stand still.
+fn idle(goal: &Goal<'_>) -> Vec<Input> {
+    let none = Traffic {
+        good: 0.0,
+        bad: 0.0,
+        ignored: 0.0,
+    };
+    rates_with(goal, none, true)
+}
+
+fn case(title: &str, inputs: Vec<Input>) -> Case {
+    Case {
+        title: title.to_owned(),
+        inputs,
+    }
 }
 
 /// The same series at two pods, one of which goes away.

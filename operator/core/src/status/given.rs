@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use observed_crds::v1alpha1::{Given, ObservedServiceStatus, Withdrawn};
 
-use crate::child::{Applied, ApplyOutcome, Body};
+use crate::child::{Applied, Body};
 use crate::facts::{Container, Facts, Target};
 use crate::gift::{Gifted, ProbeKind, ProbeShape, trial_seconds};
 
@@ -25,12 +25,8 @@ pub fn trial_over(previous: Option<&ObservedServiceStatus>, now: Timestamp) -> b
 pub(super) fn given(facts: &Facts, applied: &[Applied], now: Timestamp) -> Option<Given> {
     let target = facts.target.as_ref()?;
     let before = facts.given.clone().filter(|given| given.target_uid == target.uid);
-    let written = applied
-        .iter()
-        .filter(|applied| applied.outcome == ApplyOutcome::Written)
-        .map(|applied| &applied.child.body)
-        .find(|body| !matches!(body, Body::Owned(_)));
-    match written {
+    let written = applied.iter().find(|applied| applied.wrote_gift());
+    match written.map(|applied| &applied.child.body) {
         Some(Body::Gift(gift)) => {
             let mut given = begun(before, target, &gift.gifted, &gift.probes, now);
             given.image = image(target, &gift.container);

@@ -78,24 +78,22 @@ pub fn objectives(
                 continue;
             }
         };
-        let records = records::records(&goal);
-        let alerts = alerts::alerts(&goal);
-        let expressions = records.iter().map(|record| &record.expr);
-        for expr in expressions.chain(alerts.iter().map(|alert| &alert.expr)) {
-            if let Err(error) = promql::prove_namespaced(expr, service.namespace) {
-                findings.push(Finding::error(
-                    Code::Expression,
-                    format!("{path}.sli"),
-                    error.to_string(),
-                    "Select counters of the service itself",
-                ));
-            }
-        }
+        // Every expression is made of these, and of what is recorded under the service's own labels.
+        let escapes = goal.indicator.selectors();
+        let escapes = escapes.filter_map(|selector| promql::prove_namespaced(selector, service.namespace).err());
+        findings.extend(escapes.map(|error| {
+            Finding::error(
+                Code::Expression,
+                format!("{path}.sli"),
+                error.to_string(),
+                "Select counters of the service itself",
+            )
+        }));
         bound.push(plan::Objective {
             name: objective.name.clone(),
             metrics: goal.metrics(),
-            records,
-            alerts,
+            records: records::records(&goal),
+            alerts: alerts::alerts(&goal),
             panels: panels::panels(&goal),
         });
     }

@@ -1,8 +1,12 @@
 //! A value against a schema of the CRD: what the API server would say, all of it, with places and with what is right.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use regex::Regex;
 use serde_json::Value;
 
+use super::SCHEMA;
 use crate::finding::{Code, Finding, nearest};
 use crate::yaml::{Content, Entry, Node, Place};
 
@@ -10,6 +14,27 @@ use crate::yaml::{Content, Entry, Node, Place};
 const LONGEST_QUOTE: usize = 80;
 
 type Findings = Vec<(Place, Finding)>;
+
+/// The patterns of the CRD. To compile them costs more than everything else that is done with a resource.
+static PATTERNS: LazyLock<BTreeMap<&'static str, Regex>> = LazyLock::new(|| {
+    let mut patterns = BTreeMap::new();
+    collect(&SCHEMA, &mut patterns);
+    patterns
+});
+
+fn collect(schema: &'static Value, patterns: &mut BTreeMap<&'static str, Regex>) {
+    match schema {
+        Value::Object(fields) => {
+            let pattern = fields.get("pattern").and_then(Value::as_str);
+            if let Some((pattern, regex)) = pattern.and_then(|text| Some((text, Regex::new(text).ok()?))) {
+                patterns.insert(pattern, regex);
+            }
+            fields.values().for_each(|schema| collect(schema, patterns));
+        }
+        Value::Array(schemas) => schemas.iter().for_each(|schema| collect(schema, patterns)),
+        _ => {}
+    }
+}
 
 /// Everything in which the document differs from the schema. `apiVersion`, `kind`, `metadata` and `status` of a
 /// resource are left to others.
@@ -103,10 +128,8 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
                 }
                 return;
             }
-            let pattern = schema["pattern"]
-                .as_str()
-                .and_then(|pattern| Some((pattern, Regex::new(pattern).ok()?)));
-            if let Some((pattern, regex)) = pattern
+            if let Some(pattern) = schema["pattern"].as_str()
+                && let Some(regex) = PATTERNS.get(pattern)
                 && !regex.is_match(text)
             {
                 say(

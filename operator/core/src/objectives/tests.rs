@@ -341,6 +341,20 @@ fn alerts_can_be_turned_off() {
 }
 
 #[test]
+fn every_expression_stays_in_the_namespace() {
+    let latency = json!({"name": "fast", "target": "99%", "sli": {"latency": {"below": "1s"}}});
+    let good = ratio(&json!({"total": "tasks_total", "good": "tasks_total{outcome=\"ok\"}"}));
+    for objective in [availability("99.9%", "30d"), latency, good] {
+        let (objective, _) = one(&objective);
+        let alerts = objective.alerts.iter().map(|alert| &alert.expr);
+        for expr in objective.records.iter().map(|record| &record.expr).chain(alerts) {
+            assert_eq!(promql::prove_namespaced(expr, "prod"), Ok(()), "{expr}");
+            assert!(promql::prove_namespaced(expr, "other").is_err(), "{expr}");
+        }
+    }
+}
+
+#[test]
 fn every_alert_has_cases_on_both_sides() {
     for sli in [
         json!({"errorRatio": {}}),

@@ -40,6 +40,14 @@ pub struct Indicator {
     pub flows: Vec<Flow>,
 }
 
+impl Indicator {
+    /// Every selector that it counts with.
+    pub fn selectors(&self) -> impl Iterator<Item = &str> {
+        let (Part::Bad(part) | Part::Good(part) | Part::Within(part)) = &self.part;
+        [&self.total, part].into_iter().chain(&self.needs).map(String::as_str)
+    }
+}
+
 /// Which part of the events is counted beside all of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {

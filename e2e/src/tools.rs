@@ -37,6 +37,8 @@ pub enum Family {
     Alertmanager,
     /// Small programs of our own that run in pods.
     Pods,
+    /// Sloth, a generator of rules for objectives.
+    Sloth,
 }
 
 impl Family {
@@ -53,6 +55,7 @@ impl Family {
             Self::Prometheus => "prometheus",
             Self::Alertmanager => "alertmanager",
             Self::Pods => "pods",
+            Self::Sloth => "sloth",
         }
     }
 
@@ -81,6 +84,7 @@ impl Family {
             Self::PrometheusOperator => module!("prometheus-operator"),
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),
+            Self::Sloth => module!("sloth"),
             Self::Pods => vec![
                 ("go.mod", include_str!("../tools/pods/go.mod")),
                 ("pause/main.go", include_str!("../tools/pods/pause/main.go")),
@@ -135,6 +139,8 @@ pub enum Tool {
     Pause,
     /// A server for tests of the cluster itself: answers, fetches, allocates.
     Reply,
+    /// A peer that benchmarks compare with.
+    Sloth,
 }
 
 /// Where a tool comes from in its module.
@@ -149,7 +155,10 @@ pub(crate) enum Origin {
 }
 
 impl Tool {
-    /// Everything, in the order it is built: what the smallest cluster needs comes first.
+    /// Programs of others that do a part of what Observed does. Only benchmarks need them.
+    pub const PEERS: [Self; 1] = [Self::Sloth];
+
+    /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
         Self::Etcd,
         Self::KubeApiserver,
@@ -319,7 +328,13 @@ impl Tool {
             ),
             Self::Pause => (Family::Pods, Package("./pause"), "pause", 2),
             Self::Reply => (Family::Pods, Package("./reply"), "reply", 5),
+            Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
         }
+    }
+
+    /// Everything that there is, in the order it is built.
+    pub(crate) fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::PEERS)
     }
 
     /// Whose Go module it is built from.
@@ -402,8 +417,8 @@ mod tests {
 
     #[test]
     fn every_tool_is_in_the_list_once_and_its_family_names_it_in_go_mod() {
-        for tool in Tool::ALL {
-            assert_eq!(Tool::ALL.iter().filter(|other| **other == tool).count(), 1, "{tool:?}");
+        for tool in Tool::every() {
+            assert_eq!(Tool::every().filter(|other| *other == tool).count(), 1, "{tool:?}");
             let sources = tool.family().sources();
             let go_mod = sources.iter().find(|(path, _)| *path == "go.mod").unwrap().1;
             match tool.origin() {

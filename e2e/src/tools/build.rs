@@ -151,9 +151,8 @@ impl Workshop {
     fn open(cache: &Cache) -> Result<Self, Error> {
         let root = cache.directory("tools")?;
         let go_version = go::version()?;
-        let keys = Tool::ALL
-            .iter()
-            .map(|tool| tool.family())
+        let keys = Tool::every()
+            .map(Tool::family)
             .map(|family| (family, key(family, &go_version)))
             .collect();
         Ok(Self {
@@ -189,7 +188,7 @@ impl Workshop {
     }
 
     fn build(&self, tools: &[Tool], progress: &Progress) -> Result<(), Error> {
-        let in_order: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| tools.contains(tool)).collect();
+        let in_order: Vec<Tool> = Tool::every().filter(|tool| tools.contains(tool)).collect();
         if in_order.is_empty() {
             return Ok(());
         }

@@ -1,0 +1,32 @@
+//! Observed beside Sloth, the closest generator of rules for objectives: the same objective, in one run.
+//!
+//! `cargo bench -p observed-e2e --bench sloth` prints four tables: the CPU time of generating, the minute in which each
+//! alert fires, days on which the two say different things, and what the rules cost a real Prometheus. It ends with an
+//! error when a page comes more than one evaluation later than Sloth's, a ticket more than two, or when Observed says
+//! something wrong about a day.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod cost;
+mod cpu;
+mod days;
+mod firing;
+mod programs;
+
+use std::process::ExitCode;
+
+use programs::Programs;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let programs = Programs::ensure().await;
+    cpu::compare(&programs);
+    let in_time = firing::compare(&programs);
+    let right = days::compare(&programs);
+    cost::compare(&programs).await;
+    if in_time && right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

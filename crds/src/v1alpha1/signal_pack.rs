@@ -618,7 +618,10 @@ fn bounded(schema: &mut serde_json::Value) {
     let is_map = fields.contains_key("additionalProperties");
     let bounds: &[(&str, serde_json::Value)] = match fields.get("type").and_then(serde_json::Value::as_str) {
         Some("string") if !fields.contains_key("enum") => &[("maxLength", LONGEST_TEXT.into())],
-        Some("array") => &[("maxItems", MOST_ITEMS.into()), ("x-kubernetes-list-type", "atomic".into())],
+        Some("array") => &[
+            ("maxItems", MOST_ITEMS.into()),
+            ("x-kubernetes-list-type", "atomic".into()),
+        ],
         Some("object") if is_map => &[("maxProperties", MOST_ITEMS.into())],
         _ => &[],
     };
@@ -629,5 +632,8 @@ fn bounded(schema: &mut serde_json::Value) {
         fields.get_mut(below).into_iter().for_each(bounded);
     }
     let properties = fields.get_mut("properties").and_then(serde_json::Value::as_object_mut);
-    properties.into_iter().flat_map(serde_json::Map::values_mut).for_each(bounded);
+    properties
+        .into_iter()
+        .flat_map(serde_json::Map::values_mut)
+        .for_each(bounded);
 }

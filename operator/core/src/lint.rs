@@ -119,7 +119,10 @@ impl Service {
     /// The plan, and the findings that stand against it or that it can live with.
     pub fn plan(&self, facts: &Facts, packs: &Packs) -> (Option<Plan>, Vec<Located>) {
         let mut facts = facts.clone();
-        let others = self.packs.iter().filter(|own| !facts.packs.iter().any(|it| it.metadata.name == own.metadata.name));
+        let others = self
+            .packs
+            .iter()
+            .filter(|own| !facts.packs.iter().any(|it| it.metadata.name == own.metadata.name));
         facts.packs.extend(others.cloned().collect::<Vec<_>>());
         let broken = self.broken.iter().map(|name| (name.clone(), String::new()));
         facts.unreadable_packs.extend(broken);

@@ -28,6 +28,8 @@ pub(super) fn crds(args: &Args) -> Result<Outcome, Error> {
         (Kind::Observedservice, serde_json::to_value(v1alpha1::crd())?),
         (Kind::Signalpack, serde_json::to_value(signal_pack::crd()?)?),
     ];
-    let wanted = all.into_iter().filter(|(kind, _)| args.only.is_none_or(|only| only == *kind));
+    let wanted = all
+        .into_iter()
+        .filter(|(kind, _)| args.only.is_none_or(|only| only == *kind));
     output::generated("observed crds", &wanted.map(|(_, crd)| crd).collect::<Vec<_>>())
 }

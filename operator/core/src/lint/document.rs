@@ -92,7 +92,11 @@ fn file(source: &Source, namespace: Option<&str>, schemas: &Schemas, read: &mut 
                 read.packs.push(Pack {
                     file: source.name.clone(),
                     namespace: own_namespace(&node, namespace),
-                    name: node.get("metadata").and_then(|it| it.value.text("name")).unwrap_or_default().to_owned(),
+                    name: node
+                        .get("metadata")
+                        .and_then(|it| it.value.text("name"))
+                        .unwrap_or_default()
+                        .to_owned(),
                     pack: pack.map(SignalPack::from),
                     node,
                 });
@@ -159,7 +163,9 @@ fn unfold(node: Node) -> Vec<Node> {
 
 /// The namespace of a resource.
 fn own_namespace(node: &Node, namespace: Option<&str>) -> String {
-    let written = node.get("metadata").and_then(|metadata| metadata.value.text("namespace"));
+    let written = node
+        .get("metadata")
+        .and_then(|metadata| metadata.value.text("namespace"));
     written.or(namespace).unwrap_or(DEFAULT_NAMESPACE).to_owned()
 }
 

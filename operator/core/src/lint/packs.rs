@@ -35,7 +35,14 @@ pub(super) fn judge(read: &mut Read) {
         let mut found = match &pack.pack {
             None => Vec::new(),
             Some(written) => Packs::builtin().map_or_else(
-                |error| vec![Finding::error(Code::Expression, "", error.to_string(), "This is a bug of Observed")],
+                |error| {
+                    vec![Finding::error(
+                        Code::Expression,
+                        "",
+                        error.to_string(),
+                        "This is a bug of Observed",
+                    )]
+                },
                 |builtin| check(&builtin, written),
             ),
         };

@@ -48,10 +48,17 @@ fn expressions(pack: &SignalPack) -> Vec<(String, &str)> {
             found.push((format!("{signal_path}.record.expr"), record.expr.as_str()));
         }
         let queries = signal.panel.iter().flat_map(|panel| &panel.queries).enumerate();
-        found.extend(queries.map(|(nth, query)| (format!("{signal_path}.panel.queries[{nth}].expr"), query.expr.as_str())));
+        found.extend(
+            queries.map(|(nth, query)| (format!("{signal_path}.panel.queries[{nth}].expr"), query.expr.as_str())),
+        );
         for (nth, alert) in signal.alerts.iter().enumerate() {
             let path = format!("{signal_path}.alerts[{nth}]");
-            found.extend(alert.value.iter().map(|value| (format!("{path}.value"), value.as_str())));
+            found.extend(
+                alert
+                    .value
+                    .iter()
+                    .map(|value| (format!("{path}.value"), value.as_str())),
+            );
             found.extend(alert.when.iter().map(|when| (format!("{path}.when"), when.as_str())));
         }
     }
@@ -96,7 +103,10 @@ fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Result<Tie, Err
     }
     for series in &whole.spec.series {
         let labels = tying_labels(series, TargetKind::Deployment);
-        let matches: Vec<_> = labels.iter().map(|label| (label.as_str(), Match::Is(STAND_IN))).collect();
+        let matches: Vec<_> = labels
+            .iter()
+            .map(|label| (label.as_str(), Match::Is(STAND_IN)))
+            .collect();
         for selector in selectors(series) {
             let declared = Declared {
                 name: &selector,

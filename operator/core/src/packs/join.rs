@@ -72,7 +72,10 @@ impl Packs {
                 (None, None) => name,
             };
             // A pack about a dependency is there with the dependency.
-            let about = joined.packs.get(apply).is_some_and(|pack| pack.spec.dependency.is_some());
+            let about = joined
+                .packs
+                .get(apply)
+                .is_some_and(|pack| pack.spec.dependency.is_some());
             if !(joined.names.contains(apply) || about && own.is_some()) {
                 joined.names.push(apply.clone());
             }
@@ -117,11 +120,16 @@ impl Packs {
         let mut findings = Vec::new();
         let replaced = |pack: &SignalPack, signal: &Signal| {
             own.spec.extends.as_deref() == Some(&pack.metadata.name)
-                && own.spec.signals.iter().any(|written| {
-                    written.name == signal.name && written.built_in == Some(BuiltIn::Replace)
-                })
+                && own
+                    .spec
+                    .signals
+                    .iter()
+                    .any(|written| written.name == signal.name && written.built_in == Some(BuiltIn::Replace))
         };
-        let packs = self.packs.iter().flat_map(|pack| pack.spec.signals.iter().map(move |signal| (pack, signal)));
+        let packs = self
+            .packs
+            .iter()
+            .flat_map(|pack| pack.spec.signals.iter().map(move |signal| (pack, signal)));
         let others: Vec<_> = packs.filter(|(pack, signal)| !replaced(pack, signal)).collect();
         for (index, signal) in own.spec.signals.iter().enumerate() {
             let earlier = own.spec.signals.iter().take(index).map(|signal| (own, signal));
@@ -137,15 +145,24 @@ impl Packs {
                 }
             };
             let recorded = |record: &Record| {
-                earlier.iter().find(|(_, other)| other.record.as_ref().is_some_and(|other| other.r#as == record.r#as))
+                earlier
+                    .iter()
+                    .find(|(_, other)| other.record.as_ref().is_some_and(|other| other.r#as == record.r#as))
             };
             if let Some(record) = &signal.record {
                 let path = format!("spec.signals[{index}].record.as");
                 say(path, "recorded series", &record.r#as, recorded(record));
             }
             for (nth, alert) in signal.alerts.iter().enumerate() {
-                let by = earlier.iter().find(|(_, other)| other.alerts.iter().any(|other| other.name == alert.name));
-                say(format!("spec.signals[{index}].alerts[{nth}].name"), "alert", &alert.name, by);
+                let by = earlier
+                    .iter()
+                    .find(|(_, other)| other.alerts.iter().any(|other| other.name == alert.name));
+                say(
+                    format!("spec.signals[{index}].alerts[{nth}].name"),
+                    "alert",
+                    &alert.name,
+                    by,
+                );
             }
         }
         findings
@@ -191,11 +208,22 @@ fn series_into(pack: &mut SignalPack, own: &Series, index: usize) -> Option<Find
     let about_dependency = pack.spec.dependency.is_some();
     if (own.scope == Scope::Dependency) != about_dependency {
         let (message, help) = if about_dependency {
-            ("a pack about a dependency reads nothing else", "Write scope: dependency, or give the series a pack of its own")
+            (
+                "a pack about a dependency reads nothing else",
+                "Write scope: dependency, or give the series a pack of its own",
+            )
         } else {
-            ("the pack is about the service, and not about a dependency", "Extend the pack of the dependency, or write another scope")
+            (
+                "the pack is about the service, and not about a dependency",
+                "Extend the pack of the dependency, or write another scope",
+            )
         };
-        return Some(Finding::error(Code::Expression, format!("spec.series[{index}].scope"), message, help));
+        return Some(Finding::error(
+            Code::Expression,
+            format!("spec.series[{index}].scope"),
+            message,
+            help,
+        ));
     }
     let Some(known) = pack.spec.series.iter_mut().find(|series| series.name == own.name) else {
         pack.spec.series.push(own.clone());
@@ -205,7 +233,10 @@ fn series_into(pack: &mut SignalPack, own: &Series, index: usize) -> Option<Find
         return Some(Finding::error(
             Code::InvalidValue,
             format!("spec.series[{index}]"),
-            format!("{:?} has another type or scope in the pack {:?}", own.name, pack.metadata.name),
+            format!(
+                "{:?} has another type or scope in the pack {:?}",
+                own.name, pack.metadata.name
+            ),
             "Declare it as the built-in pack does, or leave it out: a pack that extends another one reads its series",
         ));
     }
@@ -245,10 +276,15 @@ fn signal_into(pack: &mut SignalPack, own: &Signal, index: usize) -> Option<Find
         (Some(at), Some(BuiltIn::Replace)) => {
             let before = &pack.spec.signals[at];
             let kept = |record: &Record| own.record.as_ref().is_some_and(|own| own.r#as == record.r#as);
-            let gone = before.record.as_ref().filter(|record| !kept(record)).map(|record| &record.r#as);
+            let gone = before
+                .record
+                .as_ref()
+                .filter(|record| !kept(record))
+                .map(|record| &record.r#as);
             let others = pack.spec.signals.iter().filter(|signal| signal.name != own.name);
             let reads = |signal: &&Signal, gone: &str| signal.expressions().any(|text| text.contains(gone));
-            if let Some((gone, by)) = gone.and_then(|gone| Some((gone, others.into_iter().find(|it| reads(it, gone))?))) {
+            if let Some((gone, by)) = gone.and_then(|gone| Some((gone, others.into_iter().find(|it| reads(it, gone))?)))
+            {
                 return Some(Finding::error(
                     Code::Expression,
                     path("record"),

@@ -7,7 +7,18 @@ const NO_GRAMMAR: &str = "invalid promql query";
 
 /// What may follow the beginning of an expression, so that all of it is one once the brackets are closed.
 const CONTINUATIONS: [&str; 12] = [
-    "", "x", " x", "(x)", "(x[5m])", " (x)", "1", "=\"x\"", "\"x\"", "x=\"x\"", "5m", " x by (x) (x)",
+    "",
+    "x",
+    " x",
+    "(x)",
+    "(x[5m])",
+    " (x)",
+    "1",
+    "=\"x\"",
+    "\"x\"",
+    "x=\"x\"",
+    "5m",
+    " x by (x) (x)",
 ];
 
 /// The place of the first character that cannot be there, in words: `column 7`, or `line 2, column 7` of a text with
@@ -18,7 +29,11 @@ pub(super) fn misplaced(text: &str, message: &str) -> Option<String> {
     }
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let ends: Vec<usize> = std::iter::once(0).chain(ends).collect();
-    let good = ends.into_iter().rev().find(|end| begins(&text[..*end])).unwrap_or_default();
+    let good = ends
+        .into_iter()
+        .rev()
+        .find(|end| begins(&text[..*end]))
+        .unwrap_or_default();
     let rest = &text[good..];
     let at = good + rest.len() - rest.trim_start().len();
     let before = &text[..at];
@@ -39,10 +54,12 @@ fn is_of_grammar(message: &str) -> bool {
 /// Whether a text is the beginning of an expression.
 fn begins(text: &str) -> bool {
     let closing = closing(text);
-    CONTINUATIONS.iter().any(|next| match parser::parse(&format!("{text}{next}{closing}")) {
-        Ok(_) => true,
-        Err(message) => !is_of_grammar(&message),
-    })
+    CONTINUATIONS
+        .iter()
+        .any(|next| match parser::parse(&format!("{text}{next}{closing}")) {
+            Ok(_) => true,
+            Err(message) => !is_of_grammar(&message),
+        })
 }
 
 /// The brackets that are open at the end of a text.
@@ -88,7 +105,12 @@ mod tests {
             ("sum(\n  a\n  ? b\n)", Some("line 3, column 3")),
             ("a{b=\"c}", Some("column 5")),
         ] {
-            assert_eq!(place(text).as_deref(), expected, "{text}: {:?}", parser::parse(text).err());
+            assert_eq!(
+                place(text).as_deref(),
+                expected,
+                "{text}: {:?}",
+                parser::parse(text).err()
+            );
         }
         // What has the wrong type is told by what the parser says of it.
         assert_eq!(place("rate(a_total)"), None);

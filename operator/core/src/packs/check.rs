@@ -168,3 +168,6 @@ fn of_whole(packs: &Packs) -> Vec<Finding> {
     };
     found.into_iter().map(at_spec).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,9 @@ fn names_that_are_taken_and_packs_that_are_not_there_are_told() {
         );
     }
 }
+
+#[test]
+fn the_example_of_the_documentation_is_the_golden_case_whose_drills_run() {
+    let input = include_str!("../../../tests/golden/own-pack/input.yaml");
+    assert!(include_str!("../../../../../docs/packs.md").contains(input));
+}

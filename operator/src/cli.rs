@@ -55,7 +55,7 @@ enum Verb {
     Drill(drill::Args),
     /// Print the CustomResourceDefinitions.
     #[command(after_help = crds::EXAMPLES)]
-    Crds,
+    Crds(crds::Args),
     /// Print the ServiceAccount, roles and bindings that the operator needs.
     #[command(after_help = rbac::EXAMPLES)]
     Rbac(rbac::Args),
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),
-        Verb::Crds => crds::crds(),
+        Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),
         Verb::Manifests(args) => manifests::manifests(&args),
         Verb::Version(args) => version::version(&args),

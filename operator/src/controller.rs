@@ -165,6 +165,7 @@ async fn control(
         .with_config(controller::Config::default().concurrency(settings.concurrency))
         .reconcile_on(rivals)
         .reconcile_on(watches::services(&client, namespace, &known))
+        .reconcile_on(watches::packs(&client, namespace, &known))
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
     let triggers = watches::workloads(&client, namespace, &known);

@@ -1,5 +1,6 @@
 //! Asks Kubernetes for everything that a plan depends on. Reads only.
 
+mod packs;
 mod surroundings;
 mod workload;
 
@@ -16,6 +17,7 @@ use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
 
 use crate::api_error::{self, Retry};
 
+pub(crate) use packs::own as own_packs;
 pub use surroundings::Surroundings;
 
 /// What gathering needs beside the service itself.
@@ -46,6 +48,16 @@ pub enum Error {
     ListServices {
         /// Their namespace.
         namespace: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// A SignalPack.
+    #[error("could not read SignalPack {namespace}/{name}: {}", api_error::words(source))]
+    ReadPack {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
         /// Why.
         source: kube::Error,
     },
@@ -81,6 +93,7 @@ impl Error {
         match self {
             Self::ReadTarget { source, .. }
             | Self::ListServices { source, .. }
+            | Self::ReadPack { source, .. }
             | Self::ReadNamespace { source, .. }
             | Self::Discover { source, .. }
             | Self::ListPrometheuses { source } => source,
@@ -110,6 +123,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         Some(target) => list_services(client, &namespace, &target.pod_labels).await?,
         None => Vec::new(),
     };
+    let (packs, unreadable_packs) = packs::packs(client, &namespace, &service.spec).await?;
     let (served, prometheuses) = context.surroundings.look().await?;
     // Only the namespace selectors of a Prometheus look at these labels.
     let namespace_labels = if prometheuses.is_empty() {
@@ -134,6 +148,8 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
             .as_ref()
             .map(|status| status.signals.clone())
             .unwrap_or_default(),
+        packs,
+        unreadable_packs,
         contested: None,
         given: None,
         trial_over: false,

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResource, CustomResourceExt, KubeSchema, ResourceExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{DependencyType, Severity, TargetKind};
 
-/// A pack of signals that belong together, one file each under `operator/core/packs/`.
+/// A pack of signals that belong together: one file each under `operator/core/packs/`, or a [`UserPack`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignalPack {
@@ -31,16 +34,55 @@ pub struct PackMetadata {
     pub name: String,
 }
 
-/// The content of a pack.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// Names of the packs that come with Observed. No pack of a user may have one of them.
+pub const BUILTIN: [&str; 7] = ["http", "llm", "business", "workload", "target", "postgres", "redis"];
+
+/// SignalPack holds signals of the user's own, in the format of the built-in packs. An ObservedService of the same
+/// namespace that names it in `spec.signals.packs` has them. Its expressions see that service and nothing else.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[kube(
+    group = "observed.rs",
+    version = "v1alpha1",
+    kind = "SignalPack",
+    root = "UserPack",
+    doc = "SignalPack holds signals of the user's own, in the format of the built-in packs, for the ObservedServices of its namespace that name it.",
+    namespaced,
+    category = "observability",
+    derive = "PartialEq",
+    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
+    printcolumn(name = "Extends", type_ = "string", json_path = ".spec.extends"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+    ),
+    validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'postgres', 'redis'])").message(
+        "metadata.name: a built-in pack has this name; take another one, and name the built-in pack in spec.extends to change it"
+    )
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.dependency)").message("dependency is for built-in packs: name the pack of the dependency in extends"),
+    validation = Rule::new("!has(self.indicators) || self.indicators.size() == 0").message("indicators are for built-in packs: an objective on counters of your own is spec.objectives[].sli.ratio"),
+    validation = Rule::new("!has(self.applies) || self.applies == 'whenExposed'").message("applies is for built-in packs: a pack of your own applies to the services that name it"),
+    validation = Rule::new("has(self.extends) || self.signals.all(s, !has(s.builtIn))").message("a signal with builtIn is about a built-in pack: name that one in extends")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignalPackSpec {
-    /// title of the dashboard row.
+    /// title of the dashboard row. Required.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^$]*$"))]
     pub title: String,
-    /// help says in one sentence what the pack is about.
+    /// help says in one sentence what the pack is about. Required.
+    #[schemars(length(min = 1, max = 1024))]
     pub help: String,
+    /// extends names a built-in pack that the signals are put into: they stand in its row and its rule group, and read
+    /// its series and records as their own. Default: the pack has a row of its own.
+    ///
+    /// Example: `http`
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 63))]
+    pub extends: Option<String>,
     /// window is the range that stands for the service's own: `spec.signals.window` replaces it in selectors of what the
     /// service exposes, `$__rate_interval` in every panel. Other ranges stay. Prometheus duration.
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub window: String,
     /// applies says for which services the pack is there when `spec.signals.packs` names none. Default: `whenExposed`.
     #[serde(default)]
@@ -64,7 +106,7 @@ pub struct SignalPackSpec {
 }
 
 /// For which services a pack is there without being asked for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Applies {
     /// For every service.
@@ -75,7 +117,7 @@ pub enum Applies {
 }
 
 /// A number of the service's own settings, with its default where none is written.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Setting {
     /// `spec.scrape.limits.samples`: most samples in a scrape.
@@ -85,10 +127,11 @@ pub enum Setting {
 }
 
 /// A series that a pack reads.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Series {
-    /// name as Prometheus stores it, without the suffixes of a histogram.
+    /// name as Prometheus stores it, without the suffixes of a histogram. Required.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"))]
     pub name: String,
     /// type of the metric.
     pub r#type: SeriesType,
@@ -120,7 +163,7 @@ pub struct Series {
 }
 
 /// How an instrumentation spells a series. In all series of a pack it has the same name for the same label.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spelling {
     /// metric is its name there, without the suffixes of a histogram. A counter may be one series of a histogram, as
@@ -139,7 +182,7 @@ pub struct Spelling {
 }
 
 /// What a label says of the workload.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WorkloadPart {
     /// Its kind, such as `Deployment`.
@@ -149,7 +192,7 @@ pub enum WorkloadPart {
 }
 
 /// What a counter of money is computed from with `spec.signals.prices`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Priced {
     /// from is the counter of tokens, a series of the same pack.
@@ -161,7 +204,7 @@ pub struct Priced {
 }
 
 /// Type of a metric.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SeriesType {
     /// Only grows; read with `rate` or `increase`.
@@ -173,7 +216,7 @@ pub enum SeriesType {
 }
 
 /// What a series belongs to, and so how its selectors are narrowed to one service.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// Exposed by the service itself: `namespace` and `job` of its scrape. The only names that a service can rename.
@@ -192,11 +235,16 @@ pub enum Scope {
 }
 
 /// One thing worth knowing about a service.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signal {
-    /// name, unique in the pack.
+    /// name, unique in the pack. Required.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
+    /// builtIn says what becomes of the signal of the same name in the pack that `extends` names. Required when that has
+    /// one, and only then.
+    #[serde(default)]
+    pub built_in: Option<BuiltIn>,
     /// help says what the signal tells, its unit, and what it is without traffic.
     pub help: String,
     /// unit of its value.
@@ -210,6 +258,16 @@ pub struct Signal {
     /// alerts on it.
     #[serde(default)]
     pub alerts: Vec<Alert>,
+}
+
+/// What a user's signal does to the built-in one of its name.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuiltIn {
+    /// Alerts and queries of the panel come after the built-in ones. Record, unit, help and the rest of the panel stay.
+    Extend,
+    /// The user's signal stands in its place, and nothing of the built-in one is left.
+    Replace,
 }
 
 impl Signal {
@@ -227,17 +285,18 @@ impl Signal {
 }
 
 /// A recording rule.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// as is the name of the recorded series: `observed:<what>:<operation>`.
+    /// as is the name of the recorded series: `observed:<what>:<operation>`. Required.
+    #[schemars(length(max = 128), regex(pattern = r"^observed:[a-zA-Z0-9_]+:[a-zA-Z0-9_]+$"))]
     pub r#as: String,
     /// expr computes it.
     pub expr: String,
 }
 
 /// Unit of a value. Ratios are 0 to 1.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Unit {
     /// 0 to 1, shown as percent.
@@ -271,10 +330,11 @@ pub enum Unit {
 }
 
 /// How a signal is drawn.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Panel {
-    /// title of the panel.
+    /// title of the panel. Required.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^$]*$"))]
     pub title: String,
     /// queries of the panel. In a query the range `[5m]` (the pack's window) becomes Grafana's `$__rate_interval`.
     pub queries: Vec<PanelQuery>,
@@ -290,20 +350,25 @@ pub struct Panel {
 }
 
 /// One line, or one bundle of lines, of a panel.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PanelQuery {
     /// expr that is drawn.
     pub expr: String,
-    /// legend of a line; `{{label}}` stands for a label's value.
+    /// legend of a line; `{{label}}` stands for a label's value. Required.
+    #[schemars(length(max = 128), regex(pattern = r"^[^$]*$"))]
     pub legend: String,
 }
 
 /// An alert on a signal.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("[has(self.above), has(self.below), has(self.needs)].filter(given, given).size() == 1").message("give exactly one of above, below and needs")
+)]
 pub struct Alert {
-    /// name, unique among all packs.
+    /// name, unique among all packs. Required.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Z][A-Za-z0-9]*$"))]
     pub name: String,
     /// severity, as a label.
     pub severity: Severity,
@@ -316,9 +381,11 @@ pub struct Alert {
     pub value: Option<String>,
     /// above: fires when the value is greater. A decimal. Exactly one of above, below and needs.
     #[serde(default)]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
     pub above: Option<String>,
     /// below: fires when the value is less. A decimal.
     #[serde(default)]
+    #[schemars(length(max = 32), regex(pattern = r"^-?[0-9]+(\.[0-9]+)?$"))]
     pub below: Option<String>,
     /// needs says that nobody can know the threshold but the service: the alert is off until the service sets it on this
     /// side.
@@ -328,9 +395,11 @@ pub struct Alert {
     #[serde(default)]
     pub when: Option<String>,
     /// for is how long the condition must hold. Prometheus duration.
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub r#for: String,
     /// keepFiringFor is how long it goes on after the condition has ended. Prometheus duration.
     #[serde(default)]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub keep_firing_for: Option<String>,
     /// summary in one sentence, the same for every firing.
     pub summary: String,
@@ -343,7 +412,7 @@ pub struct Alert {
 }
 
 /// A side of a threshold.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Side {
     /// Fires when the value is greater.
@@ -353,7 +422,7 @@ pub enum Side {
 }
 
 /// What an alert is in an incident.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// It explains the symptoms of its service.
@@ -373,18 +442,20 @@ impl Role {
 }
 
 /// The proof of an alert: where it must fire and where it must stay silent.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drill {
     /// fires lists cases in which the alert must fire.
+    #[schemars(length(min = 1, max = 32))]
     pub fires: Vec<DrillCase>,
     /// silent lists cases in which it must not.
+    #[schemars(length(min = 1, max = 32))]
     pub silent: Vec<DrillCase>,
 }
 
 /// One case of a drill: what the world looks like. It must hold for every threshold that a service may set, so numbers
 /// near the threshold are formulas in it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DrillCase {
     /// case in words.
@@ -394,7 +465,7 @@ pub struct DrillCase {
 }
 
 /// One series of a drill. Labels of the scope (namespace, job, pod, instance, container) are filled in unless given.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DrillSeries {
     /// labels of the series beside the filled-in ones.
@@ -402,27 +473,35 @@ pub struct DrillSeries {
     pub labels: BTreeMap<String, String>,
     /// bucket is the upper bound of a histogram's bucket: the label `le`.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub bucket: Option<Amount>,
     /// value of a gauge, constant unless it has a slope. Exactly one of value, rate and count.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub value: Option<Amount>,
     /// slope of a gauge: what its value changes by in a second.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub slope: Option<Amount>,
     /// rate of a counter: growth a second.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub rate: Option<Amount>,
     /// count of a counter that grows once, from zero to it, right after the start.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub count: Option<Amount>,
     /// resetAt: the counter starts again from zero at this time after the start.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub reset_at: Option<Amount>,
     /// since: the series begins at this time after the start. Default: at the start.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub since: Option<Amount>,
     /// until: the series ends at this time after the start. Default: the end.
     #[serde(default)]
+    #[schemars(schema_with = "amount")]
     pub until: Option<Amount>,
 }
 
@@ -437,9 +516,14 @@ pub enum Amount {
     Formula(String),
 }
 
+/// A number or a text, which no structural schema can say: the format itself refuses anything else.
+fn amount(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+}
+
 /// What an objective can be set on: countable events, of which some are bad. Selectors of counters, without a range:
 /// the windows follow from the objective.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Indicator {
     /// name of the field of `spec.objectives[].sli` that chooses it: `errorRatio` or `latency`.
@@ -462,7 +546,7 @@ pub struct Indicator {
 }
 
 /// One series that counts events of an indicator.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IndicatorSeries {
     /// labels of the series.
@@ -475,7 +559,7 @@ pub struct IndicatorSeries {
 }
 
 /// The bound of a bucket.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Bucket {
     /// The objective's threshold.
@@ -485,7 +569,7 @@ pub enum Bucket {
 }
 
 /// What becomes of an event.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// It is as it should be.
@@ -494,4 +578,62 @@ pub enum Outcome {
     Bad,
     /// It is bad, and not one of those that the indicator is about, such as an answer to a probe.
     Ignored,
+}
+
+impl From<UserPack> for SignalPack {
+    fn from(pack: UserPack) -> Self {
+        Self {
+            api_version: "observed.rs/v1alpha1".to_owned(),
+            kind: "SignalPack".to_owned(),
+            metadata: PackMetadata { name: pack.name_any() },
+            spec: pack.spec,
+        }
+    }
+}
+
+/// The CustomResourceDefinition of `SignalPack`, as `crds/signalpacks.yaml` holds it.
+///
+/// # Errors
+/// The schema cannot be written as JSON and read again.
+pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut crd = serde_json::to_value(UserPack::crd())?;
+    if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec") {
+        bounded(schema);
+    }
+    serde_json::from_value(crd)
+}
+
+/// Most items of a list and entries of a map whose field names no bound of its own.
+const MOST_ITEMS: u64 = 64;
+/// Most characters of a text whose field names no bound of its own: room for the longest expression of a built-in pack.
+const LONGEST_TEXT: u64 = 4096;
+
+/// Gives every list, map and text an upper bound, and leaves out defaults, which no SignalPack is given.
+fn bounded(schema: &mut serde_json::Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    fields.remove("default");
+    if fields.get("additionalProperties") == Some(&false.into()) {
+        fields.remove("additionalProperties");
+    }
+    let is_map = fields.contains_key("additionalProperties");
+    let bounds: &[(&str, serde_json::Value)] = match fields.get("type").and_then(serde_json::Value::as_str) {
+        Some("string") if !fields.contains_key("enum") => &[("maxLength", LONGEST_TEXT.into())],
+        Some("array") => &[
+            ("maxItems", MOST_ITEMS.into()),
+            ("x-kubernetes-list-type", "atomic".into()),
+        ],
+        Some("object") if is_map => &[("maxProperties", MOST_ITEMS.into())],
+        _ => &[],
+    };
+    for (name, most) in bounds {
+        fields.entry(*name).or_insert_with(|| most.clone());
+    }
+    for below in ["items", "additionalProperties"] {
+        fields.get_mut(below).into_iter().for_each(bounded);
+    }
+    let properties = fields.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+    properties
+        .into_iter()
+        .flat_map(serde_json::Map::values_mut)
+        .for_each(bounded);
 }

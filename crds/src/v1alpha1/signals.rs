@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signals {
-    /// packs that apply. Default: `http`, `workload` and `target`, and of the others those of which the service exposes
-    /// something, or of which this section names something.
+    /// packs that apply: built-in ones, and SignalPacks of the same namespace by their name. Default: `http`, `workload` and
+    /// `target`, and of the other built-in ones those of which the service exposes something, or of which this section
+    /// names something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -64,8 +65,11 @@ pub struct Signals {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Price {
-    /// model as the service counts it in the label `model`. Required. Unique in the list.
-    #[schemars(length(min = 1, max = 128))]
+    /// model as the service counts it in the label `model`: letters, digits and `_ . : / @ + -`. Required. Unique in the
+    /// list.
+    ///
+    /// Example: `claude-sonnet-4-5`
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9][-A-Za-z0-9_.:/@+]*$"))]
     pub model: String,
     /// inputPerMillion is the price of a million tokens of the direction `input`, a decimal in USD. Required.
     ///

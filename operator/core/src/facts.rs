@@ -6,6 +6,7 @@ pub(crate) mod exposed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
+use observed_crds::v1alpha1::signal_pack::SignalPack;
 use observed_crds::v1alpha1::{Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,10 @@ pub struct Facts {
     pub exposed: Exposed,
     /// What the status keeps of what they said before.
     pub seen: Vec<PackSignals>,
+    /// The SignalPacks of the namespace that the service names.
+    pub packs: Vec<SignalPack>,
+    /// Those of them that are not of the format, and why.
+    pub unreadable_packs: BTreeMap<String, String>,
     /// A gift has been taken away again and again; who did it, if known.
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.

@@ -67,6 +67,8 @@ pub enum Code {
     NotExposed,
     /// An expression cannot be tied to the service.
     Expression,
+    /// A SignalPack that the service names cannot be used.
+    SignalPack,
     /// A duration that does not fit with another one.
     Duration,
     /// A probe that the container has can hurt it.

@@ -1,6 +1,6 @@
 //! Everything that is installed to run Observed in a cluster.
 
-use observed_crds::v1alpha1::crd;
+use observed_crds::v1alpha1::{crd, signal_pack};
 use serde_json::{Value, json};
 
 use crate::rbac::{self, NAME, Scope};
@@ -14,7 +14,7 @@ const PORT: i32 = 8080;
 /// The objects of an installation, in the order in which they can be applied.
 ///
 /// # Errors
-/// The CRD cannot be written as JSON.
+/// A CRD cannot be written as JSON.
 pub fn objects(namespace: &str, image: &str) -> Result<Vec<Value>, serde_json::Error> {
     let mut own_namespace = rbac::metadata(namespace, None);
     for mode in ["enforce", "audit", "warn"] {
@@ -23,6 +23,7 @@ pub fn objects(namespace: &str, image: &str) -> Result<Vec<Value>, serde_json::E
     let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": own_namespace}),
         serde_json::to_value(crd())?,
+        serde_json::to_value(signal_pack::crd()?)?,
     ];
     objects.extend(rbac::objects(Scope::Cluster, namespace));
     objects.extend(rbac::user_roles());

@@ -1,13 +1,15 @@
-//! Everything that is wrong with the text of an ObservedService, at once, each with its place. The same schema and the
+//! Everything that is wrong with the text of an ObservedService or a SignalPack, at once, each with its place. The same schema and the
 //! same rules as the API server's, read from the CRD itself.
 
 mod document;
 mod metadata;
+mod packs;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use observed_crds::v1alpha1::signal_pack::{self, SignalPack};
 use observed_crds::v1alpha1::{ObservedService, crd};
 use serde::Serialize;
 use serde_json::Value;
@@ -21,6 +23,7 @@ use crate::resolve;
 use crate::yaml::{Node, Place};
 
 pub use document::{Source, read};
+pub use packs::Pack;
 
 /// A finding and where it stands.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -72,6 +75,8 @@ impl std::fmt::Display for Located {
 pub struct Read {
     /// The ObservedServices without an error of their own.
     pub services: Vec<Service>,
+    /// The SignalPacks, with errors or without.
+    pub packs: Vec<Pack>,
     /// Every finding, by file and place.
     pub findings: Vec<Located>,
 }
@@ -83,6 +88,10 @@ pub struct Service {
     pub file: String,
     /// The resource. Its namespace is set.
     pub service: ObservedService,
+    /// The SignalPacks of its namespace that were read with it.
+    packs: Vec<SignalPack>,
+    /// Names of SignalPacks of its namespace whose findings are told where they stand.
+    broken: BTreeSet<String>,
     node: Node,
 }
 
@@ -109,14 +118,34 @@ impl Service {
 
     /// The plan, and the findings that stand against it or that it can live with.
     pub fn plan(&self, facts: &Facts, packs: &Packs) -> (Option<Plan>, Vec<Located>) {
-        match resolve::resolve(&self.service.spec, facts, packs) {
+        let mut facts = facts.clone();
+        let others = self
+            .packs
+            .iter()
+            .filter(|own| !facts.packs.iter().any(|it| it.metadata.name == own.metadata.name));
+        facts.packs.extend(others.cloned().collect::<Vec<_>>());
+        let broken = self.broken.iter().map(|name| (name.clone(), String::new()));
+        facts.unreadable_packs.extend(broken);
+        match resolve::resolve(&self.service.spec, &facts, packs) {
             Ok(plan) => {
                 let warnings = plan.warnings.iter().cloned().chain(not_exposed(&plan));
                 let warnings = self.locate(warnings.collect::<Vec<_>>());
                 (Some(plan), warnings)
             }
-            Err(findings) => (None, self.locate(findings)),
+            Err(findings) => {
+                let told = findings.into_iter().filter(|finding| !self.is_told(finding));
+                (None, self.locate(told))
+            }
         }
+    }
+
+    /// Whether a finding is about a SignalPack that has findings of its own.
+    fn is_told(&self, finding: &Finding) -> bool {
+        let signals = self.service.spec.signals.as_ref();
+        let named = signals.iter().flat_map(|signals| &signals.packs).flatten().enumerate();
+        let mut broken = named.filter(|(_, name)| self.broken.contains(*name));
+        finding.code == Code::SignalPack
+            && broken.any(|(index, _)| finding.path == format!("spec.signals.packs[{index}]"))
     }
 
     /// The probes that the workload would be given, if its pods answer as they must where nobody asked them yet.
@@ -186,6 +215,13 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     schema
         .and_then(|schema| serde_json::to_value(&schema.open_api_v3_schema).ok())
         .unwrap_or_default()
+});
+
+/// The same of SignalPack.
+static PACK_SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let crd = signal_pack::crd().and_then(serde_json::to_value);
+    let schema = crd.map(|crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone());
+    schema.unwrap_or_default()
 });
 
 #[cfg(test)]

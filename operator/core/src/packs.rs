@@ -1,7 +1,10 @@
-//! The built-in signal packs: data, embedded in the binary.
+//! The signal packs: those that come with Observed, which are data embedded in the binary, and those of users.
+
+mod check;
+mod join;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 
@@ -36,6 +39,8 @@ pub struct Packs {
     pub packs: Vec<SignalPack>,
     /// Their expressions, which are the same for every service.
     parsed: HashMap<String, Expression>,
+    /// Series that are recorded by a signal of a user's pack.
+    own_records: BTreeSet<String>,
 }
 
 impl Packs {
@@ -66,7 +71,11 @@ impl Packs {
         // What is no PromQL is told where it is used.
         let parsed = texts.filter_map(|text| Some((text.to_owned(), Expression::parse(text).ok()?)));
         let parsed = parsed.collect();
-        Self { packs, parsed }
+        Self {
+            packs,
+            parsed,
+            own_records: BTreeSet::new(),
+        }
     }
 
     /// The packs without the proof of their alerts, which only `observed drill` and the tests need: to compute its numbers
@@ -92,6 +101,11 @@ impl Packs {
         }
     }
 
+    /// Whether a series is recorded by a signal of a user's pack.
+    pub fn is_own_record(&self, name: &str) -> bool {
+        self.own_records.contains(name)
+    }
+
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.packs.iter().map(|pack| pack.metadata.name.as_str())
@@ -102,6 +116,9 @@ impl Packs {
         self.packs.iter().find(|pack| pack.metadata.name == name)
     }
 }
+
+pub use check::check;
+pub use join::Joined;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! PromQL: parse, tie to one service, print. The only place where it is touched, and never as text.
 
 mod amount;
+mod place;
 mod prove;
 mod selector;
 mod tie;
@@ -24,10 +25,12 @@ pub use tie::{Declared, Match, Panel, Pattern, Price, Tie};
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The parser refused it.
-    #[error("{expr:?} is not PromQL: {message}")]
+    #[error("{expr:?} is not PromQL{}: {message}", place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default())]
     Syntax {
         /// The expression.
         expr: String,
+        /// Where the first character stands that cannot be there, if it is not the types that are wrong.
+        place: Option<String>,
         /// What the parser says.
         message: String,
     },
@@ -83,8 +86,10 @@ impl Expression {
     /// # Errors
     /// What the parser says.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        parser::parse(text.trim()).map(Self).map_err(|message| Error::Syntax {
-            expr: text.trim().to_owned(),
+        let text = text.trim();
+        parser::parse(text).map(Self).map_err(|message| Error::Syntax {
+            expr: text.to_owned(),
+            place: place::misplaced(text, &message),
             message,
         })
     }

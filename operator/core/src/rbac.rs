@@ -26,7 +26,7 @@ const READ: [&str; 3] = ["get", "list", "watch"];
 /// What the operator does in the namespaces of its services.
 pub fn rules() -> Vec<PolicyRule> {
     let mut rules = vec![
-        rule(GROUP, &["observedservices"], &READ),
+        rule(GROUP, &["observedservices", "signalpacks"], &READ),
         rule(GROUP, &["observedservices/status"], &["patch"]),
         // The target; patch gives probes and lets go of them.
         rule(
@@ -95,7 +95,7 @@ pub fn user_roles() -> Vec<Value> {
         }
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
     };
-    let all = ["observedservices"];
+    let all = ["observedservices", "signalpacks"];
     vec![
         role("view", &["view", "edit", "admin"], vec![rule(GROUP, &all, &READ)]),
         role(
@@ -219,15 +219,18 @@ mod tests {
                 "create events.k8s.io/events",
                 "get /namespaces",
                 "get observed.rs/observedservices",
+                "get observed.rs/signalpacks",
                 "list /pods",
                 "list /services",
                 "list apps/replicasets",
                 "list monitoring.coreos.com/prometheuses",
                 "list observed.rs/observedservices",
+                "list observed.rs/signalpacks",
                 "patch events.k8s.io/events",
                 "patch observed.rs/observedservices/status",
                 "watch /services",
                 "watch observed.rs/observedservices",
+                "watch observed.rs/signalpacks",
             ]
             .map(str::to_owned)
             .into_iter()

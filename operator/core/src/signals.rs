@@ -32,6 +32,7 @@ use ties::Ties;
 pub use dialect::GUIDE;
 pub use known::{Known, default_packs};
 pub use rules::rule_groups;
+pub(crate) use ties::{selectors, tying_labels};
 
 /// What ties packs to one service.
 #[derive(Clone, Copy, Debug)]
@@ -310,7 +311,7 @@ fn bind_pack<'a>(
                 Some(Ok(expr)) => bound.records.push(plan::Record {
                     name: record.r#as.clone(),
                     expr,
-                    labels: binding.dependency_labels(),
+                    labels: record_labels(ties.is_own_record(&record.r#as), binding),
                 }),
                 Some(Err(error)) => findings.push(wrong("record", &error)),
                 None => {}
@@ -359,6 +360,16 @@ fn bind_pack<'a>(
         }
     }
     if findings.is_empty() { Ok(bound) } else { Err(findings) }
+}
+
+/// The labels that are written over those of a recorded series. What a user's expression records is recorded for the
+/// namespace of the service, whatever labels it leaves.
+fn record_labels(own: bool, binding: &Binding<'_>) -> BTreeMap<String, String> {
+    let mut labels = binding.dependency_labels();
+    if own {
+        labels.insert("namespace".to_owned(), binding.namespace.to_owned());
+    }
+    labels
 }
 
 /// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency.

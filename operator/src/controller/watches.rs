@@ -18,13 +18,14 @@ use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::child::ResourceKind;
 use observed_core::outputs;
+use observed_crds::v1alpha1::signal_pack::UserPack;
 use observed_crds::v1alpha1::{ObservedService, TargetKind};
 use observed_crds::{GROUP, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_LABEL};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::api_error;
-use crate::gather::Surroundings;
+use crate::gather::{self, Surroundings};
 
 /// An ObservedService, or what is left of one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<ObservedService>;
@@ -164,6 +165,25 @@ pub(super) fn services(client: &Client, namespace: Option<&str>, known: &Known) 
     .flat_map(move |changed| {
         let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
         stream::iter(refs(&of_namespace))
+    })
+    .boxed()
+}
+
+/// Changes of SignalPacks, mapped to the services of their namespace that name them.
+pub(super) fn packs(client: &Client, namespace: Option<&str>, known: &Known) -> Triggers {
+    let known = known.clone();
+    metadata(
+        scoped::<PartialObjectMeta<UserPack>>(client, namespace),
+        watcher::Config::default(),
+        "signalpacks".to_owned(),
+    )
+    .flat_map(move |changed| {
+        let name = changed.name_any();
+        let names = |service: &ObservedService| {
+            service.metadata.namespace == changed.metadata.namespace
+                && gather::own_packs(&service.spec).any(|own| own == name)
+        };
+        stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
     })
     .boxed()
 }

@@ -1,15 +1,20 @@
 //! From texts to ObservedServices.
 
+use std::collections::BTreeSet;
+
 use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
-use observed_crds::v1alpha1::ObservedService;
+use observed_crds::v1alpha1::signal_pack::{SignalPack, UserPack};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Located, Read, SCHEMA, Service, against_each_other, metadata, schema};
+use super::packs::Pack;
+use super::{Located, PACK_SCHEMA, Read, SCHEMA, Service, against_each_other, metadata, packs, schema};
 use crate::finding::{Code, Finding, nearest};
 use crate::yaml::{self, Content, Node, Place};
 
 const API_VERSION: &str = "observed.rs/v1alpha1";
 const KIND: &str = "ObservedService";
+const PACK_KIND: &str = "SignalPack";
 /// Namespace of a resource that names none, as for `kubectl`.
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -27,11 +32,15 @@ pub struct Source {
 /// Reads ObservedServices. `namespace` is the one of resources that name none; one that names another is a finding.
 pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     let mut read = Read::default();
-    let rules = compile_schema(&SCHEMA);
+    let schemas = Schemas {
+        service: compile_schema(&SCHEMA),
+        pack: compile_schema(&PACK_SCHEMA),
+    };
     let mut any = false;
     for source in sources {
-        any |= file(source, namespace, &rules, &mut read);
+        any |= file(source, namespace, &schemas, &mut read);
     }
+    packs::judge(&mut read);
     if !any && read.findings.is_empty() {
         read.findings.push(Located {
             file: sources.first().map(|source| source.name.clone()).unwrap_or_default(),
@@ -51,8 +60,14 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     read
 }
 
-/// Whether the file holds something that is meant as an ObservedService.
-fn file(source: &Source, namespace: Option<&str>, rules: &CompiledSchema, read: &mut Read) -> bool {
+/// The rules of both kinds.
+struct Schemas {
+    service: CompiledSchema,
+    pack: CompiledSchema,
+}
+
+/// Whether the file holds something that is meant as an ObservedService or a SignalPack.
+fn file(source: &Source, namespace: Option<&str>, schemas: &Schemas, read: &mut Read) -> bool {
     let parsed = yaml::parse(&source.text);
     let located = |place, finding| Located {
         file: source.name.clone(),
@@ -68,6 +83,25 @@ fn file(source: &Source, namespace: Option<&str>, rules: &CompiledSchema, read: 
     for node in parsed.documents.into_iter().flat_map(unfold) {
         match meant(&node, source.found) {
             Meant::Ours => {}
+            Meant::Pack => {
+                ours += 1;
+                let pack = resource::<UserPack>(&node, namespace, &schemas.pack, &PACK_SCHEMA);
+                let (pack, findings) = pack.map_or_else(|findings| (None, findings), |pack| (Some(*pack), Vec::new()));
+                let places = findings.into_iter().map(|(place, finding)| located(place, finding));
+                read.findings.extend(places);
+                read.packs.push(Pack {
+                    file: source.name.clone(),
+                    namespace: own_namespace(&node, namespace),
+                    name: node
+                        .get("metadata")
+                        .and_then(|it| it.value.text("name"))
+                        .unwrap_or_default()
+                        .to_owned(),
+                    pack: pack.map(SignalPack::from),
+                    node,
+                });
+                continue;
+            }
             Meant::Other(finding) => {
                 others.push(located(node.place_of(&finding.path), finding));
                 continue;
@@ -79,10 +113,12 @@ fn file(source: &Source, namespace: Option<&str>, rules: &CompiledSchema, read: 
             }
         }
         ours += 1;
-        match resource(&node, namespace, rules) {
+        match resource(&node, namespace, &schemas.service, &SCHEMA) {
             Ok(service) if !broken => read.services.push(Service {
                 file: source.name.clone(),
                 service: *service,
+                packs: Vec::new(),
+                broken: BTreeSet::new(),
                 node,
             }),
             Ok(_) => {}
@@ -125,8 +161,17 @@ fn unfold(node: Node) -> Vec<Node> {
     }
 }
 
+/// The namespace of a resource.
+fn own_namespace(node: &Node, namespace: Option<&str>) -> String {
+    let written = node
+        .get("metadata")
+        .and_then(|metadata| metadata.value.text("namespace"));
+    written.or(namespace).unwrap_or(DEFAULT_NAMESPACE).to_owned()
+}
+
 enum Meant {
     Ours,
+    Pack,
     /// A resource of somebody else.
     Other(Finding),
     /// It is meant as ours, and is not.
@@ -149,6 +194,9 @@ fn meant(node: &Node, found: bool) -> Meant {
     if (api_version, kind) == (Some(API_VERSION), Some(KIND)) {
         return Meant::Ours;
     }
+    if (api_version, kind) == (Some(API_VERSION), Some(PACK_KIND)) {
+        return Meant::Pack;
+    }
     let of_our_group = api_version.and_then(|text| text.split('/').next()) == Some("observed.rs");
     for (field, value, right) in [("apiVersion", api_version, API_VERSION), ("kind", kind, KIND)] {
         if value.is_none() {
@@ -158,7 +206,7 @@ fn meant(node: &Node, found: bool) -> Meant {
                 "is missing"
             };
             let finding = Finding::error(Code::WrongKind, field, message, format!("Write {field}: {right}"));
-            return if of_our_group || kind == Some(KIND) {
+            return if of_our_group || kind == Some(KIND) || kind == Some(PACK_KIND) {
                 Meant::Mistaken(finding)
             } else {
                 not_a_resource(finding)
@@ -166,11 +214,11 @@ fn meant(node: &Node, found: bool) -> Meant {
         }
     }
     let (api_version, kind) = (api_version.unwrap_or_default(), kind.unwrap_or_default());
-    let finding = if kind == KIND {
+    let finding = if kind == KIND || kind == PACK_KIND {
         Finding::error(
             Code::WrongKind,
             "apiVersion",
-            format!("{api_version:?} has no {KIND}"),
+            format!("{api_version:?} has no {kind}"),
             format!("Write apiVersion: {API_VERSION}"),
         )
     } else {
@@ -178,10 +226,10 @@ fn meant(node: &Node, found: bool) -> Meant {
             Code::WrongKind,
             "kind",
             format!("{kind:?} of {api_version:?} is not an {KIND}"),
-            format!("Only an {KIND} of {API_VERSION} can be read here"),
+            format!("Only an {KIND} or a {PACK_KIND} of {API_VERSION} can be read here"),
         )
     };
-    if kind == KIND || of_our_group || nearest(kind, [KIND]).is_some() {
+    if of_our_group || nearest(kind, [KIND, PACK_KIND]).is_some() {
         Meant::Mistaken(finding)
     } else {
         Meant::Other(finding)
@@ -189,13 +237,14 @@ fn meant(node: &Node, found: bool) -> Meant {
 }
 
 /// The resource, or everything that stands against it.
-fn resource(
+fn resource<K: DeserializeOwned>(
     node: &Node,
     namespace: Option<&str>,
     rules: &CompiledSchema,
-) -> Result<Box<ObservedService>, Vec<(Place, Finding)>> {
+    schema: &Value,
+) -> Result<Box<K>, Vec<(Place, Finding)>> {
     let mut findings = metadata::check(node, namespace);
-    findings.extend(schema::check(node, &SCHEMA));
+    findings.extend(schema::check(node, schema));
     let mut value = node.to_json();
     if let Some(fields) = value.as_object_mut() {
         // The API server drops a status that is sent along.
@@ -209,7 +258,8 @@ fn resource(
         value["metadata"]["namespace"] = json!(namespace.unwrap_or(DEFAULT_NAMESPACE));
     }
     serde_json::from_value(value).map(Box::new).map_err(|error| {
-        let help = "Write it as the CRD describes it: kubectl explain observedservice.spec";
+        let kind = node.text("kind").unwrap_or_default().to_lowercase();
+        let help = format!("Write it as the CRD describes it: kubectl explain {kind}.spec");
         vec![(
             node.place,
             Finding::error(Code::WrongType, "spec", error.to_string(), help),

@@ -220,6 +220,7 @@ fn a_finding_stays_on_one_line_and_holds_no_control_character() {
 fn everything_in_the_crd_has_a_bound_and_every_list_a_type() {
     let mut loose = Vec::new();
     bounded(&SCHEMA, "", &mut loose);
+    bounded(&PACK_SCHEMA, "", &mut loose);
     // The conditions are Kubernetes' own type, and only the operator writes them.
     loose.retain(|path| !path.starts_with("status.conditions[]"));
     assert_eq!(loose, [""; 0]);
@@ -277,10 +278,12 @@ fn every_rule_of_the_crd_compiles_and_is_cheap() {
             }
         }
     }
-    assert!(!compile_schema(&SCHEMA).has_errors());
-    let mut rules = 0;
-    walk(&SCHEMA, &mut rules);
-    assert!(rules >= 10, "{rules}");
+    for (schema, least) in [(&*SCHEMA, 10), (&*PACK_SCHEMA, 7)] {
+        assert!(!compile_schema(schema).has_errors());
+        let mut rules = 0;
+        walk(schema, &mut rules);
+        assert!(rules >= least, "{rules}");
+    }
     assert!(compile_schema(&serde_json::json!({"x-kubernetes-validations": [{"rule": "self. >"}]})).has_errors());
 }
 
@@ -321,4 +324,67 @@ fn every_pattern_of_the_crd_compiles() {
     let mut patterns = 0;
     walk(&SCHEMA, &mut patterns);
     assert!(patterns >= 10, "{patterns}");
+}
+
+/// The pack of the documentation, changed.
+fn pack(from: &str, to: &str) -> Vec<String> {
+    let input = include_str!("../../tests/golden/own-pack/input.yaml");
+    assert!(input.contains(from), "{from}");
+    findings(&input.replacen(from, to, 1))
+}
+
+#[test]
+fn a_pack_is_judged_by_its_schema_its_rules_and_its_expressions() {
+    assert_eq!(pack("Cache", "Cache"), [""; 0]);
+    for (from, to, words) in [
+        (
+            "unit: ratio",
+            "unit: percent",
+            "spec.signals[0].unit: \"percent\" is not allowed",
+        ),
+        (
+            "below: \"0.5\"",
+            "below: 0.5",
+            "spec.signals[0].alerts[0].below: the number 0.5 is not a text",
+        ),
+        (
+            "below: \"0.5\"",
+            "needs: below\n      above: \"1\"",
+            "exactly one of above, below and needs",
+        ),
+        (
+            "severity: warning",
+            "severty: warning",
+            "spec.signals[0].alerts[0].severty: there is no field",
+        ),
+        (
+            "      drill:\n",
+            "      drll:\n",
+            "spec.signals[0].alerts[0].drill: is missing",
+        ),
+        ("name: cache\n", "name: http\n", "a built-in pack has this name"),
+        (
+            "  window: 5m",
+            "  window: 5m\n  dependency: Redis",
+            "dependency is for built-in packs",
+        ),
+        (
+            "(rate(cache_answers_total[5m])) > 0)",
+            "(rate(cache_answers_total[5m])) > 0",
+            "is not PromQL at line 2, column",
+        ),
+        ("title: Cache", "title: $cache", "spec.title: \"$cache\" does not match"),
+    ] {
+        let found = pack(from, to);
+        assert!(found.iter().any(|found| found.contains(words)), "{to}: {found:#?}");
+        assert!(
+            !found.iter().any(|found| found.contains("spec.signals.packs")),
+            "told twice: {found:#?}"
+        );
+    }
+    let found = pack(
+        "kind: SignalPack\nmetadata:\n  name: cache\n  namespace: prod",
+        "kind: SignalPack\nmetadata:\n  name: cache\n  namespace: other",
+    );
+    assert_eq!(found.len(), 0, "a pack is judged in its own namespace");
 }

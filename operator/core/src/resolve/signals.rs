@@ -7,7 +7,7 @@ use observed_crds::v1alpha1::ObservedServiceSpec;
 use crate::duration::{self, INTERVALS_IN_WINDOW};
 use crate::facts::{Facts, Target};
 use crate::finding::Finding;
-use crate::packs::Packs;
+use crate::packs::{Joined, Packs};
 use crate::plan::{Dependency, Objective};
 use crate::signals::{Binding, Bound, Known, bind, default_packs};
 
@@ -33,11 +33,13 @@ pub(super) fn signals(
         signals.window = Some(duration::text(least));
     }
     let known = Known::of(facts);
-    let names = signals.packs.clone();
-    let names = names.unwrap_or_else(|| default_packs(packs, &signals, &known));
+    let joined = match &signals.packs {
+        Some(named) => packs.joined(named, &facts.packs, &facts.unreadable_packs)?,
+        None => Joined::of(packs, default_packs(packs, &signals, &known)),
+    };
     let bound = bind(
-        packs,
-        &names,
+        &joined.packs,
+        &joined.names,
         &Binding {
             namespace: &facts.namespace,
             service: &facts.name,

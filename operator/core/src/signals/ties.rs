@@ -198,6 +198,11 @@ impl<'a> Ties<'a> {
         self.records.get(name)
     }
 
+    /// Whether a series is recorded by a signal of a user's pack.
+    pub(super) fn is_own_record(&self, name: &str) -> bool {
+        self.adapted.packs.is_own_record(name)
+    }
+
     /// What the values of an expression of a pack belong to.
     pub(super) fn scope(&self, expr: &Expression) -> Scope {
         scope(expr, &self.scopes)
@@ -257,6 +262,17 @@ pub(super) fn workload_labels(series: &Series, kind: TargetKind) -> BTreeMap<Str
     }
 }
 
+/// The labels by which a series is tied to the service, so that no selector may say anything of them itself.
+pub(crate) fn tying_labels(series: &Series, kind: TargetKind) -> Vec<String> {
+    let scoped: &[&str] = match series.scope {
+        Scope::Service | Scope::Scrape | Scope::Dependency => &["namespace", "job"],
+        Scope::Pod => &["namespace", "pod"],
+        Scope::Workload | Scope::Namespace => &["namespace"],
+    };
+    let scoped = scoped.iter().map(|label| (*label).to_owned());
+    scoped.chain(workload_labels(series, kind).into_keys()).collect()
+}
+
 /// The label in which kube-state-metrics holds the name of a workload.
 fn kind_label(kind: TargetKind) -> String {
     kind.as_str().to_lowercase()
@@ -268,7 +284,7 @@ fn has(series: &Series, kind: TargetKind) -> bool {
 }
 
 /// The names by which expressions select a declared series.
-pub(super) fn selectors(series: &Series) -> Vec<String> {
+pub(crate) fn selectors(series: &Series) -> Vec<String> {
     match series.r#type {
         SeriesType::Counter | SeriesType::Gauge => vec![series.name.clone()],
         SeriesType::Histogram => ["_bucket", "_sum", "_count"]

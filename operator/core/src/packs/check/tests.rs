@@ -1,0 +1,119 @@
+use super::*;
+
+/// The pack of the documentation, and what `change` makes of its text.
+fn found(change: impl Fn(&str) -> String) -> Vec<(String, String)> {
+    let input = include_str!("../../../tests/golden/own-pack/input.yaml");
+    let (pack, _) = input.split_once("---").unwrap();
+    let pack = pack.replace("  namespace: prod\n", "");
+    let pack: SignalPack = serde_saphyr::from_str(&change(&pack)).unwrap();
+    let found = check(&Packs::builtin().unwrap(), &pack);
+    found.into_iter().map(|found| (found.path, found.message)).collect()
+}
+
+/// What is found when the alert compares this.
+fn compared(value: &str) -> Vec<(String, String)> {
+    let below = "      below: \"0.5\"";
+    found(|text| {
+        assert!(text.contains(below));
+        text.replace(below, &format!("      value: {value:?}\n{below}"))
+    })
+}
+
+#[test]
+fn a_good_pack_has_no_finding() {
+    assert_eq!(found(str::to_owned), []);
+    assert_eq!(
+        compared("sum(rate(cache_answers_total{result='hit'}[5m])) or vector(1)"),
+        []
+    );
+}
+
+#[test]
+fn a_pack_that_reaches_for_others_is_refused_where_it_does() {
+    for (value, words) in [
+        (
+            "cache_answers_total{namespace='other'}",
+            "has a matcher of its own on \"namespace\"",
+        ),
+        ("cache_answers_total{job=~'.+'}", "has a matcher of its own on \"job\""),
+        ("{__name__=~'.+'}", "does not name its metric"),
+        (
+            "cache_answers_total{__name__=~'.+'}",
+            "metric name must not be set twice",
+        ),
+        (
+            "cache_answers_total{result='a' or namespace='other'}",
+            "has alternatives",
+        ),
+        ("container_memory_working_set_bytes", "neither declared nor recorded"),
+        (
+            "label_replace(cache_answers_total, 'namespace', 'other', '', '')",
+            "label_replace makes labels from text",
+        ),
+        (
+            "count_values('namespace', cache_answers_total)",
+            "count_values makes labels from text",
+        ),
+        ("max_over_time(kube_pod_info[1h:1m])", "neither declared nor recorded"),
+        ("vector(1) or up", "neither declared nor recorded"),
+        ("sum(rate(cache_answers_total[5m])", "is not PromQL at column 34"),
+        ("rate(cache_answers_total)", "expected type"),
+    ] {
+        let found = compared(value);
+        assert_eq!(found.len(), 1, "{value}: {found:?}");
+        assert_eq!(found[0].0, "spec.signals[0].alerts[0].value", "{value}");
+        assert!(found[0].1.contains(words), "{value}: {found:?}");
+    }
+}
+
+#[test]
+fn names_that_are_taken_and_packs_that_are_not_there_are_told() {
+    for (from, to, path, words) in [
+        (
+            "name: CacheAnswersLow",
+            "name: HighErrorRate",
+            "spec.signals[0].alerts[0].name",
+            "already",
+        ),
+        (
+            "observed:cache_answers:ratio",
+            "observed:http_errors:ratio",
+            "spec.signals[0].record.as",
+            "already",
+        ),
+        (
+            "  window: 5m",
+            "  window: 5m\n  extends: htp",
+            "spec.extends",
+            "no built-in pack",
+        ),
+        (
+            "  window: 5m",
+            "  window: 1m\n  extends: http",
+            "spec.window",
+            "not the window",
+        ),
+        (
+            "scope: service ",
+            "scope: dependency ",
+            "spec.series[0].scope",
+            "about the service",
+        ),
+        ("rate: 9.8 * threshold", "rate: 9.8 * treshold", "spec", "treshold"),
+    ] {
+        let found = found(|text| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        assert!(
+            found.iter().any(|(at, message)| at == path && message.contains(words)),
+            "{to}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_the_golden_case_whose_drills_run() {
+    let input = include_str!("../../../tests/golden/own-pack/input.yaml");
+    assert!(include_str!("../../../../../docs/packs.md").contains(input));
+}

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::SCHEMA;
+use super::{PACK_SCHEMA, SCHEMA};
 use crate::finding::{Code, Finding, nearest};
 use crate::yaml::{Content, Entry, Node, Place};
 
@@ -15,10 +15,11 @@ const LONGEST_QUOTE: usize = 80;
 
 type Findings = Vec<(Place, Finding)>;
 
-/// The patterns of the CRD. To compile them costs more than everything else that is done with a resource.
-static PATTERNS: LazyLock<BTreeMap<&'static str, Regex>> = LazyLock::new(|| {
+/// The patterns of both CRDs. To compile them costs more than everything else that is done with a resource.
+pub(super) static PATTERNS: LazyLock<BTreeMap<&'static str, Regex>> = LazyLock::new(|| {
     let mut patterns = BTreeMap::new();
     collect(&SCHEMA, &mut patterns);
+    collect(&PACK_SCHEMA, &mut patterns);
     patterns
 });
 

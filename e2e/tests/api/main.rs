@@ -7,6 +7,7 @@ mod absent;
 mod children;
 mod faults;
 mod operator;
+mod packs;
 mod rendered;
 mod schema;
 mod signals;

@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use observed_crds::v1alpha1::signal_pack;
+
 use super::*;
 
 /// The pack of the documentation, and what `change` makes of its text.
@@ -116,4 +120,18 @@ fn names_that_are_taken_and_packs_that_are_not_there_are_told() {
 fn the_example_of_the_documentation_is_the_golden_case_whose_drills_run() {
     let input = include_str!("../../../tests/golden/own-pack/input.yaml");
     assert!(include_str!("../../../../../docs/packs.md").contains(input));
+}
+
+#[test]
+fn the_names_that_the_crd_keeps_for_built_in_packs_are_theirs() {
+    let builtin = Packs::builtin().unwrap();
+    let names: BTreeSet<&str> = builtin.names().collect();
+    assert_eq!(names, signal_pack::BUILTIN.into_iter().collect());
+    let crd = serde_json::to_string(&signal_pack::crd().unwrap()).unwrap();
+    let (_, rule) = crd.split_once("!(self.metadata.name in [").unwrap();
+    let (kept, _) = rule.split_once(']').unwrap();
+    assert_eq!(
+        names,
+        kept.split(',').map(|name| name.trim().trim_matches('\'')).collect()
+    );
 }

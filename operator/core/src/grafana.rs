@@ -28,8 +28,23 @@ pub struct Dashboard {
     pub tags: Vec<String>,
     /// Prometheus duration between two refreshes.
     pub refresh: String,
+    /// What is marked on the time axis of every panel.
+    pub annotations: Vec<Annotation>,
     /// Its rows.
     pub rows: Vec<Row>,
+}
+
+/// Times at which a query has values, marked on the time axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotation {
+    /// What is marked.
+    pub name: String,
+    /// PromQL.
+    pub expr: String,
+    /// Text of a mark, where `{{label}}` stands for a label's value.
+    pub title: String,
+    /// Colour of the marks.
+    pub color: Color,
 }
 
 /// A row of panels.
@@ -209,9 +224,23 @@ impl Dashboard {
                 "includeAll": false,
                 "regex": "",
             }]},
-            "annotations": {"list": []},
+            "annotations": {"list": self.annotations.iter().map(Annotation::to_json).collect::<Vec<_>>()},
             "links": [],
             "panels": layout::panels(&self.rows),
+        })
+    }
+}
+
+impl Annotation {
+    fn to_json(&self) -> Value {
+        json!({
+            "name": plain(&self.name),
+            "datasource": {"type": "prometheus", "uid": format!("${{{DATASOURCE}}}")},
+            "enable": true,
+            "hide": false,
+            "iconColor": self.color.as_str(),
+            "expr": self.expr,
+            "titleFormat": plain(&self.title),
         })
     }
 }

@@ -73,6 +73,9 @@ fn broken(dashboard: &Value) -> BTreeSet<&'static str> {
     if dashboard["editable"] != false {
         broken.insert("uneditable-dashboard-rule");
     }
+    for marks in dashboard["annotations"]["list"].as_array().unwrap() {
+        broken.extend(broken_by(marks["expr"].as_str().unwrap()));
+    }
     for panel in panels(dashboard) {
         if panel["datasource"]["uid"] != "${datasource}" {
             broken.insert("panel-datasource-rule");
@@ -135,7 +138,7 @@ fn every_golden_dashboard_keeps_the_rules_of_the_dashboard_linter() {
 
 #[test]
 fn a_dashboard_that_breaks_a_rule_is_noticed() {
-    let wrong: [(&str, &str, Value); 12] = [
+    let wrong: [(&str, &str, Value); 13] = [
         ("template-datasource-rule", "/templating/list/0/query", json!("loki")),
         ("uneditable-dashboard-rule", "/editable", json!(true)),
         ("panel-datasource-rule", "/panels/1/datasource/uid", json!("P1")),
@@ -144,6 +147,11 @@ fn a_dashboard_that_breaks_a_rule_is_noticed() {
         ("panel-units-rule", "/panels/1/fieldConfig/defaults/unit", Value::Null),
         ("panel-no-targets-rule", "/panels/1/targets", json!([])),
         ("target-promql-rule", "/panels/1/targets/0/expr", json!("sum(up")),
+        (
+            "target-promql-rule",
+            "/annotations/list/0/expr",
+            json!("ALERTS{service}"),
+        ),
         (
             "target-rate-interval-rule",
             "/panels/1/targets/0/expr",

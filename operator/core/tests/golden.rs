@@ -227,3 +227,29 @@ fn the_samples_are_the_inputs_of_golden_cases() {
         assert_eq!(sample, input, "{case}");
     }
 }
+
+#[test]
+fn every_alert_has_the_labels_by_which_the_dashboard_marks_it() {
+    let mut alerts = 0;
+    for case in cases() {
+        let read = |file: &str| -> Option<serde_json::Value> {
+            let text = fs::read_to_string(case.join("expected").join(file)).ok()?;
+            Some(serde_saphyr::from_str(&text).unwrap())
+        };
+        let (Some(rules), Some(config_map)) = (read("rules.yaml"), read("dashboard.yaml")) else {
+            continue;
+        };
+        let dashboard = config_map["data"].as_object().unwrap().values().next().unwrap();
+        let dashboard: serde_json::Value = serde_json::from_str(dashboard.as_str().unwrap()).unwrap();
+        let marks = &dashboard["annotations"]["list"][0]["expr"];
+        let groups = rules["groups"].as_array().unwrap().iter();
+        let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
+        for alert in rules.filter(|rule| !rule["alert"].is_null()) {
+            let (namespace, service) = (&alert["labels"]["namespace"], &alert["labels"]["service"]);
+            let wanted = format!("ALERTS{{alertstate=\"firing\",namespace={namespace},service={service}}}");
+            assert_eq!(*marks, wanted, "{}: {}", case.display(), alert["alert"]);
+            alerts += 1;
+        }
+    }
+    assert!(alerts > 50, "{alerts}");
+}

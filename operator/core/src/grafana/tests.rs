@@ -26,6 +26,7 @@ fn dashboard(rows: Vec<Row>) -> Value {
         description: String::new(),
         tags: vec![],
         refresh: "30s".into(),
+        annotations: vec![],
         rows,
     }
     .to_json()

@@ -12,6 +12,7 @@ use crate::duration;
 use crate::grafana::{self, Color, PanelKind, Query, Row};
 use crate::names;
 use crate::plan::{self, Plan};
+use crate::promql::quoted;
 
 /// Annotation by which the sidecar of Grafana's chart chooses the folder.
 const FOLDER: &str = "grafana_folder";
@@ -112,6 +113,16 @@ fn dashboard(plan: &Plan) -> grafana::Dashboard {
         ),
         tags: vec!["observed".into()],
         refresh: duration::text(plan.scrape.interval_seconds),
+        annotations: vec![grafana::Annotation {
+            name: "Alerts firing".into(),
+            expr: format!(
+                "ALERTS{{alertstate=\"firing\",namespace={},service={}}}",
+                quoted(namespace),
+                quoted(name)
+            ),
+            title: "{{alertname}}".into(),
+            color: Color::Red,
+        }],
         rows: [overview, objectives].into_iter().chain(packs).collect(),
     }
 }

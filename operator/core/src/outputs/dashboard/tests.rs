@@ -79,6 +79,18 @@ fn the_config_map_is_found_by_the_sidecar_in_the_folder_that_is_asked_for() {
 }
 
 #[test]
+fn alerts_that_fire_are_marked_on_every_panel() {
+    let shown = shown(&plan(json!({})));
+    let marks = &shown["annotations"]["list"];
+    assert_eq!(
+        marks[0]["expr"],
+        "ALERTS{alertstate=\"firing\",namespace=\"prod\",service=\"api\"}"
+    );
+    assert_eq!(marks[0]["enable"], true);
+    assert_eq!(marks[0]["datasource"]["uid"], "${datasource}");
+}
+
+#[test]
 fn the_first_row_is_the_overview_and_every_pack_has_one() {
     let shown = shown(&plan(json!({})));
     let titles: Vec<_> = shown["panels"]

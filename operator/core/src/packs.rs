@@ -62,18 +62,9 @@ impl Packs {
     }
 
     fn of(packs: Vec<SignalPack>) -> Self {
-        let signals = packs.iter().flat_map(|pack| &pack.spec.signals);
-        let indicators = packs.iter().flat_map(|pack| &pack.spec.indicators);
-        let selectors = indicators.flat_map(|it| std::iter::once(&it.total).chain(&it.bad).chain(&it.within));
-        let texts = signals
-            .flat_map(Signal::expressions)
-            .chain(selectors.map(String::as_str));
-        // What is no PromQL is told where it is used.
-        let parsed = texts.filter_map(|text| Some((text.to_owned(), Expression::parse(text).ok()?)));
-        let parsed = parsed.collect();
         Self {
+            parsed: parsed(&packs),
             packs,
-            parsed,
             own_records: BTreeSet::new(),
         }
     }
@@ -115,6 +106,19 @@ impl Packs {
     pub fn get(&self, name: &str) -> Option<&SignalPack> {
         self.packs.iter().find(|pack| pack.metadata.name == name)
     }
+}
+
+/// The expressions of packs. What is no PromQL is told where it is used.
+fn parsed(packs: &[SignalPack]) -> HashMap<String, Expression> {
+    let signals = packs.iter().flat_map(|pack| &pack.spec.signals);
+    let indicators = packs.iter().flat_map(|pack| &pack.spec.indicators);
+    let selectors = indicators.flat_map(|it| std::iter::once(&it.total).chain(&it.bad).chain(&it.within));
+    let texts = signals
+        .flat_map(Signal::expressions)
+        .chain(selectors.map(String::as_str));
+    texts
+        .filter_map(|text| Some((text.to_owned(), Expression::parse(text).ok()?)))
+        .collect()
 }
 
 pub use check::check;

@@ -28,13 +28,14 @@ pub(super) fn judge(read: &mut Read) {
     if read.packs.is_empty() {
         return;
     }
+    let builtin = Packs::builtin();
     let mut broken: BTreeSet<(String, String)> = BTreeSet::new();
     let mut names: BTreeSet<(String, String)> = BTreeSet::new();
     for pack in &read.packs {
         let key = (pack.namespace.clone(), pack.name.clone());
         let mut found = match &pack.pack {
             None => Vec::new(),
-            Some(written) => Packs::builtin().map_or_else(
+            Some(written) => builtin.as_ref().map_or_else(
                 |error| {
                     vec![Finding::error(
                         Code::Expression,
@@ -43,7 +44,7 @@ pub(super) fn judge(read: &mut Read) {
                         "This is a bug of Observed",
                     )]
                 },
-                |builtin| check(&builtin, written),
+                |builtin| check(builtin, written),
             ),
         };
         if !names.insert(key.clone()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::signal_pack::{BuiltIn, Record, Scope, Series, Signal, SignalPack};
 
-use super::{Packs, check};
+use super::{Packs, check, parsed};
 use crate::finding::{Code, Finding, nearest};
 
 /// The packs that a service can have, and the names of those that it has.
@@ -87,7 +87,7 @@ impl Packs {
     pub(super) fn put(&mut self, own: &SignalPack) -> Vec<Finding> {
         let mut findings = self.taken(own);
         let records = own.spec.signals.iter().filter_map(|signal| signal.record.as_ref());
-        let records: Vec<String> = records.map(|record| record.r#as.clone()).collect();
+        let records = records.map(|record| record.r#as.clone());
         let extended = own.spec.extends.as_deref();
         match extended.map(|name| self.packs.iter_mut().find(|pack| pack.metadata.name == name)) {
             None => {
@@ -97,9 +97,8 @@ impl Packs {
             Some(Some(pack)) => findings.extend(into(pack, own)),
             Some(None) => findings.push(self.no_such(extended.unwrap_or_default())),
         }
-        let own_records = std::mem::take(&mut self.own_records);
-        *self = Self::of(std::mem::take(&mut self.packs));
-        self.own_records = own_records.into_iter().chain(records).collect();
+        self.parsed.extend(parsed(std::slice::from_ref(own)));
+        self.own_records.extend(records);
         findings
     }
 

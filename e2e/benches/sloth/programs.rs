@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
 use observed_e2e::{Progress, Tool, Tools, binaries};
 use serde_json::{Value, json};
 
@@ -193,24 +195,8 @@ slos:
     )
 }
 
-/// A table with one space around each cell.
 pub fn print_table(title: &str, head: &[&str], rows: &[Vec<String>]) {
-    println!("\n{title}\n");
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or_default()
-    };
-    let line = |cells: Vec<&str>| {
-        let cells = cells.iter().enumerate().map(|(column, cell)| {
-            let room = " ".repeat(width(column) - cell.chars().count());
-            format!(" {cell}{room} ")
-        });
-        println!("|{}|", cells.collect::<Vec<_>>().join("|"));
-    };
-    line(head.to_vec());
-    let rules: Vec<String> = (0..head.len()).map(|column| "-".repeat(width(column))).collect();
-    line(rules.iter().map(String::as_str).collect());
-    for row in rows {
-        line(row.iter().map(String::as_str).collect());
-    }
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(head).add_rows(rows);
+    println!("\n{title}\n\n{table}");
 }

@@ -35,7 +35,16 @@ pub struct PackMetadata {
 }
 
 /// Names of the packs that come with Observed. No pack of a user may have one of them.
-pub const BUILTIN: [&str; 7] = ["http", "llm", "business", "workload", "target", "postgres", "redis"];
+pub const BUILTIN: [&str; 8] = [
+    "http",
+    "llm",
+    "business",
+    "workload",
+    "target",
+    "postgres",
+    "redis",
+    "http-dependency",
+];
 
 /// SignalPack holds signals of the user's own, in the format of the built-in packs. An ObservedService of the same
 /// namespace that names it in `spec.signals.packs` has them. Its expressions see that service and nothing else.
@@ -55,7 +64,7 @@ pub const BUILTIN: [&str; 7] = ["http", "llm", "business", "workload", "target",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
     ),
-    validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'postgres', 'redis'])").message(
+    validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'postgres', 'redis', 'http-dependency'])").message(
         "metadata.name: a built-in pack has this name; take another one, and name the built-in pack in spec.extends to change it"
     )
 )]
@@ -150,6 +159,13 @@ pub struct Series {
     /// Example: `{scaletargetref_kind: kind, scaletargetref_name: name}`
     #[serde(default)]
     pub workload_labels: BTreeMap<String, WorkloadPart>,
+    /// hostLabel is the label of a series of the scope `service` that holds the host of the dependency which the series is
+    /// about: its selectors match the `host` of the entry of `spec.dependencies`. Only in a pack about a dependency.
+    ///
+    /// Example: `server_address`
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z_][a-zA-Z0-9_]*$"))]
+    pub host_label: Option<String>,
     /// priced: where the service gives prices, the counter is computed from another one, whose units they are prices of.
     /// It may be read with `rate` and `increase` only.
     #[serde(default)]

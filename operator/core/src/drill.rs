@@ -149,7 +149,7 @@ fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
     });
     let elsewhere = alert.fires.iter().find(|case| !case.inputs.is_empty());
     let elsewhere = elsewhere.into_iter().flat_map(|case| {
-        home.others().map(|(place, home)| {
+        home.others().into_iter().map(|(place, home)| {
             let title = format!("{} is silent: {}, but {place}", called(alert), case.title);
             silent(alert, &case.inputs, clock, title, &home)
         })

@@ -11,7 +11,7 @@ use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 use crate::promql::{self, Expression};
 
 /// The files of the built-in packs, in the order in which dashboards show them.
-const BUILTIN: [(&str, &str); 7] = [
+const BUILTIN: [(&str, &str); 8] = [
     ("http.yaml", include_str!("../packs/http.yaml")),
     ("llm.yaml", include_str!("../packs/llm.yaml")),
     ("business.yaml", include_str!("../packs/business.yaml")),
@@ -19,6 +19,7 @@ const BUILTIN: [(&str, &str); 7] = [
     ("target.yaml", include_str!("../packs/target.yaml")),
     ("postgres.yaml", include_str!("../packs/postgres.yaml")),
     ("redis.yaml", include_str!("../packs/redis.yaml")),
+    ("http-dependency.yaml", include_str!("../packs/http-dependency.yaml")),
 ];
 
 /// A built-in pack that cannot be read. Tests keep it from ever being released.

@@ -248,10 +248,21 @@ pub struct Dependency {
     pub name: String,
     /// Its type.
     pub kind: DependencyType,
-    /// Namespace of its exporter's series.
+    /// Where its exporter's series come from, if it has one.
+    pub exporter: Option<Exporter>,
+    /// The host that the service calls, if its calls are looked at.
+    pub host: Option<String>,
+}
+
+/// The scrape of a dependency's exporter, as its series name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exporter {
+    /// The `namespace` label.
     pub namespace: String,
-    /// The `job` label of its exporter's series.
+    /// The `job` label.
     pub job: String,
+    /// The `instance` label, where only one is about the dependency.
+    pub instance: Option<String>,
 }
 
 /// A series that a pack reads.
@@ -345,6 +356,8 @@ pub struct Input {
     pub labels: BTreeMap<String, String>,
     /// Labels that name the workload.
     pub workload_labels: BTreeMap<String, WorkloadPart>,
+    /// The label that holds the host of the dependency.
+    pub host_label: Option<String>,
     /// How its value goes.
     pub course: Course,
     /// Seconds after which it begins.

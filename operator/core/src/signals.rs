@@ -68,7 +68,8 @@ pub struct Binding<'a> {
 impl<'a> Binding<'a> {
     /// The namespaces that expressions may select from.
     fn namespaces(&self) -> Vec<&'a str> {
-        let other = self.dependency.map(|dependency| dependency.namespace.as_str());
+        let exporter = self.dependency.and_then(|dependency| dependency.exporter.as_ref());
+        let other = exporter.map(|exporter| exporter.namespace.as_str());
         std::iter::once(self.namespace).chain(other).collect()
     }
 
@@ -138,6 +139,18 @@ impl<'a> Choice<'a> {
             .iter()
             .copied()
             .chain(self.depended.iter().map(|(pack, _)| *pack))
+    }
+
+    /// The packs that read something of the service itself, if it exposes that: about itself, and about what it calls.
+    fn asking(&self) -> Vec<&'a SignalPack> {
+        let mut asking = self.chosen.clone();
+        let called = self.depended.iter().filter(|(_, dependency)| dependency.host.is_some());
+        for (pack, _) in called {
+            if !asking.contains(pack) {
+                asking.push(pack);
+            }
+        }
+        asking
     }
 
     /// The pack that does not apply and has what is looked for, in words.
@@ -294,7 +307,14 @@ fn bind_pack<'a>(
     };
     for signal in &pack.spec.signals {
         if !ties.applies(pack, signal) {
-            findings.extend(adapt::alerts_of_other_kinds(signal, binding));
+            let has_it = |other: &&plan::Dependency| ties.applies_to(Some(other), pack, signal);
+            let mut of_type = binding.dependencies.iter().filter(|it| Some(it.kind) == pack.spec.dependency);
+            match binding.dependency {
+                None => findings.extend(adapt::alerts_of_other_kinds(signal, binding)),
+                // What another dependency of the type has may be adapted.
+                Some(_) if of_type.any(|other| has_it(&other)) => {}
+                Some(own) => findings.extend(adapt::alerts_of_other_sources(signal, own, binding)),
+            }
             continue;
         }
         let wrong = |part: &str, error: &Error| broken(pack, &format!("{part} of signal {:?}", signal.name), error);

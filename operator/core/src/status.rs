@@ -214,14 +214,19 @@ fn in_words(dependency: &Dependency) -> String {
     let Dependency {
         name,
         kind,
-        namespace,
-        job,
+        exporter,
+        host,
     } = dependency;
+    let exporter = exporter.as_ref().map(|exporter| {
+        let instance = exporter.instance.as_ref();
+        let instance = instance.map_or(String::new(), |instance| format!(", instance {instance:?}"));
+        let (namespace, job) = (&exporter.namespace, &exporter.job);
+        format!("read from the job {job:?} in the namespace {namespace}{instance}")
+    });
+    let calls = host.as_ref().map(|host| format!("calls of {host:?} as the service measures them"));
+    let read: Vec<String> = exporter.into_iter().chain(calls).collect();
     shorten(
-        &format!(
-            "{name}: {}, read from the job {job:?} in the namespace {namespace}",
-            kind.as_str()
-        ),
+        &format!("{name}: {}, {}", kind.as_str(), read.join("; ")),
         LONGEST_RESOLVED,
     )
 }

@@ -7,7 +7,7 @@ use observed_crds::v1alpha1::signal_pack::{Scope, WorkloadPart};
 
 use super::InputSeries;
 use crate::names;
-use crate::plan::{Course, Dependency, Input, Plan};
+use crate::plan::{Course, Dependency, Exporter, Input, Plan};
 use crate::promql::quoted;
 
 /// Where series come from.
@@ -37,40 +37,51 @@ impl Home {
         }
     }
 
-    /// Those that look most like the service and are not: its namesake next door, and a workload with a longer name.
-    pub(super) fn others(&self) -> [(&'static str, Self); 2] {
-        let elsewhere = |dependency: &Dependency| Dependency {
-            namespace: format!("{}-staging", dependency.namespace),
-            ..dependency.clone()
+    /// Those that look most like the service and are not: its namesake next door, and a workload with a longer name. Of a
+    /// dependency that is one of several also its neighbour there.
+    pub(super) fn others(&self) -> Vec<(&'static str, Self)> {
+        let elsewhere = |exporter: &Exporter| Exporter {
+            namespace: format!("{}-staging", exporter.namespace),
+            ..exporter.clone()
         };
-        let beside = |dependency: &Dependency| Dependency {
-            job: format!("{}-worker", dependency.job),
-            ..dependency.clone()
+        let beside = |exporter: &Exporter| Exporter {
+            job: format!("{}-worker", exporter.job),
+            ..exporter.clone()
         };
         let namesake = Self {
             namespace: format!("{}-staging", self.namespace),
-            dependency: self.dependency.as_ref().map(elsewhere),
+            dependency: self.dependency.as_ref().map(|it| read_from(it, elsewhere)),
             ..self.clone()
         };
         let neighbour = Self {
             job: format!("{}-worker", self.job),
             pod: names::sample_pod(self.kind, &format!("{}-worker", self.workload)),
             workload: format!("{}-worker", self.workload),
-            dependency: self.dependency.as_ref().map(beside),
+            dependency: self.dependency.as_ref().map(|it| read_from(it, beside)),
             ..self.clone()
         };
-        [
+        let another = self.dependency.as_ref().and_then(another);
+        let another = another.map(|dependency| Self {
+            dependency: Some(dependency),
+            ..self.clone()
+        });
+        let mut others = vec![
             ("at its namesake in another namespace", namesake),
             ("at a workload whose name begins with its name", neighbour),
-        ]
+        ];
+        others.extend(another.map(|home| ("at another target of its exporter, or another host", home)));
+        others
     }
 
     /// A series with the labels that its scope gives it.
     pub(super) fn series(&self, input: &Input, interval: u32, until: u32, end: u32) -> InputSeries {
         let pod = [("pod", self.pod.as_str()), ("container", &self.container)];
-        let (namespace, job, instance, pod) = match (input.scope, &self.dependency) {
-            (Scope::Dependency, Some(dependency)) => {
-                (&dependency.namespace, dependency.job.as_str(), "10.0.0.50:9100", None)
+        let dependency = self.dependency.as_ref();
+        let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
+        let (namespace, job, instance, pod) = match (input.scope, exporter) {
+            (Scope::Dependency, Some(exporter)) => {
+                let instance = exporter.instance.as_deref().unwrap_or("10.0.0.50:9100");
+                (&exporter.namespace, exporter.job.as_str(), instance, None)
             }
             (Scope::Service | Scope::Scrape | Scope::Dependency, _) => {
                 (&self.namespace, self.job.as_str(), "10.0.0.1:8080", Some(pod))
@@ -86,6 +97,8 @@ impl Home {
             WorkloadPart::Kind => (label.as_str(), self.kind.as_str()),
             WorkloadPart::Name => (label.as_str(), self.workload.as_str()),
         }));
+        let host = dependency.and_then(|dependency| dependency.host.as_deref());
+        labels.extend(input.host_label.as_deref().zip(host));
         labels.extend(
             input
                 .labels
@@ -101,6 +114,32 @@ impl Home {
             values: values(input, interval, until, end),
         }
     }
+}
+
+/// The dependency with another scrape of its exporter.
+fn read_from(dependency: &Dependency, exporter: impl Fn(&Exporter) -> Exporter) -> Dependency {
+    Dependency {
+        exporter: dependency.exporter.as_ref().map(exporter),
+        ..dependency.clone()
+    }
+}
+
+/// What the same exporter, or the same service's metrics, tell of something else. None where all of it is the dependency's.
+fn another(dependency: &Dependency) -> Option<Dependency> {
+    let other = |text: &String| format!("{text}.other");
+    let exporter = match &dependency.exporter {
+        Some(exporter) => Some(Exporter {
+            instance: Some(other(exporter.instance.as_ref()?)),
+            ..exporter.clone()
+        }),
+        None => None,
+    };
+    let host = dependency.host.as_ref().map(other);
+    (exporter.is_some() || host.is_some()).then(|| Dependency {
+        exporter,
+        host,
+        ..dependency.clone()
+    })
 }
 
 /// The samples in promtool's notation, one an interval, from its start to `until`; then a mark that the series has ended.

@@ -36,6 +36,7 @@ fn input(course: Course) -> Input {
         scope: Scope::Scrape,
         labels: [].into(),
         workload_labels: [].into(),
+        host_label: None,
         course,
         since: None,
         from: 0,

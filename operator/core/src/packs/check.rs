@@ -9,7 +9,7 @@ use observed_crds::v1alpha1::{DependencyType, Signals, TargetKind};
 use super::Packs;
 use crate::duration;
 use crate::finding::{Code, Finding};
-use crate::plan::Dependency;
+use crate::plan::{Dependency, Exporter};
 use crate::promql::{Declared, Error, Expression, Match, Tie};
 use crate::signals::{Binding, Known, bind, selectors, tying_labels};
 
@@ -139,8 +139,12 @@ fn of_whole(packs: &Packs) -> Vec<Finding> {
     let dependencies = DependencyType::ALL.map(|kind| Dependency {
         name: STAND_IN.to_owned(),
         kind,
-        namespace: STAND_IN.to_owned(),
-        job: format!("{STAND_IN}-exporter"),
+        exporter: Some(Exporter {
+            namespace: STAND_IN.to_owned(),
+            job: format!("{STAND_IN}-exporter"),
+            instance: None,
+        }),
+        host: Some(STAND_IN.to_owned()),
     });
     let signals = Signals::default();
     let bound = |target_kind| {

@@ -168,12 +168,18 @@ impl Packs {
     }
 }
 
+/// Whether a series is about a dependency: its exporter's, or the service's own of the calls of a host.
+fn is_about_dependency(series: &Series) -> bool {
+    series.scope == Scope::Dependency || series.scope == Scope::Service && series.host_label.is_some()
+}
+
 /// A series of a dependency in a pack that extends none.
 fn of_nothing((index, series): (usize, &Series)) -> Option<Finding> {
-    (series.scope == Scope::Dependency).then(|| {
+    (series.scope == Scope::Dependency || series.host_label.is_some()).then(|| {
+        let field = if series.scope == Scope::Dependency { "scope" } else { "hostLabel" };
         Finding::error(
             Code::Expression,
-            format!("spec.series[{index}].scope"),
+            format!("spec.series[{index}].{field}"),
             "the pack is about the service, and not about a dependency",
             "Name the pack of the dependency in extends, or write another scope",
         )
@@ -205,11 +211,11 @@ fn into(pack: &mut SignalPack, own: &SignalPack) -> Vec<Finding> {
 
 fn series_into(pack: &mut SignalPack, own: &Series, index: usize) -> Option<Finding> {
     let about_dependency = pack.spec.dependency.is_some();
-    if (own.scope == Scope::Dependency) != about_dependency {
+    if is_about_dependency(own) != about_dependency {
         let (message, help) = if about_dependency {
             (
                 "a pack about a dependency reads nothing else",
-                "Write scope: dependency, or give the series a pack of its own",
+                "Write scope: dependency, name in hostLabel the label of the service's series that holds the host, or give the series a pack of its own",
             )
         } else {
             (

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use observed_crds::v1alpha1::{Dependency, ObservedServiceSpec};
+use observed_crds::v1alpha1::{Dependency, ObservedServiceSpec, ScrapedFrom};
 
 use crate::facts::Facts;
 use crate::finding::{Code, Finding};
@@ -27,7 +27,8 @@ pub(super) fn dependencies(
                 "Give each dependency a name of its own",
             ));
         }
-        if dependency.namespace == facts.namespace && dependency.job == job {
+        let exporter = dependency.exporter.as_ref();
+        if exporter.is_some_and(|exporter| exporter.namespace == facts.namespace && exporter.job == job) {
             findings.push(Finding::error(
                 Code::InvalidValue,
                 format!("spec.dependencies[{index}].scrapedFrom.job"),
@@ -45,11 +46,15 @@ pub(super) fn dependencies(
 }
 
 fn dependency(written: &Dependency, facts: &Facts) -> plan::Dependency {
-    let from = &written.scraped_from;
+    let exporter = |from: &ScrapedFrom| plan::Exporter {
+        namespace: from.namespace.clone().unwrap_or_else(|| facts.namespace.clone()),
+        job: from.job.clone(),
+        instance: from.instance.clone(),
+    };
     plan::Dependency {
         name: written.name.clone(),
         kind: written.r#type,
-        namespace: from.namespace.clone().unwrap_or_else(|| facts.namespace.clone()),
-        job: from.job.clone(),
+        exporter: written.scraped_from.as_ref().map(exporter),
+        host: written.host.clone(),
     }
 }

@@ -454,17 +454,28 @@ fn a_dependency_is_read_where_its_exporter_is_scraped() {
     let depends = |spec: &mut Value| {
         spec["dependencies"] = json!([
             {"name": "db", "type": "PostgreSQL", "scrapedFrom": {"job": "pg", "namespace": "data"}},
-            {"name": "cache", "type": "Redis", "scrapedFrom": {"job": "redis"}},
+            {"name": "cache", "type": "Redis", "scrapedFrom": {"job": "redis", "instance": "redis://cache:6379"}},
+            {"name": "models", "type": "HTTP", "host": "models.example.com"},
         ]);
     };
     let plan = resolve(&spec(depends), &facts(|_| {}), packs()).unwrap();
-    let found: Vec<(&str, &str, &str)> = plan
+    let found: Vec<String> = plan
         .packs
         .iter()
         .filter_map(|pack| pack.dependency.as_ref())
-        .map(|found| (found.name.as_str(), found.namespace.as_str(), found.job.as_str()))
+        .map(|found| match &found.exporter {
+            Some(from) => format!("{} {} {} {:?}", found.name, from.namespace, from.job, from.instance),
+            None => format!("{} {:?}", found.name, found.host),
+        })
         .collect();
-    assert_eq!(found, [("db", "data", "pg"), ("cache", "prod", "redis")]);
+    assert_eq!(
+        found,
+        [
+            "db data pg None",
+            "cache prod redis Some(\"redis://cache:6379\")",
+            "models Some(\"models.example.com\")"
+        ]
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use observed_crds::v1alpha1::{AlertOverride, Severity, State};
 use super::{Binding, Choice, meant};
 use crate::duration::{self, INTERVALS_IN_WINDOW};
 use crate::finding::{Code, Finding, nearest};
-use crate::plan::Threshold;
+use crate::plan::{Dependency, Threshold};
 
 /// Longest duration that can be meant. Sums of several stay within their type.
 const LONGEST_SECONDS: u32 = 365 * 86_400;
@@ -99,6 +99,29 @@ pub(super) fn alerts_of_other_kinds(signal: &Signal, binding: &Binding<'_>) -> V
             format!("spec.signals.alerts.{}", alert.name),
             format!("a {} has no alert {:?}", binding.target_kind.as_str(), alert.name),
             "It is for workloads of another kind: leave it out",
+        )
+    };
+    signal.alerts.iter().filter(changed).map(finding).collect()
+}
+
+/// Findings for changes of alerts on series that no dependency of the type has.
+pub(super) fn alerts_of_other_sources(signal: &Signal, dependency: &Dependency, binding: &Binding<'_>) -> Vec<Finding> {
+    let changed = |alert: &&Alert| binding.signals.alerts.contains_key(&alert.name);
+    let (lacking, what) = if dependency.host.is_none() {
+        ("host", "the host that the service calls")
+    } else {
+        ("scrapedFrom", "the scrape of its exporter")
+    };
+    let finding = |alert: &Alert| {
+        Finding::error(
+            Code::UnknownSignal,
+            format!("spec.signals.alerts.{}", alert.name),
+            format!(
+                "no dependency of the type {} has {lacking}, from which {:?} is known",
+                dependency.kind.as_str(),
+                alert.name
+            ),
+            format!("Give one in spec.dependencies[].{lacking} {what}, or leave this out"),
         )
     };
     signal.alerts.iter().filter(changed).map(finding).collect()

@@ -80,6 +80,9 @@ fn input(
             workload_labels: declared
                 .map(|declared| ties::workload_labels(declared, ties.target_kind()))
                 .unwrap_or_default(),
+            host_label: declared
+                .and_then(|declared| ties.host_label(pack, declared))
+                .map(str::to_owned),
             course: course(selector, series, times, variables)?,
             since,
             from: 0,

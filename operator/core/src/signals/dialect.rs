@@ -73,7 +73,7 @@ pub(super) fn dialects<'a>(
         };
         (pack.metadata.name.as_str(), dialect)
     };
-    choice.chosen.iter().copied().map(of_pack).collect()
+    choice.asking().into_iter().map(of_pack).collect()
 }
 
 /// The dialect that the pods show. Without a pod that answers, or while a rollout is under way, it stays what it was.

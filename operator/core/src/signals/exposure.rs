@@ -53,7 +53,7 @@ impl<'a> Exposure<'a> {
             insisted: required(choice, &binding.signals.require, findings)?,
             left_out: BTreeMap::new(),
         };
-        for pack in &choice.chosen {
+        for pack in choice.asking() {
             let Some(seen) = look(pack, adapted, binding)? else {
                 continue;
             };
@@ -126,7 +126,7 @@ impl<'a> Exposure<'a> {
     pub(super) fn told(self, choice: &Choice<'a>, adapted: &Adapted<'_>) -> Result<plan::Exposure, Error> {
         let renames = adapted.renames;
         let mut told = plan::Exposure::default();
-        for pack in &choice.chosen {
+        for pack in choice.asking() {
             let name = pack.metadata.name.as_str();
             let dialect = adapted.dialect(pack);
             if of_service(pack).next().is_none() {
@@ -250,7 +250,8 @@ fn lacking(
     if absent.is_empty() {
         return Ok(Vec::new());
     }
-    let mut used = BTreeSet::new();
+    // The label of the host is in every selector.
+    let mut used: BTreeSet<String> = series.host_label.clone().into_iter().collect();
     let computed = |other: &&Series| adapted.computed_from(other) == Some(series.name.as_str());
     for priced in of_service(pack)
         .filter(computed)
@@ -346,7 +347,8 @@ fn unknown_requirement(choice: &Choice<'_>, index: usize, required: &str) -> Fin
     let known: Vec<String> = signals(choice)
         .map(|(pack, signal)| format!("{}/{}", pack.metadata.name, signal.name))
         .collect();
-    let packs = choice.chosen.iter().map(|pack| pack.metadata.name.as_str());
+    let asking = choice.asking();
+    let packs = asking.iter().map(|pack| pack.metadata.name.as_str());
     let all = || packs.clone().chain(known.iter().map(String::as_str));
     let has = |other: &SignalPack| {
         let mut signals = other.spec.signals.iter();
@@ -375,5 +377,5 @@ fn unknown_requirement(choice: &Choice<'_>, index: usize, required: &str) -> Fin
 
 fn signals<'a>(choice: &Choice<'a>) -> impl Iterator<Item = (&'a SignalPack, &'a Signal)> {
     let signals = |pack: &'a SignalPack| pack.spec.signals.iter().map(move |signal| (pack, signal));
-    choice.chosen.iter().copied().flat_map(signals)
+    choice.asking().into_iter().flat_map(signals)
 }

@@ -78,7 +78,7 @@ impl Renames {
 
     /// Two labels of one series that would have the same name.
     pub(super) fn clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
-        for pack in &choice.chosen {
+        for pack in choice.asking() {
             let dialect = dialects
                 .get(pack.metadata.name.as_str())
                 .copied()
@@ -114,7 +114,8 @@ impl Renames {
 /// The renames that fit; findings for the others.
 pub(super) fn renames(choice: &Choice<'_>, written: &BTreeMap<String, String>, findings: &mut Vec<Finding>) -> Renames {
     let mut renames = Renames::default();
-    let series = || choice.chosen.iter().flat_map(|pack| of_service(pack));
+    let asking = choice.asking();
+    let series = || asking.iter().flat_map(|pack| of_service(pack));
     let metrics: BTreeMap<&str, SeriesType> = series().map(|s| (s.name.as_str(), s.r#type)).collect();
     let labels: BTreeSet<&str> = series().flat_map(|s| &s.labels).map(String::as_str).collect();
     for (old, new) in written {
@@ -184,7 +185,7 @@ fn help_for_unknown(
     if let Some(base) = base.filter(|base| metrics.contains_key(base)) {
         return format!("Rename {base:?}: its suffixes follow");
     }
-    let others = || choice.chosen.iter().flat_map(|pack| &pack.spec.series);
+    let others = || choice.all().flat_map(|pack| &pack.spec.series);
     if others().any(|series| series.scope != Scope::Service && series.name == old) {
         return "It is not exposed by the service but by Kubernetes or Prometheus, where its name is fixed".to_owned();
     }

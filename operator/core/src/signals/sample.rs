@@ -8,7 +8,7 @@ use observed_crds::v1alpha1::{DependencyType, Signals, TargetKind};
 use super::{Binding, Known, bind};
 use crate::finding::Finding;
 use crate::packs::Packs;
-use crate::plan::{Dependency, Owner, Plan, Probes, Scrape, Target, Via};
+use crate::plan::{Dependency, Exporter, Owner, Plan, Probes, Scrape, Target, Via};
 
 static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::builtin().unwrap());
 
@@ -16,12 +16,20 @@ static DEPENDENCIES: LazyLock<Vec<Dependency>> = LazyLock::new(|| {
     let dependency = |(name, kind): (&str, DependencyType)| Dependency {
         name: name.to_owned(),
         kind,
-        namespace: "prod".to_owned(),
-        job: format!("{name}-exporter"),
+        exporter: Some(Exporter {
+            namespace: "prod".to_owned(),
+            job: format!("{name}-exporter"),
+            instance: None,
+        }),
+        host: (kind == DependencyType::Http).then(|| "models.example.com".to_owned()),
     };
-    [("db", DependencyType::PostgreSQL), ("cache", DependencyType::Redis)]
-        .map(dependency)
-        .into()
+    [
+        ("db", DependencyType::PostgreSQL),
+        ("cache", DependencyType::Redis),
+        ("models", DependencyType::Http),
+    ]
+    .map(dependency)
+    .into()
 });
 
 /// A Deployment `claude-api` in `prod`, scraped every 30 s, with what the user adapted.

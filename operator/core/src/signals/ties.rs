@@ -21,6 +21,8 @@ pub(super) struct Ties<'a> {
     /// The names of the workload's pods.
     pods: Pattern,
     target_kind: TargetKind,
+    /// What the packs are about, if that is not the service itself.
+    dependency: Option<plan::Dependency>,
     ties: BTreeMap<&'a str, Tie>,
     scopes: BTreeMap<String, Scope>,
     records: BTreeMap<&'a str, Expression>,
@@ -59,6 +61,7 @@ impl<'a> Ties<'a> {
             adapted,
             pods,
             target_kind: binding.target_kind,
+            dependency: binding.dependency.cloned(),
             ties: BTreeMap::new(),
             scopes,
             records: BTreeMap::new(),
@@ -90,12 +93,10 @@ impl<'a> Ties<'a> {
             (Scope::Service | Scope::Scrape, _) => vec![namespace, ("job", Match::Is(binding.job))],
             (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&self.pods))],
             (Scope::Workload | Scope::Namespace, _) => vec![namespace],
-            (Scope::Dependency, dependency) => dependency.map_or(vec![namespace], |dependency| {
-                vec![
-                    ("namespace", Match::Is(dependency.namespace.as_str())),
-                    ("job", Match::Is(dependency.job.as_str())),
-                ]
-            }),
+            (Scope::Dependency, dependency) => {
+                let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
+                exporter.map_or(vec![namespace], exported_by)
+            }
         };
         for (name, setting) in &pack.spec.settings {
             tie.number(name, value(*setting, binding));
@@ -114,6 +115,9 @@ impl<'a> Ties<'a> {
                 };
                 (label.as_str(), Match::Is(value))
             }));
+            let host = binding.dependency.and_then(|dependency| dependency.host.as_deref());
+            let host_label = self.host_label(pack, series);
+            matches.extend(host_label.zip(host).map(|(label, host)| (label, Match::Is(host))));
             for selector in selectors(series) {
                 let suffix = selector.strip_prefix(&series.name).unwrap_or_default();
                 let name = format!(
@@ -132,9 +136,9 @@ impl<'a> Ties<'a> {
             let scope = self.scopes.get(&record.r#as).copied().unwrap_or(Scope::Service);
             let own = binding.dependency_labels();
             let kind = kind_label(binding.target_kind);
-            // What is recorded of a dependency has the labels of the service that records it.
             let matches = match scope {
-                Scope::Dependency => own.iter().map(|(l, value)| (l.as_str(), Match::Is(value))).collect(),
+                // What is recorded of a dependency has the labels of the service that records it.
+                _ if binding.dependency.is_some() => own.iter().map(|(l, value)| (l.as_str(), Match::Is(value))).collect(),
                 Scope::Workload => vec![namespace, (kind.as_str(), Match::Is(binding.target_name))],
                 _ => matches(scope),
             };
@@ -159,6 +163,12 @@ impl<'a> Ties<'a> {
         Some((priced, self.adapted.prices.of(priced)?))
     }
 
+    /// The label by which a series names the host of the dependency, as the service spells it.
+    pub(super) fn host_label<'s>(&'s self, pack: &SignalPack, series: &'s Series) -> Option<&'s str> {
+        let label = series.host_label.as_deref()?;
+        self.adapted.renames.label(series, self.adapted.dialect(pack), label)
+    }
+
     /// Kind of the workload.
     pub(super) fn target_kind(&self) -> TargetKind {
         self.target_kind
@@ -176,9 +186,19 @@ impl<'a> Ties<'a> {
         self.ties.get(name).ok_or_else(|| Error::Undeclared(name.to_owned()))
     }
 
-    /// Whether workloads of that kind have every series that the signal reads.
+    /// Whether workloads of that kind, and the dependency, have every series that the signal reads.
     pub(super) fn applies(&self, pack: &SignalPack, signal: &Signal) -> bool {
-        let lacks = |series: &&Series| !has(series, self.target_kind);
+        self.applies_to(self.dependency.as_ref(), pack, signal)
+    }
+
+    /// The same for another dependency.
+    pub(super) fn applies_to(
+        &self,
+        dependency: Option<&plan::Dependency>,
+        pack: &SignalPack,
+        signal: &Signal,
+    ) -> bool {
+        let lacks = |series: &&Series| !has(series, self.target_kind, dependency);
         if !pack.spec.series.iter().any(|series| lacks(&series)) {
             return true;
         }
@@ -240,7 +260,9 @@ impl<'a> Ties<'a> {
             kind: series.r#type,
             when_missing: series.when_missing.clone(),
         };
-        let has = |series: &&Series| has(series, self.target_kind) && self.priced(series).is_none();
+        let has = |series: &&Series| {
+            has(series, self.target_kind, self.dependency.as_ref()) && self.priced(series).is_none()
+        };
         pack.spec.series.iter().filter(has).map(at_service).collect()
     }
 }
@@ -270,7 +292,8 @@ pub(crate) fn tying_labels(series: &Series, kind: TargetKind) -> Vec<String> {
         Scope::Workload | Scope::Namespace => &["namespace"],
     };
     let scoped = scoped.iter().map(|label| (*label).to_owned());
-    scoped.chain(workload_labels(series, kind).into_keys()).collect()
+    let workload = workload_labels(series, kind).into_keys();
+    scoped.chain(workload).chain(series.host_label.clone()).collect()
 }
 
 /// The label in which kube-state-metrics holds the name of a workload.
@@ -278,9 +301,25 @@ fn kind_label(kind: TargetKind) -> String {
     kind.as_str().to_lowercase()
 }
 
-/// Whether workloads of that kind have the series.
-fn has(series: &Series, kind: TargetKind) -> bool {
-    series.kinds.is_empty() || series.kinds.contains(&kind)
+/// What the series of an exporter match.
+fn exported_by(exporter: &plan::Exporter) -> Vec<(&str, Match<'_>)> {
+    let instance = exporter.instance.as_deref().map(|instance| ("instance", instance));
+    let own = [
+        ("namespace", exporter.namespace.as_str()),
+        ("job", exporter.job.as_str()),
+    ];
+    let all = own.into_iter().chain(instance);
+    all.map(|(label, value)| (label, Match::Is(value))).collect()
+}
+
+/// Whether workloads of that kind have the series, and the dependency if it is about one: an exporter has its own, the
+/// calls of a host those with its label.
+fn has(series: &Series, kind: TargetKind, dependency: Option<&plan::Dependency>) -> bool {
+    let lacks = dependency.is_some_and(|dependency| {
+        series.scope == Scope::Dependency && dependency.exporter.is_none()
+            || series.host_label.is_some() && dependency.host.is_none()
+    });
+    !lacks && (series.kinds.is_empty() || series.kinds.contains(&kind))
 }
 
 /// The names by which expressions select a declared series.

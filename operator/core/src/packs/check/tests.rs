@@ -103,6 +103,12 @@ fn names_that_are_taken_and_packs_that_are_not_there_are_told() {
             "spec.series[0].scope",
             "about the service",
         ),
+        (
+            "scope: service ",
+            "hostLabel: host\n    scope: service ",
+            "spec.series[0].hostLabel",
+            "about the service",
+        ),
         ("rate: 9.8 * threshold", "rate: 9.8 * treshold", "spec", "treshold"),
     ] {
         let found = found(|text| {

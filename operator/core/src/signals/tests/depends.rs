@@ -10,8 +10,26 @@ fn database(name: &str, namespace: &str) -> plan::Dependency {
     plan::Dependency {
         name: name.to_owned(),
         kind: DependencyType::PostgreSQL,
-        namespace: namespace.to_owned(),
-        job: format!("{name}-exporter"),
+        exporter: Some(plan::Exporter {
+            namespace: namespace.to_owned(),
+            job: format!("{name}-exporter"),
+            instance: None,
+        }),
+        host: None,
+    }
+}
+
+/// An HTTP service that the blackbox exporter probes, if it does, and that is called by its host, if it is.
+fn called(name: &str, instance: Option<&str>, host: Option<&str>) -> plan::Dependency {
+    plan::Dependency {
+        name: name.to_owned(),
+        kind: DependencyType::Http,
+        exporter: instance.map(|instance| plan::Exporter {
+            namespace: "monitoring".to_owned(),
+            job: "blackbox".to_owned(),
+            instance: Some(instance.to_owned()),
+        }),
+        host: host.map(str::to_owned),
     }
 }
 
@@ -204,4 +222,103 @@ fn a_setting_of_the_service_stands_in_expressions_as_its_number() {
         panic!("not constant");
     };
     assert!((just_under - 784.0).abs() < 1e-9, "{just_under}");
+}
+
+fn alert_names(pack: &plan::Pack) -> Vec<&str> {
+    pack.alerts.iter().map(|alert| alert.name.as_str()).collect()
+}
+
+#[test]
+fn an_http_service_has_the_signals_of_what_it_is_known_by() {
+    let plan = depending(&[
+        called("probed", Some("https://a.example.com"), None),
+        called("called", None, Some("b.example.com")),
+    ]);
+    let (probed, called) = (of(&plan, "probed"), of(&plan, "called"));
+    assert!(alert_names(probed).contains(&"HttpDependencyDown"));
+    assert!(!alert_names(probed).contains(&"HttpDependencyErrors"));
+    assert!(alert_names(called).contains(&"HttpDependencyErrors"));
+    assert!(!alert_names(called).contains(&"HttpDependencyDown"));
+    let down = &probed.alerts[0].expr;
+    assert!(
+        down.contains(r#"instance="https://a.example.com""#) && down.contains(r#"namespace="monitoring""#),
+        "{down}"
+    );
+    let records = called.records.iter().map(|record| record.expr.as_str());
+    for expr in records {
+        assert!(expr.contains(r#"server_address="b.example.com""#), "{expr}");
+        assert_eq!(prove_namespaced(expr, "prod"), Ok(()), "{expr}");
+    }
+}
+
+#[test]
+fn the_calls_of_two_hosts_are_recorded_and_read_apart() {
+    let plan = depending(&[
+        called("one", None, Some("one.example.com")),
+        called("two", None, Some("two.example.com")),
+    ]);
+    for (name, other) in [("one", "two"), ("two", "one")] {
+        let pack = of(&plan, name);
+        let errors = pack.alerts.iter().find(|alert| alert.name == "HttpDependencyErrors");
+        let expr = &errors.unwrap().expr;
+        assert!(expr.contains(&format!("dependency={name:?}")), "{expr}");
+        assert!(!expr.contains(&format!("dependency={other:?}")), "{expr}");
+        assert_eq!(pack.records[0].labels["dependency"], name);
+    }
+}
+
+#[test]
+fn a_change_of_an_alert_that_no_http_service_can_have_is_a_finding_and_its_twin_is_none() {
+    let slow = signals(&[], &[("HttpDependencySlow", above("3"))]);
+    let probed = called("probed", Some("https://a.example.com"), None);
+    let both = [probed.clone(), called("called", None, Some("b.example.com"))];
+    let planned = |dependencies: &[plan::Dependency]| {
+        sample::plan(&Binding {
+            dependencies,
+            ..sample::binding(&slow)
+        })
+    };
+    let found = planned(&[probed]).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].path, "spec.signals.alerts.HttpDependencySlow");
+    assert!(found[0].message.contains("no dependency of the type HTTP has host"), "{found:?}");
+    assert!(alert_names(of(&planned(&both).unwrap(), "called")).contains(&"HttpDependencySlow"));
+}
+
+#[test]
+fn calls_that_the_service_does_not_expose_are_left_out_and_told_and_no_probe_is() {
+    let dependencies = [
+        called("one", Some("https://one.example.com"), Some("one.example.com")),
+        called("two", None, Some("two.example.com")),
+    ];
+    let signals = Signals::default();
+    let seen = |families: &str| {
+        let now = exposure::exposed(families);
+        sample::plan(&Binding {
+            dependencies: &dependencies,
+            known: exposure::known(&now, &[], 1),
+            ..sample::binding(&signals)
+        })
+        .unwrap()
+    };
+    let without = seen("{other_total: {type: counter, labels: []}}");
+    let missing = without.exposure.missing.iter().filter(|it| it.pack == "http-dependency");
+    let words: Vec<String> = missing.map(plan::MissingSeries::message).collect();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert!(words[0].contains("http_client_request_duration_seconds is not exposed"), "{words:?}");
+    assert!(words[0].contains("alert HttpDependencyErrors"), "{words:?}");
+    assert!(alert_names(of(&without, "one")).contains(&"HttpDependencyDown"));
+    assert_eq!(alert_names(of(&without, "two")), Vec::<&str>::new());
+    let of_java = seen(
+        "{http_client_requests_seconds: {type: histogram, labels: [client_name, method, outcome, status], bounds: [1]}}",
+    );
+    assert_eq!(of_java.exposure.dialects["http-dependency"], "micrometer");
+    let expr = &of(&of_java, "two").records[0].expr;
+    assert!(
+        expr.contains(r#"client_name="two.example.com""#) && !expr.contains("server_address"),
+        "{expr}"
+    );
+    let nameless = seen("{http_client_request_duration_seconds: {type: histogram, labels: [http_response_status_code], bounds: [1]}}");
+    let lacking: Vec<&str> = nameless.exposure.lacking.iter().map(|it| it.name.as_str()).collect();
+    assert!(lacking.contains(&"server_address"), "{lacking:?}");
 }

@@ -135,7 +135,11 @@ fn a_dialect_that_no_pack_knows_names_what_was_meant() {
         packs: Some(vec!["target".to_owned()]),
         ..Signals::default()
     };
-    assert_eq!(plan(&elsewhere).exposure.dialects, [].into());
+    let alone = Binding {
+        dependencies: &[],
+        ..sample::binding(&elsewhere)
+    };
+    assert_eq!(sample::plan(&alone).unwrap().exposure.dialects, [].into());
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) fn plan_of(signals: &Signals, known: Known<'_>) -> Plan {
     signals.packs.get_or_insert_with(always);
     let binding = Binding {
         known,
+        dependencies: &[],
         ..sample::binding(&signals)
     };
     sample::plan(&binding).unwrap()

@@ -89,6 +89,30 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
             json!(1),
         ),
         (
+            "dependencies",
+            json!([{"name": "db", "type": "PostgreSQL"}]),
+            "scrapedFrom: required for this type",
+            json!([{"name": "models", "type": "HTTP", "host": "models.example.com"}]),
+        ),
+        (
+            "dependencies",
+            json!([{"name": "models", "type": "HTTP"}]),
+            "needs scrapedFrom",
+            json!([{"name": "models", "type": "HTTP", "scrapedFrom": {"job": "blackbox", "instance": "https://models.example.com/health"}}]),
+        ),
+        (
+            "dependencies",
+            json!([{"name": "cache", "type": "Redis", "scrapedFrom": {"job": "redis-exporter"}, "host": "cache"}]),
+            "host: only for dependencies of the type HTTP",
+            json!([{"name": "cache", "type": "Redis", "scrapedFrom": {"job": "redis-exporter"}}]),
+        ),
+        (
+            "dependencies",
+            json!([{"name": "models", "type": "HTTP", "host": "https://models.example.com"}]),
+            "should match",
+            json!([{"name": "models", "type": "HTTP", "host": "10.0.0.7"}]),
+        ),
+        (
             "objectives",
             json!([{"name": "a", "target": "100%", "sli": {"errorRatio": {}}}]),
             "should match",

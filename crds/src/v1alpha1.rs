@@ -20,6 +20,6 @@ pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{HttpGet, Port, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
-pub use signals::{AlertOverride, Price, Severity, Signals, State};
+pub use signals::{AlertOverride, Histograms, Price, Severity, Signals, State};
 pub use status::{Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, Withdrawn};
 pub use target_ref::{TargetKind, TargetRef};

@@ -31,6 +31,12 @@ pub struct ServiceMonitorSpec {
     /// Largest uncompressed answer, as `16MB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_size_limit: Option<String>,
+    /// Formats that Prometheus asks for, the best one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scrape_protocols: Vec<String>,
+    /// Whether native histograms are scraped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrape_native_histograms: Option<bool>,
 }
 
 /// Spec of a `PodMonitor`: scrape pods that no Service selects.
@@ -61,6 +67,12 @@ pub struct PodMonitorSpec {
     /// Largest uncompressed answer, as `16MB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_size_limit: Option<String>,
+    /// Formats that Prometheus asks for, the best one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scrape_protocols: Vec<String>,
+    /// Whether native histograms are scraped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrape_native_histograms: Option<bool>,
 }
 
 /// A Kubernetes label selector.

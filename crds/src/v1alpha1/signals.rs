@@ -29,6 +29,12 @@ pub struct Signals {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub dialect: Option<String>,
+    /// histograms says of which kind the service's histograms are. Default: `Classic`. With `Native` all of them are taken
+    /// for native ones, and Prometheus is told to scrape them: the protobuf format comes first in `scrapeProtocols`, and
+    /// `scrapeNativeHistograms` is set (prometheus-operator 0.88 and Prometheus 3.8 or later). The classic buckets of a
+    /// histogram that has both are not scraped any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histograms: Option<Histograms>,
     /// require lists packs (`http`) and signals (`http/latency`) that are generated even though the service was not seen
     /// to expose their series. Default: a signal whose series are missing is left out, and the condition
     /// `SignalsResolved` says so.
@@ -59,6 +65,16 @@ pub struct Signals {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub alerts: BTreeMap<String, AlertOverride>,
+}
+
+/// A kind of histograms.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Histograms {
+    /// A series for each bucket, with the upper bound in the label `le`, and `_sum` and `_count`.
+    #[default]
+    Classic,
+    /// One series whose samples hold all buckets.
+    Native,
 }
 
 /// What the tokens of one model cost, in US dollars for a million of them.

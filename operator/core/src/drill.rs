@@ -1,5 +1,6 @@
 //! The proof of the alerts, as files that promtool runs: it evaluates the very rules that Prometheus would load.
 
+mod native;
 mod series;
 
 use std::collections::BTreeMap;
@@ -268,20 +269,13 @@ fn fires(alert: &Alert, case: &Case, clock: &Clock, home: &Home) -> Test {
         end = clock.at(firing + clock.reach + clock.keep + SLACK * clock.step);
         expectations.push(expect(end, false));
     }
-    let series = |input: &Input| {
-        home.series(
-            input,
-            clock.interval,
-            input.until.map_or(firing, |at| at.min(firing)),
-            end,
-        )
-    };
+    let until = |input: &Input| input.until.map_or(firing, |at| at.min(firing));
     Test {
         alert: alert.name.clone(),
         fires: true,
         name: format!("{} fires: {}", called(alert), case.title),
         interval: duration::text(clock.interval),
-        input_series: case.inputs.iter().map(series).collect(),
+        input_series: home.given(&case.inputs, clock.interval, until, end),
         promql_expr_test: expectations,
     }
 }
@@ -292,13 +286,13 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
         .iter()
         .filter_map(|input| input.reset_at.max(input.until).max(input.since).max(Some(input.from)));
     let end = clock.at(changes.max().unwrap_or_default() + clock.firing());
-    let series = |input: &Input| home.series(input, clock.interval, input.until.unwrap_or(end), end);
+    let until = |input: &Input| input.until.unwrap_or(end);
     Test {
         alert: alert.name.clone(),
         fires: false,
         name,
         interval: duration::text(clock.interval),
-        input_series: inputs.iter().map(series).collect(),
+        input_series: home.given(inputs, clock.interval, until, end),
         promql_expr_test: vec![Expectation {
             expr: format!(
                 "count_over_time({})",

@@ -2,17 +2,17 @@
 
 mod objective;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::signal_pack::{Role, Scope, SeriesType, Unit, WorkloadPart};
-use observed_crds::v1alpha1::{DependencyType, PackSignals, Port, Severity, TargetKind};
+use observed_crds::v1alpha1::{DependencyType, Histograms, PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
 
-pub use objective::{Flow, Indicator, Objective, Part};
+pub use objective::{Counted, Flow, Indicator, Objective, Part};
 
 /// What will be done for one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Plan {
     pub packs: Vec<Pack>,
     /// What it exposes of what they read.
     pub exposure: Exposure,
+    /// Its native histograms, by name. Empty: its histograms are classic ones.
+    pub natives: BTreeSet<String>,
     /// Its objectives.
     pub objectives: Vec<Objective>,
     /// Its dashboard.
@@ -197,6 +199,8 @@ pub struct Scrape {
     pub label_limit: i64,
     /// Largest answer, as prometheus-operator writes it.
     pub body_size_limit: String,
+    /// Kind of the histograms that Prometheus is told to scrape.
+    pub histograms: Histograms,
 }
 
 /// What Prometheus finds the pods by.

@@ -1,6 +1,7 @@
 //! PromQL: parse, tie to one service, print. The only place where it is touched, and never as text.
 
 mod amount;
+mod native;
 mod place;
 mod prove;
 mod selector;
@@ -17,6 +18,7 @@ use promql_parser::parser::{
 };
 
 pub use amount::amount;
+pub use native::HistogramPart;
 pub use prove::prove_namespaced;
 pub use selector::{Misplaced, Selector, example};
 pub use tie::{Declared, Match, Panel, Pattern, Price, Tie};
@@ -54,6 +56,9 @@ pub enum Error {
     /// A counter that is computed from another one, read in a way in which it cannot be.
     #[error("{0:?} is computed from prices, and can only be read with rate or increase")]
     Computed(String),
+    /// A part of a native histogram, read in a way in which it cannot be.
+    #[error("{0:?} is part of a native histogram, and can only be read with rate or increase, and one bucket by its bound")]
+    Native(String),
     /// A function that makes label names from strings, where renames do not reach.
     #[error("{0} makes labels from text, which cannot follow a rename")]
     LabelFunction(&'static str),

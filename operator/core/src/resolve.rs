@@ -126,6 +126,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
                 window,
                 packs: bound.packs,
                 exposure: bound.exposure,
+                natives: bound.natives,
                 objectives,
                 dashboard: dashboard(spec),
                 warnings,

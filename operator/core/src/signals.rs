@@ -14,11 +14,11 @@ mod rules;
 pub(crate) mod text;
 mod ties;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use observed_crds::v1alpha1::signal_pack::{Series, Signal, SignalPack};
-use observed_crds::v1alpha1::{Signals, TargetKind};
+use observed_crds::v1alpha1::{Histograms, Signals, TargetKind};
 
 use crate::finding::{Code, Finding, nearest};
 use crate::packs::Packs;
@@ -96,6 +96,8 @@ pub struct Bound {
     pub packs: Vec<plan::Pack>,
     /// What it exposes of that, and what it does not.
     pub exposure: plan::Exposure,
+    /// Its native histograms, by name.
+    pub natives: BTreeSet<String>,
 }
 
 /// How the packs are spelled for one service.
@@ -107,6 +109,7 @@ struct Adapted<'a> {
     renames: &'a Renames,
     dialects: &'a BTreeMap<&'a str, &'a str>,
     prices: &'a Prices,
+    histograms: Histograms,
 }
 
 impl<'a> Adapted<'a> {
@@ -191,6 +194,7 @@ pub fn bind(packs: &Packs, names: &[String], binding: &Binding<'_>) -> Result<Bo
         renames: &renames,
         dialects: &dialects,
         prices: &prices,
+        histograms: binding.signals.histograms.unwrap_or_default(),
     };
     let bound = match Exposure::new(&choice, &adapted, binding, &mut findings) {
         Ok(exposure) => bind_all(&choice, &adapted, exposure, binding, &mut findings),
@@ -215,10 +219,11 @@ fn bind_all<'a>(
     binding: &Binding<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<Bound> {
-    let mut packs = Vec::new();
+    let (mut packs, mut natives) = (Vec::new(), BTreeSet::new());
     let mut tied = |chosen: &[&SignalPack], binding: &Binding<'_>| match Ties::new(chosen, binding, adapted) {
         Ok(ties) => {
             for pack in chosen {
+                natives.extend(ties.natives(pack));
                 match bind_pack(pack, &ties, &mut exposure, binding) {
                     Ok(pack) => packs.push(pack),
                     Err(found) => findings.extend(found),
@@ -233,7 +238,11 @@ fn bind_all<'a>(
         tied(&[*pack], &Binding { dependency, ..*binding });
     }
     match exposure.told(choice, adapted) {
-        Ok(exposure) => Some(Bound { packs, exposure }),
+        Ok(exposure) => Some(Bound {
+            packs,
+            exposure,
+            natives,
+        }),
         Err(error) => {
             findings.push(unreadable(choice, &error));
             None

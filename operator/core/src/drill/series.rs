@@ -1,11 +1,12 @@
 //! The series of a drill, with the labels of where they come from and their samples in promtool's notation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::TargetKind;
 use observed_crds::v1alpha1::signal_pack::{Scope, WorkloadPart};
 
 use super::InputSeries;
+use super::native::{self, Sampled};
 use crate::names;
 use crate::plan::{Course, Dependency, Exporter, Input, Plan};
 use crate::promql::quoted;
@@ -20,6 +21,8 @@ pub(super) struct Home {
     kind: TargetKind,
     workload: String,
     dependency: Option<Dependency>,
+    /// Names of the service's native histograms.
+    natives: BTreeSet<String>,
 }
 
 impl Home {
@@ -34,6 +37,7 @@ impl Home {
             kind: target.kind,
             workload: target.name.clone(),
             dependency: dependency.cloned(),
+            natives: plan.natives.clone(),
         }
     }
 
@@ -73,8 +77,21 @@ impl Home {
         others
     }
 
-    /// A series with the labels that its scope gives it.
-    pub(super) fn series(&self, input: &Input, interval: u32, until: u32, end: u32) -> InputSeries {
+    /// What a case gives, each series with the labels that its scope gives it, until the time that `until` says.
+    pub(super) fn given(
+        &self,
+        inputs: &[Input],
+        interval: u32,
+        until: impl Fn(&Input) -> u32,
+        end: u32,
+    ) -> Vec<InputSeries> {
+        let sampled = native::sampled(inputs, &self.natives);
+        let series = |sampled: &Sampled| self.series(sampled, interval, until(&sampled.input), end);
+        sampled.iter().map(series).collect()
+    }
+
+    fn series(&self, sampled: &Sampled, interval: u32, until: u32, end: u32) -> InputSeries {
+        let input = &sampled.input;
         let pod = [("pod", self.pod.as_str()), ("container", &self.container)];
         let dependency = self.dependency.as_ref();
         let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
@@ -111,7 +128,10 @@ impl Home {
             .collect();
         InputSeries {
             series: format!("{}{{{}}}", input.name, labels.join(",")),
-            values: values(input, interval, until, end),
+            values: match &sampled.histogram {
+                Some(histogram) => values(input, interval, until, end, &|times| histogram.times(times)),
+                None => values(input, interval, until, end, &|number| number.to_string()),
+            },
         }
     }
 }
@@ -143,7 +163,8 @@ fn another(dependency: &Dependency) -> Option<Dependency> {
 }
 
 /// The samples in promtool's notation, one an interval, from its start to `until`; then a mark that the series has ended.
-pub(super) fn values(input: &Input, interval: u32, until: u32, end: u32) -> String {
+/// A sample is written as `text` says.
+pub(super) fn values(input: &Input, interval: u32, until: u32, end: u32, text: &dyn Fn(f64) -> String) -> String {
     let last = until / interval;
     let first = input.since.unwrap_or_default().div_ceil(interval).min(last);
     let reset = input
@@ -157,25 +178,28 @@ pub(super) fn values(input: &Input, interval: u32, until: u32, end: u32) -> Stri
     // The last sample before the course begins: a counter stands at zero until then.
     let flat = input.from.div_ceil(interval).clamp(first, last);
     if flat > first && !matches!(input.course, Course::Constant(_) | Course::Line(..)) {
-        parts.push(format!("0+0x{}", flat - first));
+        parts.push(line(0.0, 0.0, flat - first, text));
         let (start, step) = match input.course {
             Course::Rate(rate) => (rate * f64::from(interval), rate * f64::from(interval)),
             Course::Step(count) => (count, 0.0),
             Course::Constant(_) | Course::Line(..) => (0.0, 0.0),
         };
         if last > flat {
-            parts.extend(run(start, step, flat + 1, reset.filter(|at| *at > flat + 1), last));
+            let reset = reset.filter(|at| *at > flat + 1);
+            parts.extend(run(start, step, [flat + 1, last], reset, text));
         }
         return ended(parts, until < end);
     }
+    let whole = [first, last];
     match input.course {
-        Course::Constant(value) => parts.extend(run(value, 0.0, first, reset, last)),
-        Course::Line(value, slope) => parts.extend(run(value, slope * f64::from(interval), first, reset, last)),
-        Course::Rate(rate) => parts.extend(run(0.0, rate * f64::from(interval), first, reset, last)),
+        Course::Constant(value) => parts.extend(run(value, 0.0, whole, reset, text)),
+        Course::Line(value, slope) => parts.extend(run(value, slope * f64::from(interval), whole, reset, text)),
+        Course::Rate(rate) => parts.extend(run(0.0, rate * f64::from(interval), whole, reset, text)),
         Course::Step(count) => {
-            parts.push("0".to_owned());
+            parts.push(text(0.0));
             if last > first {
-                parts.extend(run(count, 0.0, first + 1, reset.filter(|at| *at > first + 1), last));
+                let reset = reset.filter(|at| *at > first + 1);
+                parts.extend(run(count, 0.0, [first + 1, last], reset, text));
             }
         }
     }
@@ -189,17 +213,25 @@ fn ended(mut parts: Vec<String>, ends: bool) -> String {
     parts.join(" ")
 }
 
-/// A line from sample `first` to sample `last`. From the sample `reset` on it starts again at zero.
-fn run(start: f64, step: f64, first: u32, reset: Option<u32>, last: u32) -> Vec<String> {
-    let line = |start: f64, samples: u32| {
-        if step < 0.0 {
-            format!("{start}-{}x{samples}", -step)
-        } else {
-            format!("{start}+{step}x{samples}")
-        }
-    };
+/// A line from the first to the last sample. From the sample `reset` on it starts again at zero.
+fn run(
+    start: f64,
+    step: f64,
+    [first, last]: [u32; 2],
+    reset: Option<u32>,
+    text: &dyn Fn(f64) -> String,
+) -> Vec<String> {
     match reset {
-        None => vec![line(start, last - first)],
-        Some(reset) => vec![line(start, reset - 1 - first), line(0.0, last - reset)],
+        None => vec![line(start, step, last - first, text)],
+        Some(reset) => vec![
+            line(start, step, reset - 1 - first, text),
+            line(0.0, step, last - reset, text),
+        ],
     }
+}
+
+/// A sample, and so many more.
+fn line(start: f64, step: f64, more: u32, text: &dyn Fn(f64) -> String) -> String {
+    let sign = if step < 0.0 { '-' } else { '+' };
+    format!("{}{sign}{}x{more}", text(start), text(step.abs()))
 }

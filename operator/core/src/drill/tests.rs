@@ -2,7 +2,7 @@ use observed_crds::v1alpha1::Signals;
 use observed_crds::v1alpha1::signal_pack::Scope;
 use serde_yaml::Value;
 
-use super::series::values;
+use super::series;
 use super::*;
 use crate::plan::Course;
 use crate::signals::sample;
@@ -10,6 +10,10 @@ use crate::signals::sample;
 fn plan() -> Plan {
     let signals = Signals::default();
     sample::plan(&sample::binding(&signals)).unwrap()
+}
+
+fn values(input: &Input, interval: u32, until: u32, end: u32) -> String {
+    series::values(input, interval, until, end, &|number| number.to_string())
 }
 
 fn tests_of(plan: &Plan) -> Vec<Value> {
@@ -160,4 +164,64 @@ fn names_from_the_user_are_quoted() {
     let tests = tests_of(&plan);
     let series = tests[0]["input_series"][0]["series"].as_str().unwrap();
     assert!(series.contains("endpoint=\"a\\\"},b{\\\\\""), "{series}");
+}
+
+/// A native histogram `h`, from what is given as series of a classic one.
+fn native(given: &[(&str, &[(&str, &str)], Course)]) -> Vec<String> {
+    let inputs = given.iter().map(|(name, labels, course)| Input {
+        name: (*name).to_owned(),
+        labels: labels.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+        ..input(*course)
+    });
+    let inputs: Vec<Input> = inputs.collect();
+    let sampled = native::sampled(&inputs, &["h".to_owned()].into());
+    let shown = sampled.iter().map(|sampled| match &sampled.histogram {
+        Some(histogram) => format!("{} {:?} {}", sampled.input.name, sampled.input.labels, histogram.times(1.0)),
+        None => sampled.input.name.clone(),
+    });
+    shown.collect()
+}
+
+#[test]
+fn buckets_count_and_sum_with_the_same_labels_are_one_native_histogram() {
+    let rate = Course::Rate;
+    let given = [
+        ("h_count", [("a", "1"), ("code", "200")].as_slice(), rate(10.0)),
+        ("h_bucket", &[("a", "1"), ("le", "+Inf")], rate(10.0)),
+        ("h_bucket", &[("a", "1"), ("le", "3")], rate(9.0)),
+        ("h_bucket", &[("a", "1"), ("le", "1")], rate(4.0)),
+        ("h_sum", &[("a", "1"), ("code", "200")], rate(30.0)),
+        ("h_total", &[], rate(1.0)),
+    ];
+    // 4 in the bucket that ends at 0.5, 5 in that of the root of 3, 1 in that of 6.
+    let zeros = |number| " 0".repeat(number);
+    let buckets = format!("4{} 5{} 1", zeros(14), zeros(13));
+    let expected = format!(
+        "h {{\"a\": \"1\", \"code\": \"200\"}} {{{{schema:3 count:10 sum:30 offset:-8 buckets:[{buckets}]}}}}"
+    );
+    assert_eq!(native(&given), ["h_total".to_owned(), expected]);
+}
+
+#[test]
+fn a_count_with_other_labels_is_a_native_histogram_of_its_own() {
+    let given = [
+        ("h_bucket", [("a", "1"), ("le", "+Inf")].as_slice(), Course::Step(3.0)),
+        ("h_count", &[("a", "2")], Course::Step(5.0)),
+        ("h_count", &[("a", "1")], Course::Rate(3.0)),
+    ];
+    let found = native(&given);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().any(|text| text.contains("count:5")), "{found:?}");
+}
+
+#[test]
+fn the_samples_of_a_native_histogram_go_as_those_of_a_counter() {
+    let text = |times: f64| format!("{{{times}}}");
+    let at = |input: &Input| series::values(input, 30, 120, 120, &text);
+    assert_eq!(at(&input(Course::Rate(1.0))), "{0}+{30}x4");
+    let reset = Input {
+        reset_at: Some(60),
+        ..input(Course::Step(1.0))
+    };
+    assert_eq!(at(&reset), "{0} {1}+{0}x0 {0}+{0}x2");
 }

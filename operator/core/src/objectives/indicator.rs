@@ -9,7 +9,7 @@ use super::Service;
 use super::burn::HOUR;
 use crate::duration;
 use crate::finding::{Code, Finding};
-use crate::plan::{Flow, Indicator, Part};
+use crate::plan::{Counted, Flow, Indicator, Part};
 use crate::promql::{Declared, Error, Expression, Match, Misplaced, Pattern, Selector, Tie, example};
 
 /// The indicators of packs, by the names that both sides use.
@@ -28,8 +28,10 @@ pub(super) fn measured(
     match (&sli.error_ratio, &sli.latency, &sli.ratio) {
         (Some(_), None, None) => Some((of_packs(ERROR_RATIO, path, service, findings)?, None)),
         (None, Some(latency), None) => {
-            let millis = millis(latency, path, service, findings, warnings);
-            let indicator = of_packs(LATENCY, path, service, findings)?;
+            let indicator = of_packs(LATENCY, path, service, findings);
+            let counted = indicator.as_ref().map_or(Counted::Counters, |indicator| indicator.counted);
+            let millis = millis(latency, counted, path, service, findings, warnings);
+            let indicator = indicator?;
             within(indicator, millis?, path, findings)
         }
         (None, None, Some(ratio)) => {
@@ -81,8 +83,10 @@ fn of_packs(name: &str, path: &str, service: &Service<'_>, findings: &mut Vec<Fi
 }
 
 /// The threshold in milliseconds, if it is one. That it is no bucket is advice: a pod's page must not take away what works.
+/// A native histogram has no buckets that one could be.
 fn millis(
     latency: &Latency,
+    counted: Counted,
     path: &str,
     service: &Service<'_>,
     findings: &mut Vec<Finding>,
@@ -99,7 +103,8 @@ fn millis(
         ));
         return None;
     };
-    if let Some(problem) = service.bounds.and_then(|bounds| no_bucket(bounds, millis)) {
+    let bounds = service.bounds.filter(|_| counted == Counted::Counters);
+    if let Some(problem) = bounds.and_then(|bounds| no_bucket(bounds, millis)) {
         warnings.push(Finding::warning(
             Code::InvalidValue,
             path,
@@ -151,6 +156,9 @@ fn within(
     } else {
         format!("{bound}([.]0)?")
     };
+    if indicator.counted == Counted::Natives {
+        return Some((indicator, Some(bound)));
+    }
     let Part::Within(buckets) = &indicator.part else {
         return Some((indicator, None));
     };
@@ -230,6 +238,7 @@ fn own(ratio: &Ratio, path: &str, service: &Service<'_>) -> Result<Indicator, Ve
         });
     Ok(Indicator {
         name: RATIO.to_owned(),
+        counted: Counted::Counters,
         total: total_tied,
         needs: vec![whole.map_err(|finding| vec![finding])?],
         impact: "Fewer events are good than was promised.".to_owned(),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::burn::{LONGEST_RAW, shortest, windows};
 use super::goal::{BAD_EVENTS, BUDGET, ERROR_RATIO, EVENTS, Goal};
 use crate::duration;
-use crate::plan::{Part, Record};
+use crate::plan::{Counted, Part, Record};
 
 /// The recording rules, each after those that it reads.
 pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
@@ -49,7 +49,11 @@ pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
 
 /// All events and the bad ones of a window, from what is scraped.
 fn counted(goal: &Goal<'_>, window: u32) -> (String, String) {
-    let increase = |selector: &str| format!("sum(increase({selector}[{}]))", duration::text(window));
+    let grown = |selector: &str| format!("sum(increase({selector}[{}]))", duration::text(window));
+    let increase = |selector: &str| match goal.indicator.counted {
+        Counted::Counters => grown(selector),
+        Counted::Natives => format!("histogram_count({})", grown(selector)),
+    };
     let all = goal.series(EVENTS, window);
     let events = increase(&goal.indicator.total);
     let bad = match &goal.indicator.part {
@@ -57,7 +61,17 @@ fn counted(goal: &Goal<'_>, window: u32) -> (String, String) {
         Part::Bad(bad) => format!("{} or on () 0 * {all}", increase(bad)),
         // increase() guesses what happened at the ends of its range, so that the good ones can seem more than all.
         Part::Good(good) => format!("clamp_min({all} - on () ({} or on () 0 * {all}), 0)", increase(good)),
-        Part::Within(within) => format!("clamp_min({all} - on () {}, 0)", increase(within)),
+        Part::Within(within) => match (goal.indicator.counted, &goal.bound) {
+            // Without an event there is no share of them, and none was bad.
+            (Counted::Natives, Some(bound)) => {
+                let histogram = grown(within);
+                let good = format!("histogram_fraction(0, {bound}, {histogram}) * (histogram_count({histogram}) > 0)");
+                format!("clamp_min({all} - on () ({good} or on () 0 * {all}), 0)")
+            }
+            (Counted::Natives | Counted::Counters, _) => {
+                format!("clamp_min({all} - on () {}, 0)", increase(within))
+            }
+        },
     };
     (events, bad)
 }

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use observed_crds::foreign::{
     Endpoint, LabelSelector, NamespaceSelector, PodMonitorSpec, Relabeling, ServiceMonitorSpec,
 };
+use observed_crds::v1alpha1::Histograms;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::{MANAGED_BY, MANAGED_BY_LABEL, SERVICE_LABEL};
 use serde_json::json;
@@ -32,6 +33,15 @@ const fn monitor(kind: &'static str, plural: &'static str) -> ResourceKind {
 
 /// Labels of a Service that change with every release: a selector on them would lose the Service for a while.
 const RELEASE_LABELS: [&str; 2] = ["helm.sh/chart", "app.kubernetes.io/version"];
+
+/// Formats of a metrics page. Only the first one holds native histograms; the others are for a page that has none.
+const NATIVE_PROTOCOLS: [&str; 5] = [
+    "PrometheusProto",
+    "OpenMetricsText1.0.0",
+    "OpenMetricsText0.0.1",
+    "PrometheusText1.0.0",
+    "PrometheusText0.0.4",
+];
 
 /// What Prometheus scrapes: a ServiceMonitor, or a PodMonitor where no Service can be used.
 #[derive(Debug)]
@@ -62,6 +72,13 @@ impl Output for ServiceMonitor {
         };
         let (sample_limit, label_limit) = (Some(scrape.sample_limit), Some(scrape.label_limit));
         let body_size_limit = Some(scrape.body_size_limit.clone());
+        let native = scrape.histograms == Histograms::Native;
+        let scrape_native_histograms = native.then_some(true);
+        let scrape_protocols = if native {
+            NATIVE_PROTOCOLS.map(str::to_owned).into()
+        } else {
+            Vec::new()
+        };
         let spec = match &scrape.via {
             Via::Service { name, labels, port } => json!(ServiceMonitorSpec {
                 selector: LabelSelector {
@@ -77,6 +94,8 @@ impl Output for ServiceMonitor {
                 sample_limit,
                 label_limit,
                 body_size_limit,
+                scrape_protocols,
+                scrape_native_histograms,
             }),
             Via::Pods { selector, port } => json!(PodMonitorSpec {
                 selector: selector.clone(),
@@ -96,6 +115,8 @@ impl Output for ServiceMonitor {
                 sample_limit,
                 label_limit,
                 body_size_limit,
+                scrape_protocols,
+                scrape_native_histograms,
             }),
         };
         let extra = Extra {

@@ -26,6 +26,8 @@ pub struct Objective {
 pub struct Indicator {
     /// Name by which an objective chooses it.
     pub name: String,
+    /// What the selectors select.
+    pub counted: Counted,
     /// Selector of the counters of all events.
     pub total: String,
     /// Selector of those of some of them.
@@ -48,6 +50,15 @@ impl Indicator {
     }
 }
 
+/// What events are counted in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counted {
+    /// Counters, of which those of a classic histogram's buckets and its count are some.
+    Counters,
+    /// Native histograms.
+    Natives,
+}
+
 /// Which part of the events is counted beside all of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
@@ -55,7 +66,8 @@ pub enum Part {
     Bad(String),
     /// The good events. A counter that is not there has counted none.
     Good(String),
-    /// The events within a threshold: buckets of a histogram. A bucket that is not there says nothing.
+    /// The events within a threshold: buckets of a histogram. A bucket that is not there says nothing; of a native
+    /// histogram the share up to the threshold is interpolated.
     Within(String),
 }
 

@@ -263,3 +263,62 @@ fn the_labels_of_an_expression_are_those_that_it_matches_groups_by_or_joins_on()
     );
     assert_eq!(labels("sum(x) + 1"), "");
 }
+
+/// A tie to a service whose histogram `h` is a native one.
+fn to_native() -> Tie {
+    let window = Duration::from_secs(300);
+    let mut tie = Tie::new(window, window, [].into()).unwrap();
+    for (suffix, part) in HistogramPart::ALL {
+        let name = format!("h{suffix}");
+        let declared = Declared {
+            name: &name,
+            matches: &[("namespace", Match::Is("prod"))],
+            windowed: true,
+        };
+        tie.declare(&name, declared).unwrap();
+        tie.native(&name, "lat", part);
+    }
+    tie
+}
+
+#[test]
+fn what_reads_a_classic_histogram_reads_the_native_one() {
+    let lat = "rate(lat{namespace=\"prod\"}[5m])";
+    for (written, tied) in [
+        ("sum by (a) (rate(h_count[5m]))", format!("sum by (a) (histogram_count({lat}))")),
+        ("rate(h_sum{a=\"b\"}[5m])", "histogram_sum(rate(lat{namespace=\"prod\",a=\"b\"}[5m]))".to_owned()),
+        (
+            "histogram_quantile(0.95, sum by (a, le) (rate(h_bucket[5m]))) >= 0",
+            format!("histogram_quantile(0.95, sum by (a) ({lat})) >= 0"),
+        ),
+        (
+            "sum(increase(h_bucket{le=~\"5(\\\\.0)?\"}[5m]))",
+            {
+                let grown = lat.replace("rate", "increase");
+                format!("sum((histogram_fraction(0, 5, {grown}) * (histogram_count({grown}) > 0)))")
+            },
+        ),
+        ("h_count", "histogram_count(lat{namespace=\"prod\"})".to_owned()),
+        (
+            "present_over_time(h_count[5m])",
+            "present_over_time(lat{namespace=\"prod\"}[5m])".to_owned(),
+        ),
+    ] {
+        let found = to_native().rule(&Expression::parse(written).unwrap()).unwrap();
+        assert_eq!(found, Expression::parse(&tied).unwrap(), "{written}: {found}");
+    }
+    let whole = to_native().whole(&Expression::parse("h_count{a=\"b\"}").unwrap()).unwrap();
+    assert_eq!(whole, Expression::parse("lat{namespace=\"prod\",a=\"b\"}").unwrap());
+}
+
+#[test]
+fn what_a_native_histogram_cannot_answer_is_refused() {
+    for written in [
+        "max_over_time(h_count[5m])",
+        "rate(h_bucket{le!=\"5\"}[5m])",
+        "rate(h_bucket{le=~\".*\"}[5m])",
+    ] {
+        let found = to_native().rule(&Expression::parse(written).unwrap());
+        assert!(matches!(found, Err(Error::Native(_))), "{written}: {found:?}");
+    }
+}

@@ -7,6 +7,7 @@ use promql_parser::label::{Labels, MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector, token};
 use promql_parser::util::display_duration;
 
+use super::native::{self, HistogramPart};
 use super::walk::{self, Change};
 use super::{Error, Expression, is_label_name, is_metric_name};
 
@@ -73,6 +74,14 @@ struct Series {
     name: String,
     matchers: Vec<Matcher>,
     windowed: bool,
+    native: Option<Native>,
+}
+
+/// The native histogram that holds what a series of the pack tells.
+#[derive(Clone, Debug)]
+struct Native {
+    histogram: String,
+    part: HistogramPart,
 }
 
 /// What a series of a pack is at the service.
@@ -125,9 +134,35 @@ impl Tie {
                 name: name.to_owned(),
                 matchers,
                 windowed,
+                native: None,
             },
         );
         Ok(())
+    }
+
+    /// Says that a declared series is part of a native histogram at the service: what reads it reads that.
+    pub fn native(&mut self, metric: &str, histogram: &str, part: HistogramPart) {
+        if let Some(series) = self.series.get_mut(metric) {
+            let histogram = histogram.to_owned();
+            series.native = Some(Native { histogram, part });
+        }
+    }
+
+    /// Whether a declared series is part of a native histogram at the service.
+    pub fn is_native(&self, metric: &str) -> bool {
+        self.series.get(metric).is_some_and(|series| series.native.is_some())
+    }
+
+    /// A selector as it is, of the native histogram where it is part of one: whoever puts a function around it takes the
+    /// part out.
+    ///
+    /// # Errors
+    /// It cannot be tied.
+    pub fn whole(&self, selector: &Expression) -> Result<Expression, Error> {
+        let mut expression = selector.clone();
+        let range = |_: &Series| self.window;
+        walk::change(&mut expression.0, &Application { tie: self, range, takes_parts: false })?;
+        Ok(expression)
     }
 
     /// Declares that a name stands for a number.
@@ -173,7 +208,8 @@ impl Tie {
 
     fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
         let mut expression = expr.clone();
-        walk::change(&mut expression.0, &Application { tie: self, range })?;
+        let takes_parts = true;
+        walk::change(&mut expression.0, &Application { tie: self, range, takes_parts })?;
         Ok(expression)
     }
 
@@ -200,6 +236,8 @@ pub struct Panel {
 struct Application<'a, F> {
     tie: &'a Tie,
     range: F,
+    /// Whether parts of native histograms are taken out of them.
+    takes_parts: bool,
 }
 
 impl<F: Fn(&Series) -> Duration> Application<'_, F> {
@@ -213,6 +251,56 @@ impl<F: Fn(&Series) -> Duration> Application<'_, F> {
         });
         let parts = parts.collect::<Result<Vec<_>, Error>>()?;
         Expression::parse(&format!("({})", parts.join(" or "))).map(|expr| Some(expr.0))
+    }
+}
+
+impl<F: Fn(&Series) -> Duration> Application<'_, F> {
+    /// What a selector is part of, if that is a native histogram and the part has to be taken out.
+    fn native(&self, vector: &VectorSelector) -> Option<HistogramPart> {
+        let series = self.tie.series.get(vector.name.as_ref()?)?;
+        let native = series.native.as_ref().filter(|_| self.takes_parts);
+        native.map(|native| native.part)
+    }
+
+    /// A part of a native histogram, now or by its rate.
+    fn part(&self, expr: &Expr) -> Result<Option<Expr>, Error> {
+        let (mut inner, part) = match expr {
+            Expr::VectorSelector(vector) => match self.native(vector) {
+                Some(part) => (expr.clone(), part),
+                None => return Ok(None),
+            },
+            Expr::Call(call) => match native::range(call).and_then(|vector| self.native(vector)) {
+                Some(part) if native::is_rate(call)? => (expr.clone(), part),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let bound = match &mut inner {
+            Expr::VectorSelector(vector) => {
+                let bound = native::take_bound(vector)?;
+                self.selector(vector, None)?;
+                bound
+            }
+            Expr::Call(call) => {
+                let mut bound = None;
+                for arg in &mut call.args.args {
+                    if let Expr::MatrixSelector(matrix) = arg.as_mut() {
+                        bound = native::take_bound(&mut matrix.vs)?;
+                    }
+                    walk::change(arg, self)?;
+                }
+                bound
+            }
+            _ => None,
+        };
+        native::part_of(part, bound.as_deref(), &inner).map(Some)
+    }
+
+    /// Whether all of an expression is buckets of native histograms.
+    fn is_of_native_buckets(&self, expr: &Expr) -> bool {
+        let selectors = walk::selectors(expr);
+        let is_bucket = |vector: &VectorSelector| self.native(vector) == Some(HistogramPart::Bucket);
+        !selectors.is_empty() && selectors.iter().all(|selector| is_bucket(selector.vector))
     }
 }
 
@@ -242,8 +330,18 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
     fn instead(&self, expr: &Expr) -> Result<Option<Expr>, Error> {
         match expr {
             Expr::VectorSelector(vector) => {
-                let number = vector.name.as_ref().and_then(|name| self.tie.numbers.get(name));
-                Ok(number.map(|number| Expr::from(*number)))
+                match vector.name.as_ref().and_then(|name| self.tie.numbers.get(name)) {
+                    Some(number) => Ok(Some(Expr::from(*number))),
+                    None => self.part(expr),
+                }
+            }
+            Expr::Aggregate(aggregate) if self.is_of_native_buckets(&aggregate.expr) => {
+                let without = native::without_bound(aggregate).map(Expr::Aggregate);
+                let tied = without.map(|mut without| {
+                    walk::change(&mut without, self)?;
+                    Ok(without)
+                });
+                tied.transpose()
             }
             Expr::Call(call) if ["rate", "increase"].contains(&call.func.name) => {
                 let counter = call.args.args.iter().find_map(|arg| match arg.as_ref() {
@@ -252,9 +350,10 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
                 });
                 match counter.and_then(|name| self.tie.priced.get(name)) {
                     Some(priced) => self.computed(expr, priced),
-                    None => Ok(None),
+                    None => self.part(expr),
                 }
             }
+            Expr::Call(_) => self.part(expr),
             _ => Ok(None),
         }
     }
@@ -294,7 +393,8 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
             ..own
         });
         vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).collect();
-        vector.name = Some(series.name.clone());
+        let native = series.native.as_ref();
+        vector.name = Some(native.map_or(&series.name, |native| &native.histogram).clone());
         if let Some(range) = range
             && *range == self.tie.pack_window
         {

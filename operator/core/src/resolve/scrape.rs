@@ -146,6 +146,11 @@ pub(super) fn scrape(
             sample_limit: limits.samples.unwrap_or(DEFAULT_SAMPLE_LIMIT),
             label_limit: limits.labels.unwrap_or(DEFAULT_LABEL_LIMIT),
             body_size_limit: limits.body_size.unwrap_or_else(|| DEFAULT_BODY_SIZE_LIMIT.into()),
+            histograms: spec
+                .signals
+                .as_ref()
+                .and_then(|signals| signals.histograms)
+                .unwrap_or_default(),
         },
         warnings,
     ))

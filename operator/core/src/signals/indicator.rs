@@ -6,7 +6,7 @@ use observed_crds::v1alpha1::signal_pack::{self, SignalPack};
 
 use super::ties::Ties;
 use super::{Binding, proven, text};
-use crate::plan::{Flow, Indicator, Part};
+use crate::plan::{Counted, Flow, Indicator, Part};
 use crate::promql::Error;
 
 /// The indicator, tied to the service.
@@ -17,23 +17,25 @@ pub(super) fn indicator(
     binding: &Binding<'_>,
 ) -> Result<Indicator, Error> {
     let tie = ties.of(pack)?;
-    let tied = |selector: &str| proven(&tie.rule(&*ties.parsed(selector)?)?, binding);
-    let (part, counted) = match (&indicator.bad, &indicator.within) {
+    let tied = |selector: &str| proven(&tie.whole(&*ties.parsed(selector)?)?, binding);
+    let (part, beside) = match (&indicator.bad, &indicator.within) {
         (Some(bad), None) => (Part::Bad(tied(bad)?), &indicator.total),
         (None, Some(within)) => (Part::Within(tied(within)?), within),
         _ => {
             return Err(Error::Amount(format!("{}: not one of bad and within", indicator.name)));
         }
     };
-    let metrics = [&indicator.total, counted].map(|selector| ties.parsed(selector).map(|it| it.metrics()));
+    let metrics = [&indicator.total, beside].map(|selector| ties.parsed(selector).map(|it| it.metrics()));
+    let metrics = metrics.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let metrics: Vec<String> = metrics.into_iter().flatten().collect();
+    let counted = if metrics.iter().all(|metric| tie.is_native(metric)) {
+        Counted::Natives
+    } else {
+        Counted::Counters
+    };
     let mut needs = Vec::new();
-    for metric in metrics
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-    {
-        needs.push(tied(&metric)?);
+    for metric in &metrics {
+        needs.push(tied(metric)?);
     }
     needs.dedup();
     let mut flows = Vec::new();
@@ -68,6 +70,7 @@ pub(super) fn indicator(
     }
     Ok(Indicator {
         name: indicator.name.clone(),
+        counted,
         total: tied(&indicator.total)?,
         part,
         needs,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use observed_crds::v1alpha1::TargetKind;
+use observed_crds::v1alpha1::{Histograms, TargetKind};
 use observed_crds::v1alpha1::signal_pack::{
     Priced, Scope, Series, SeriesType, Setting, Signal, SignalPack, WorkloadPart,
 };
@@ -13,7 +13,7 @@ use super::{Adapted, Binding, broken};
 use crate::finding::{Code, Finding};
 use crate::names;
 use crate::plan;
-use crate::promql::{Declared, Error, Expression, Match, Pattern, Price, Tie};
+use crate::promql::{Declared, Error, Expression, HistogramPart, Match, Pattern, Price, Tie};
 
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
@@ -130,6 +130,9 @@ impl<'a> Ties<'a> {
                     windowed: series.scope == Scope::Service,
                 };
                 tie.declare(&selector, declared)?;
+                if let Some((histogram, part)) = self.native(pack, series, &name) {
+                    tie.native(&selector, histogram, part);
+                }
             }
         }
         for (_, record) in records(chosen) {
@@ -161,6 +164,37 @@ impl<'a> Ties<'a> {
     pub(super) fn priced<'s>(&self, series: &'s Series) -> Option<(&'s Priced, Vec<Price>)> {
         let priced = series.priced.as_ref()?;
         Some((priced, self.adapted.prices.of(priced)?))
+    }
+
+    /// The native histogram that a series of the service is part of, by its name at the service.
+    fn native<'n>(&self, pack: &SignalPack, series: &Series, name: &'n str) -> Option<(&'n str, HistogramPart)> {
+        if self.adapted.histograms != Histograms::Native || series.scope != Scope::Service {
+            return None;
+        }
+        let (histogram, part) = HistogramPart::of(name)?;
+        let (renames, dialect) = (self.adapted.renames, self.adapted.dialect(pack));
+        // A counter is part of one where its dialect says so, or the pack has the histogram.
+        let spelled = || renames.user_metric(&series.name).is_none() && name != series.name;
+        let known = || {
+            let mut others = pack.spec.series.iter();
+            others.any(|other| other.r#type == SeriesType::Histogram && renames.metric(other, dialect) == histogram)
+        };
+        (series.r#type == SeriesType::Histogram || spelled() || known()).then_some((histogram, part))
+    }
+
+    /// The native histograms that a pack reads, by their names at the service.
+    pub(super) fn natives(&self, pack: &SignalPack) -> BTreeSet<String> {
+        let dialect = self.adapted.dialect(pack);
+        let names = pack.spec.series.iter().flat_map(|series| {
+            let name = self.adapted.renames.metric(series, dialect);
+            let names = match series.r#type {
+                SeriesType::Histogram => format!("{name}_count"),
+                SeriesType::Counter | SeriesType::Gauge => name.to_owned(),
+            };
+            Some((series, names))
+        });
+        let natives = names.filter_map(|(series, name)| Some(self.native(pack, series, &name)?.0.to_owned()));
+        natives.collect()
     }
 
     /// The label by which a series names the host of the dependency, as the service spells it.

@@ -89,6 +89,12 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
             json!(1),
         ),
         (
+            "signals.histograms",
+            json!("Exponential"),
+            "Unsupported value",
+            json!("Native"),
+        ),
+        (
             "dependencies",
             json!([{"name": "db", "type": "PostgreSQL"}]),
             "scrapedFrom: required for this type",

@@ -169,6 +169,11 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
     let canonical = rules.to_string().replace("http_response_status_code", "status");
     let canonical: Value = serde_json::from_str(&canonical).unwrap();
     assert!(survives(&canonical, drills).await.is_err());
+    // The twin of native histograms: rules for classic ones, on the same service.
+    let rules = |case: &str| only(&read(&golden(case).join("rules.yaml")), "HighResponseTime");
+    let drills = &drills_by_alert(&golden("native-histograms"))["HighResponseTime"];
+    survives(&rules("native-histograms"), drills).await.unwrap();
+    assert!(survives(&rules("dialect-opentelemetry"), drills).await.is_err());
 }
 
 #[tokio::test]

@@ -152,8 +152,8 @@ pub struct SeenSeries {
     #[schemars(length(max = 32), inner(length(max = 128)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub labels: Option<Vec<String>>,
-    /// bounds of a histogram's buckets, ascending, without `+Inf`. Empty when they are more than 64, or one is longer
-    /// than 32 characters.
+    /// bounds of a histogram's buckets, ascending, without `+Inf`. Only `+Inf` when the histogram has no other bucket, as a
+    /// native one has in the text format. Empty when they are more than 64, or one is longer than 32 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 32)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -57,7 +57,9 @@ pub enum Error {
     #[error("{0:?} is computed from prices, and can only be read with rate or increase")]
     Computed(String),
     /// A part of a native histogram, read in a way in which it cannot be.
-    #[error("{0:?} is part of a native histogram, and can only be read with rate or increase, and one bucket by its bound")]
+    #[error(
+        "{0:?} is part of a native histogram, and can only be read with rate or increase, and one bucket by its bound"
+    )]
     Native(String),
     /// A function that makes label names from strings, where renames do not reach.
     #[error("{0} makes labels from text, which cannot follow a rename")]

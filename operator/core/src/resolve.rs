@@ -105,6 +105,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
             warnings.extend(objective_warnings);
+            warnings.extend(signals::without_buckets(&bound, spec));
             signals::tell_unmeasured(&mut bound, &objectives);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);

@@ -317,7 +317,10 @@ fn bind_pack<'a>(
     for signal in &pack.spec.signals {
         if !ties.applies(pack, signal) {
             let has_it = |other: &&plan::Dependency| ties.applies_to(Some(other), pack, signal);
-            let mut of_type = binding.dependencies.iter().filter(|it| Some(it.kind) == pack.spec.dependency);
+            let mut of_type = binding
+                .dependencies
+                .iter()
+                .filter(|it| Some(it.kind) == pack.spec.dependency);
             match binding.dependency {
                 None => findings.extend(adapt::alerts_of_other_kinds(signal, binding)),
                 // What another dependency of the type has may be adapted.

@@ -223,7 +223,9 @@ fn in_words(dependency: &Dependency) -> String {
         let (namespace, job) = (&exporter.namespace, &exporter.job);
         format!("read from the job {job:?} in the namespace {namespace}{instance}")
     });
-    let calls = host.as_ref().map(|host| format!("calls of {host:?} as the service measures them"));
+    let calls = host
+        .as_ref()
+        .map(|host| format!("calls of {host:?} as the service measures them"));
     let read: Vec<String> = exporter.into_iter().chain(calls).collect();
     shorten(
         &format!("{name}: {}, {}", kind.as_str(), read.join("; ")),

@@ -42,7 +42,11 @@ impl Histogram {
             .map(|bucket| buckets.get(&bucket).copied().unwrap_or_default().to_string())
             .collect();
         let count: f64 = buckets.values().fold(0.0, |all, count| all + count);
-        let observed = || self.observations.iter().fold(0.0, |all, (value, amount)| all + value * amount);
+        let observed = || {
+            self.observations
+                .iter()
+                .fold(0.0, |all, (value, amount)| all + value * amount)
+        };
         let sum = self.sum.unwrap_or_else(observed) * times;
         format!(
             "{{{{schema:{SCHEMA} count:{count} sum:{sum} offset:{first} buckets:[{}]}}}}",
@@ -147,13 +151,21 @@ fn add(found: &mut Vec<Sampled>, part: HistogramPart, name: &str, input: &Input)
     };
     let is_there = |other: &&mut Sampled| {
         let labels = &other.input.labels;
-        let lacks = |histogram: &Histogram| if is_sum { histogram.sum.is_none() } else { !histogram.is_counted };
+        let lacks = |histogram: &Histogram| {
+            if is_sum {
+                histogram.sum.is_none()
+            } else {
+                !histogram.is_counted
+            }
+        };
         let alike = Input {
             labels: labels.clone(),
             ..input.clone()
         };
         other.input == alike
-            && labels.iter().all(|(label, value)| input.labels.get(label) == Some(value))
+            && labels
+                .iter()
+                .all(|(label, value)| input.labels.get(label) == Some(value))
             && other.histogram.as_ref().is_some_and(lacks)
     };
     let there = found.iter_mut().find(is_there);

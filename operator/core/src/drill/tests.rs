@@ -176,7 +176,12 @@ fn native(given: &[(&str, &[(&str, &str)], Course)]) -> Vec<String> {
     let inputs: Vec<Input> = inputs.collect();
     let sampled = native::sampled(&inputs, &["h".to_owned()].into());
     let shown = sampled.iter().map(|sampled| match &sampled.histogram {
-        Some(histogram) => format!("{} {:?} {}", sampled.input.name, sampled.input.labels, histogram.times(1.0)),
+        Some(histogram) => format!(
+            "{} {:?} {}",
+            sampled.input.name,
+            sampled.input.labels,
+            histogram.times(1.0)
+        ),
         None => sampled.input.name.clone(),
     });
     shown.collect()
@@ -196,9 +201,8 @@ fn buckets_count_and_sum_with_the_same_labels_are_one_native_histogram() {
     // 4 in the bucket that ends at 0.5, 5 in that of the root of 3, 1 in that of 6.
     let zeros = |number| " 0".repeat(number);
     let buckets = format!("4{} 5{} 1", zeros(14), zeros(13));
-    let expected = format!(
-        "h {{\"a\": \"1\", \"code\": \"200\"}} {{{{schema:3 count:10 sum:30 offset:-8 buckets:[{buckets}]}}}}"
-    );
+    let expected =
+        format!("h {{\"a\": \"1\", \"code\": \"200\"}} {{{{schema:3 count:10 sum:30 offset:-8 buckets:[{buckets}]}}}}");
     assert_eq!(native(&given), ["h_total".to_owned(), expected]);
 }
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most bounds of a histogram that the status keeps.
 pub(crate) const MOST_BOUNDS: usize = 64;
+/// What it keeps of a histogram that has no bucket with a bound.
+pub(crate) const NO_BOUND: &str = "+Inf";
 /// Longest text of a bound that it keeps.
 const LONGEST_BOUND: usize = 32;
 
@@ -145,13 +147,23 @@ impl Exposed {
     /// bucket was seen; empty when they cannot be kept.
     pub fn bounds(&self, metric: &str) -> Option<Vec<String>> {
         let family = self.family(metric, SeriesType::Histogram)?;
-        (!family.bounds.is_empty()).then(|| family.kept_bounds())
+        let is_told = !family.bounds.is_empty() || family.has_no_bounds();
+        is_told.then(|| family.kept_bounds())
     }
 }
 
 impl Family {
+    /// Whether it is a histogram with samples, and has no bucket but that without a bound: a native one looks so in the
+    /// text format.
+    pub fn has_no_bounds(&self) -> bool {
+        self.r#type == FamilyType::Histogram && self.labels.is_some() && self.bounds.is_empty()
+    }
+
     /// Its bounds as the status keeps them. None when they are too many or too long for it: a part of them would mislead.
     pub fn kept_bounds(&self) -> Vec<String> {
+        if self.has_no_bounds() {
+            return vec![NO_BOUND.to_owned()];
+        }
         let texts: Vec<String> = self.bounds.iter().map(f64::to_string).collect();
         let fits = texts.len() <= MOST_BOUNDS && texts.iter().all(|text| text.len() <= LONGEST_BOUND);
         if fits { texts } else { Vec::new() }
@@ -210,6 +222,9 @@ mod tests {
 
     #[test]
     fn bounds_are_known_only_where_buckets_were_seen() {
+        let native = exposed("{n: {type: histogram, labels: []}, s: {type: summary, labels: []}}");
+        assert_eq!(native.bounds("n"), Some(vec!["+Inf".to_owned()]));
+        assert_eq!(native.bounds("s"), None);
         let exposed = exposed("{h: {type: histogram}, u_bucket: {bounds: [1]}}");
         assert_eq!((exposed.bounds("h"), exposed.bounds("no")), (None, None));
         assert_eq!(exposed.bounds("u"), Some(vec!["1".to_owned()]));

@@ -29,7 +29,9 @@ pub(super) fn measured(
         (Some(_), None, None) => Some((of_packs(ERROR_RATIO, path, service, findings)?, None)),
         (None, Some(latency), None) => {
             let indicator = of_packs(LATENCY, path, service, findings);
-            let counted = indicator.as_ref().map_or(Counted::Counters, |indicator| indicator.counted);
+            let counted = indicator
+                .as_ref()
+                .map_or(Counted::Counters, |indicator| indicator.counted);
             let millis = millis(latency, counted, path, service, findings, warnings);
             let indicator = indicator?;
             within(indicator, millis?, path, findings)

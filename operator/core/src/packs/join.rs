@@ -176,7 +176,11 @@ fn is_about_dependency(series: &Series) -> bool {
 /// A series of a dependency in a pack that extends none.
 fn of_nothing((index, series): (usize, &Series)) -> Option<Finding> {
     (series.scope == Scope::Dependency || series.host_label.is_some()).then(|| {
-        let field = if series.scope == Scope::Dependency { "scope" } else { "hostLabel" };
+        let field = if series.scope == Scope::Dependency {
+            "scope"
+        } else {
+            "hostLabel"
+        };
         Finding::error(
             Code::Expression,
             format!("spec.series[{index}].{field}"),

@@ -32,11 +32,8 @@ pub enum HistogramPart {
 
 impl HistogramPart {
     /// Every part, with the suffix of its series.
-    pub const ALL: [(&'static str, Self); 3] = [
-        ("_bucket", Self::Bucket),
-        ("_sum", Self::Sum),
-        ("_count", Self::Count),
-    ];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("_bucket", Self::Bucket), ("_sum", Self::Sum), ("_count", Self::Count)];
 
     /// The histogram that a series is a part of, by its name.
     pub fn of(series: &str) -> Option<(&str, Self)> {

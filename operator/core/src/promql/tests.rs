@@ -285,19 +285,22 @@ fn to_native() -> Tie {
 fn what_reads_a_classic_histogram_reads_the_native_one() {
     let lat = "rate(lat{namespace=\"prod\"}[5m])";
     for (written, tied) in [
-        ("sum by (a) (rate(h_count[5m]))", format!("sum by (a) (histogram_count({lat}))")),
-        ("rate(h_sum{a=\"b\"}[5m])", "histogram_sum(rate(lat{namespace=\"prod\",a=\"b\"}[5m]))".to_owned()),
+        (
+            "sum by (a) (rate(h_count[5m]))",
+            format!("sum by (a) (histogram_count({lat}))"),
+        ),
+        (
+            "rate(h_sum{a=\"b\"}[5m])",
+            "histogram_sum(rate(lat{namespace=\"prod\",a=\"b\"}[5m]))".to_owned(),
+        ),
         (
             "histogram_quantile(0.95, sum by (a, le) (rate(h_bucket[5m]))) >= 0",
             format!("histogram_quantile(0.95, sum by (a) ({lat})) >= 0"),
         ),
-        (
-            "sum(increase(h_bucket{le=~\"5(\\\\.0)?\"}[5m]))",
-            {
-                let grown = lat.replace("rate", "increase");
-                format!("sum((histogram_fraction(0, 5, {grown}) * (histogram_count({grown}) > 0)))")
-            },
-        ),
+        ("sum(increase(h_bucket{le=~\"5(\\\\.0)?\"}[5m]))", {
+            let grown = lat.replace("rate", "increase");
+            format!("sum((histogram_fraction(0, 5, {grown}) * (histogram_count({grown}) > 0)))")
+        }),
         ("h_count", "histogram_count(lat{namespace=\"prod\"})".to_owned()),
         (
             "present_over_time(h_count[5m])",
@@ -307,7 +310,9 @@ fn what_reads_a_classic_histogram_reads_the_native_one() {
         let found = to_native().rule(&Expression::parse(written).unwrap()).unwrap();
         assert_eq!(found, Expression::parse(&tied).unwrap(), "{written}: {found}");
     }
-    let whole = to_native().whole(&Expression::parse("h_count{a=\"b\"}").unwrap()).unwrap();
+    let whole = to_native()
+        .whole(&Expression::parse("h_count{a=\"b\"}").unwrap())
+        .unwrap();
     assert_eq!(whole, Expression::parse("lat{namespace=\"prod\",a=\"b\"}").unwrap());
 }
 

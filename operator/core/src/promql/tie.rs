@@ -161,7 +161,14 @@ impl Tie {
     pub fn whole(&self, selector: &Expression) -> Result<Expression, Error> {
         let mut expression = selector.clone();
         let range = |_: &Series| self.window;
-        walk::change(&mut expression.0, &Application { tie: self, range, takes_parts: false })?;
+        walk::change(
+            &mut expression.0,
+            &Application {
+                tie: self,
+                range,
+                takes_parts: false,
+            },
+        )?;
         Ok(expression)
     }
 
@@ -209,7 +216,14 @@ impl Tie {
     fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
         let mut expression = expr.clone();
         let takes_parts = true;
-        walk::change(&mut expression.0, &Application { tie: self, range, takes_parts })?;
+        walk::change(
+            &mut expression.0,
+            &Application {
+                tie: self,
+                range,
+                takes_parts,
+            },
+        )?;
         Ok(expression)
     }
 
@@ -329,12 +343,10 @@ impl Change for Part<'_> {
 impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
     fn instead(&self, expr: &Expr) -> Result<Option<Expr>, Error> {
         match expr {
-            Expr::VectorSelector(vector) => {
-                match vector.name.as_ref().and_then(|name| self.tie.numbers.get(name)) {
-                    Some(number) => Ok(Some(Expr::from(*number))),
-                    None => self.part(expr),
-                }
-            }
+            Expr::VectorSelector(vector) => match vector.name.as_ref().and_then(|name| self.tie.numbers.get(name)) {
+                Some(number) => Ok(Some(Expr::from(*number))),
+                None => self.part(expr),
+            },
             Expr::Aggregate(aggregate) if self.is_of_native_buckets(&aggregate.expr) => {
                 let without = native::without_bound(aggregate).map(Expr::Aggregate);
                 let tied = without.map(|mut without| {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use observed_crds::v1alpha1::ObservedServiceSpec;
+use observed_crds::v1alpha1::{Histograms, ObservedServiceSpec};
 
 use crate::duration::{self, INTERVALS_IN_WINDOW};
+use crate::facts::exposed::NO_BOUND;
 use crate::facts::{Facts, Target};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::packs::{Joined, Packs};
 use crate::plan::{Dependency, Objective};
 use crate::signals::{Binding, Bound, Known, bind, default_packs};
@@ -60,6 +61,31 @@ pub(super) fn signals(
         signals.window.unwrap_or_else(|| duration::text(DEFAULT_WINDOW_SECONDS)),
         bound,
     ))
+}
+
+/// What is worth knowing about histograms that are taken for classic ones and show no bucket.
+pub(super) fn without_buckets(bound: &Bound, spec: &ObservedServiceSpec) -> Vec<Finding> {
+    let signals = spec.signals.as_ref();
+    let histograms = signals.and_then(|signals| signals.histograms).unwrap_or_default();
+    if histograms == Histograms::Native {
+        return Vec::new();
+    }
+    let seen = bound.exposure.seen.iter().flat_map(|pack| &pack.seen);
+    let names: BTreeSet<&str> = seen
+        .filter(|seen| seen.bounds == [NO_BOUND])
+        .map(|seen| seen.r#as.as_deref().unwrap_or(&seen.name))
+        .collect();
+    let finding = |name: &str| {
+        Finding::warning(
+            Code::NotExposed,
+            "spec.signals.histograms",
+            format!(
+                "the histogram {name} has no bucket but +Inf on the pods' page: it is a native one, or says nothing"
+            ),
+            "If it is a native one, write under spec.signals: histograms: Native. Else give it buckets in the service",
+        )
+    };
+    names.into_iter().map(finding).collect()
 }
 
 /// Says of each missing series which objectives are not measured without it.

@@ -113,6 +113,33 @@ fn a_threshold_that_is_no_bucket_on_the_page_refuses_nothing() {
 }
 
 #[test]
+fn a_histogram_without_buckets_is_told_until_it_is_said_to_be_native_and_while_no_pod_answers() {
+    let objective = json!([{"name": "fast", "target": "99%", "sli": {"latency": {"below": "5s"}}}]);
+    let family = json!({"type": "histogram", "labels": ["method", "endpoint"]});
+    let known = facts(|facts| facts["exposed"] = json!({"families": {"http_request_duration_seconds": family}}));
+    let told = |kind: &str, facts: &Facts| {
+        let spec = spec(|spec| {
+            spec["objectives"] = objective.clone();
+            spec["signals"] = json!({"histograms": kind});
+        });
+        let plan = resolve(&spec, facts, packs()).unwrap();
+        let paths: Vec<String> = plan.warnings.iter().map(|warning| warning.path.clone()).collect();
+        (paths, plan.exposure.seen)
+    };
+    let (paths, seen) = told("Classic", &known);
+    assert!(paths.contains(&"spec.signals.histograms".to_owned()), "{paths:?}");
+    let silent = facts(|facts| facts["seen"] = json!(seen));
+    assert_eq!(told("Classic", &silent).0, paths);
+    let (paths, _) = told("Native", &known);
+    assert!(
+        !paths
+            .iter()
+            .any(|path| path.starts_with("spec.signals.histograms") || path.contains("latency")),
+        "{paths:?}"
+    );
+}
+
+#[test]
 fn labels_are_taken_from_a_prometheus_that_looks_into_the_namespace_and_from_no_other() {
     let asks = |namespace: &str, label: &str, namespaces: Value| {
         let selects = json!({"objects": {"matchLabels": {"prometheus": label}}, "namespaces": namespaces});

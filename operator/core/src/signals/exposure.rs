@@ -204,7 +204,7 @@ fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Resu
                 all.extend(found.labels.take().unwrap_or_default());
                 found.labels = Some(all.into_iter().take(MOST_LABELS).collect());
             }
-            if !family.bounds.is_empty() {
+            if !family.bounds.is_empty() || family.has_no_bounds() {
                 found.bounds = family.kept_bounds();
             }
         }

@@ -76,7 +76,7 @@ impl Renames {
             .collect()
     }
 
-    /// Two labels of one series that would have the same name.
+    /// Two series, or two labels of one series, that would have the same name.
     pub(super) fn clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
         for pack in choice.asking() {
             let dialect = dialects
@@ -85,6 +85,31 @@ impl Renames {
                 .unwrap_or(dialect::GUIDE);
             for series in of_service(pack) {
                 self.clash(series, dialect, findings);
+            }
+        }
+        self.metric_clashes(choice, dialects, findings);
+    }
+
+    /// Two series that the packs read, and that a new name makes one: each would show the other's values.
+    fn metric_clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        for pack in choice.all() {
+            let dialect = dialects.get(pack.metadata.name.as_str()).copied();
+            for series in &pack.spec.series {
+                let name = self.metric(series, dialect.unwrap_or(dialect::GUIDE));
+                let other = *names.entry(name).or_insert(&series.name);
+                if other == series.name {
+                    continue;
+                }
+                let renamed = [series.name.as_str(), other];
+                for renamed in renamed.into_iter().filter(|old| self.metrics.contains_key(*old)) {
+                    findings.push(Finding::error(
+                        Code::UnknownSignal,
+                        format!("spec.signals.rename.{renamed}"),
+                        format!("the series {other:?} and {:?} would both be {name:?}", series.name),
+                        "Give each series a name of its own: they tell different things",
+                    ));
+                }
             }
         }
     }

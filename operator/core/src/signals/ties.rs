@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use observed_crds::v1alpha1::{Histograms, TargetKind};
 use observed_crds::v1alpha1::signal_pack::{
     Priced, Scope, Series, SeriesType, Setting, Signal, SignalPack, WorkloadPart,
 };
+use observed_crds::v1alpha1::{Histograms, TargetKind};
 
 use super::{Adapted, Binding, broken};
 use crate::finding::{Code, Finding};
@@ -141,7 +141,9 @@ impl<'a> Ties<'a> {
             let kind = kind_label(binding.target_kind);
             let matches = match scope {
                 // What is recorded of a dependency has the labels of the service that records it.
-                _ if binding.dependency.is_some() => own.iter().map(|(l, value)| (l.as_str(), Match::Is(value))).collect(),
+                _ if binding.dependency.is_some() => {
+                    own.iter().map(|(l, value)| (l.as_str(), Match::Is(value))).collect()
+                }
                 Scope::Workload => vec![namespace, (kind.as_str(), Match::Is(binding.target_name))],
                 _ => matches(scope),
             };
@@ -226,12 +228,7 @@ impl<'a> Ties<'a> {
     }
 
     /// The same for another dependency.
-    pub(super) fn applies_to(
-        &self,
-        dependency: Option<&plan::Dependency>,
-        pack: &SignalPack,
-        signal: &Signal,
-    ) -> bool {
+    pub(super) fn applies_to(&self, dependency: Option<&plan::Dependency>, pack: &SignalPack, signal: &Signal) -> bool {
         let lacks = |series: &&Series| !has(series, self.target_kind, dependency);
         if !pack.spec.series.iter().any(|series| lacks(&series)) {
             return true;
@@ -294,9 +291,8 @@ impl<'a> Ties<'a> {
             kind: series.r#type,
             when_missing: series.when_missing.clone(),
         };
-        let has = |series: &&Series| {
-            has(series, self.target_kind, self.dependency.as_ref()) && self.priced(series).is_none()
-        };
+        let has =
+            |series: &&Series| has(series, self.target_kind, self.dependency.as_ref()) && self.priced(series).is_none();
         pack.spec.series.iter().filter(has).map(at_service).collect()
     }
 }

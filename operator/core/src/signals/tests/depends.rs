@@ -281,7 +281,10 @@ fn a_change_of_an_alert_that_no_http_service_can_have_is_a_finding_and_its_twin_
     let found = planned(&[probed]).unwrap_err();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].path, "spec.signals.alerts.HttpDependencySlow");
-    assert!(found[0].message.contains("no dependency of the type HTTP has host"), "{found:?}");
+    assert!(
+        found[0].message.contains("no dependency of the type HTTP has host"),
+        "{found:?}"
+    );
     assert!(alert_names(of(&planned(&both).unwrap(), "called")).contains(&"HttpDependencySlow"));
 }
 
@@ -302,10 +305,17 @@ fn calls_that_the_service_does_not_expose_are_left_out_and_told_and_no_probe_is(
         .unwrap()
     };
     let without = seen("{other_total: {type: counter, labels: []}}");
-    let missing = without.exposure.missing.iter().filter(|it| it.pack == "http-dependency");
+    let missing = without
+        .exposure
+        .missing
+        .iter()
+        .filter(|it| it.pack == "http-dependency");
     let words: Vec<String> = missing.map(plan::MissingSeries::message).collect();
     assert_eq!(words.len(), 1, "{words:?}");
-    assert!(words[0].contains("http_client_request_duration_seconds is not exposed"), "{words:?}");
+    assert!(
+        words[0].contains("http_client_request_duration_seconds is not exposed"),
+        "{words:?}"
+    );
     assert!(words[0].contains("alert HttpDependencyErrors"), "{words:?}");
     assert!(alert_names(of(&without, "one")).contains(&"HttpDependencyDown"));
     assert_eq!(alert_names(of(&without, "two")), Vec::<&str>::new());
@@ -318,7 +328,9 @@ fn calls_that_the_service_does_not_expose_are_left_out_and_told_and_no_probe_is(
         expr.contains(r#"client_name="two.example.com""#) && !expr.contains("server_address"),
         "{expr}"
     );
-    let nameless = seen("{http_client_request_duration_seconds: {type: histogram, labels: [http_response_status_code], bounds: [1]}}");
+    let nameless = seen(
+        "{http_client_request_duration_seconds: {type: histogram, labels: [http_response_status_code], bounds: [1]}}",
+    );
     let lacking: Vec<&str> = nameless.exposure.lacking.iter().map(|it| it.name.as_str()).collect();
     assert!(lacking.contains(&"server_address"), "{lacking:?}");
 }

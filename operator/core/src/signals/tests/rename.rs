@@ -42,6 +42,40 @@ fn a_rename_reaches_rules_panels_legends_series_and_drills() {
 }
 
 #[test]
+fn two_series_that_would_have_one_name_are_a_finding_each_and_swapped_names_are_none() {
+    let found = findings(&signals(
+        &[
+            ("http_requests_total", "calls_total"),
+            ("http_exceptions_total", "calls_total"),
+        ],
+        &[],
+    ));
+    let paths: Vec<&str> = found.iter().map(|found| found.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.signals.rename.http_exceptions_total",
+            "spec.signals.rename.http_requests_total"
+        ]
+    );
+    plan(&signals(
+        &[
+            ("http_requests_total", "http_exceptions_total"),
+            ("http_exceptions_total", "http_requests_total"),
+        ],
+        &[],
+    ));
+    // The count of a histogram is a counter of requests too.
+    plan(&signals(
+        &[
+            ("http_requests_total", "api_seconds_count"),
+            ("http_request_duration_seconds", "api_seconds"),
+        ],
+        &[],
+    ));
+}
+
+#[test]
 fn a_rename_of_what_no_pack_has_names_what_was_meant() {
     let (path, words) = finding(&signals(&[("http_request_total", "x")], &[]));
     assert_eq!(path, "spec.signals.rename.http_request_total");
@@ -68,6 +102,12 @@ fn a_rename_that_cannot_be_is_a_finding_of_its_own() {
             "x",
             "Rename \"http_request_duration_seconds\"",
         ),
+        (
+            "http_requests_total",
+            "http_exceptions_total",
+            "would both be \"http_exceptions_total\"",
+        ),
+        ("http_requests_inprogress", "up", "would both be \"up\""),
         ("container_memory_working_set_bytes", "x", "not exposed by the service"),
         ("up", "x", "not exposed by the service"),
     ] {

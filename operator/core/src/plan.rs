@@ -1,5 +1,6 @@
 //! What will be done for one service, complete: rendering it needs nothing else and cannot fail.
 
+mod dependency;
 mod objective;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::signal_pack::{Role, Scope, SeriesType, Unit, WorkloadPart};
-use observed_crds::v1alpha1::{DependencyType, Histograms, PackSignals, Port, Severity, TargetKind};
+use observed_crds::v1alpha1::{Histograms, PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
 
+pub use dependency::{Dependency, Exporter};
 pub use objective::{Counted, Flow, Indicator, Objective, Part};
 
 /// What will be done for one service.
@@ -243,30 +245,6 @@ pub struct Pack {
     pub panels: Vec<Panel>,
     /// What objectives can be set on.
     pub indicators: Vec<Indicator>,
-}
-
-/// Something that the service cannot work without.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Dependency {
-    /// Its name: the label `dependency` of its alerts and recorded series.
-    pub name: String,
-    /// Its type.
-    pub kind: DependencyType,
-    /// Where its exporter's series come from, if it has one.
-    pub exporter: Option<Exporter>,
-    /// The host that the service calls, if its calls are looked at.
-    pub host: Option<String>,
-}
-
-/// The scrape of a dependency's exporter, as its series name it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Exporter {
-    /// The `namespace` label.
-    pub namespace: String,
-    /// The `job` label.
-    pub job: String,
-    /// The `instance` label, where only one is about the dependency.
-    pub instance: Option<String>,
 }
 
 /// A series that a pack reads.

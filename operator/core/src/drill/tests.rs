@@ -166,8 +166,11 @@ fn names_from_the_user_are_quoted() {
     assert!(series.contains("endpoint=\"a\\\"},b{\\\\\""), "{series}");
 }
 
+/// A name, labels and how the value goes.
+type Given<'a> = (&'a str, &'a [(&'a str, &'a str)], Course);
+
 /// A native histogram `h`, from what is given as series of a classic one.
-fn native(given: &[(&str, &[(&str, &str)], Course)]) -> Vec<String> {
+fn native(given: &[Given<'_>]) -> Vec<String> {
     let inputs = given.iter().map(|(name, labels, course)| Input {
         name: (*name).to_owned(),
         labels: labels.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),

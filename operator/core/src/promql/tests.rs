@@ -308,12 +308,13 @@ fn what_reads_a_classic_histogram_reads_the_native_one() {
         ),
     ] {
         let found = to_native().rule(&Expression::parse(written).unwrap()).unwrap();
-        assert_eq!(found, Expression::parse(&tied).unwrap(), "{written}: {found}");
+        // As text, in which matchers have one order.
+        assert_eq!(found.to_string(), parsed(&tied).to_string(), "{written}");
     }
     let whole = to_native()
         .whole(&Expression::parse("h_count{a=\"b\"}").unwrap())
         .unwrap();
-    assert_eq!(whole, Expression::parse("lat{namespace=\"prod\",a=\"b\"}").unwrap());
+    assert_eq!(whole.to_string(), "lat{a=\"b\",namespace=\"prod\"}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod amount;
 mod place;
 mod prove;
 mod selector;
+mod shape;
 mod tie;
 mod walk;
 

@@ -45,6 +45,8 @@ pub enum Kind {
     Alertmanager,
 }
 
+/// What is scraped.
+pub(super) const MONITORS: [Kind; 2] = [Kind::ServiceMonitor, Kind::PodMonitor];
 /// The workloads whose pods are scraped.
 pub(super) const WORKLOADS: [Kind; 3] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet];
 
@@ -139,6 +141,8 @@ pub enum Need {
     Objects(Kind),
     /// All objects of the kind in the cluster: one that is not seen could be the one that counts.
     Every(Kind),
+    /// Objects of any of the kinds: the rule is about them. Files that hold none are an answer.
+    Any(&'static [Kind]),
     /// An answer of a Prometheus.
     Prometheus,
     /// An answer of an Alertmanager.
@@ -162,17 +166,29 @@ impl Need {
                 )),
                 lacking => lacking,
             },
+            Self::Any(kinds) => {
+                let hidden = |kind: &Kind| match snapshot.unseen.get(kind)? {
+                    Unseen::NotServed | Unseen::NotGiven => None,
+                    unseen => Some(unseen.words(*kind)),
+                };
+                let hidden: Option<Vec<String>> = kinds.iter().map(hidden).collect();
+                hidden.map(|words| words.join("; "))
+            }
             Self::Prometheus => snapshot.prometheus_silence(),
             Self::Alertmanager => snapshot.alertmanager_silence(),
         }
     }
 
     /// What it is, in words.
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn words(self) -> String {
         match self {
-            Self::Objects(kind) | Self::Every(kind) => kind.plural(),
-            Self::Prometheus => "an answer of Prometheus",
-            Self::Alertmanager => "an answer of Alertmanager",
+            Self::Objects(kind) | Self::Every(kind) => kind.plural().to_owned(),
+            Self::Any(kinds) => {
+                let plurals: Vec<&str> = kinds.iter().map(|kind| kind.plural()).collect();
+                plurals.join(" or ")
+            }
+            Self::Prometheus => "an answer of Prometheus".to_owned(),
+            Self::Alertmanager => "an answer of Alertmanager".to_owned(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn page() -> String {
          | rule | what is wrong | needs |\n|---|---|---|\n",
     );
     for rule in RULES {
-        let needs: Vec<&str> = rule.needs.iter().map(|need| need.words()).collect();
+        let needs: Vec<String> = rule.needs.iter().map(|need| need.words()).collect();
         text += &format!("| [`{0}`](#{0}) | {1} | {2} |\n", rule.id, rule.title, needs.join(", "));
     }
     for rule in RULES {

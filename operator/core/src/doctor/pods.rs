@@ -6,7 +6,7 @@ use observed_crds::foreign::LabelSelector;
 use serde_json::Value;
 
 use super::kind::{Kind, WORKLOADS};
-use super::snapshot::{Object, Snapshot, labels, list};
+use super::snapshot::{Object, Snapshot, Unseen, labels, list};
 use crate::selection;
 
 /// Every workload.
@@ -51,9 +51,11 @@ pub(super) fn any(snapshot: &Snapshot, namespace: &str, selector: &LabelSelector
 
 /// Whether it would be seen if the namespace had a pod with some labels.
 pub(super) fn are_seen(snapshot: &Snapshot, namespace: &str) -> bool {
-    let of_workloads = WORKLOADS.iter().all(|kind| snapshot.sees(*kind, namespace));
-    // Files hold no pods; a workload there stands for them.
-    of_workloads || snapshot.sees(Kind::Pod, namespace) || snapshot.sees(Kind::Deployment, namespace)
+    // Files hold no pods; a workload there stands for them. In a cluster a pod may be made by a kind that is not looked at.
+    match snapshot.unseen.get(&Kind::Pod) {
+        Some(Unseen::NotGiven) => WORKLOADS.iter().any(|kind| snapshot.sees(*kind, namespace)),
+        _ => snapshot.sees(Kind::Pod, namespace) && WORKLOADS.iter().all(|kind| snapshot.sees(*kind, namespace)),
+    }
 }
 
 /// The selector of a Service. None if it has none, so that somebody else fills its endpoints.

@@ -48,6 +48,11 @@ impl Routing {
         })
     }
 
+    /// Whether any receiver sends anything anywhere.
+    pub(super) fn sends(&self) -> bool {
+        self.receivers.values().any(|sends| *sends)
+    }
+
     /// The receivers that an alert can come to, each with whether it sends anything anywhere.
     pub(super) fn receivers(&self, alert: &Alert<'_>) -> BTreeMap<String, bool> {
         let mut names = BTreeSet::new();

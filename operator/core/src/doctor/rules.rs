@@ -4,6 +4,7 @@ use super::Rule;
 use super::kind::Kind;
 use super::snapshot::Object;
 
+mod alert_changes;
 mod alert_not_delivered;
 mod alert_without_namespace;
 mod alertmanager_config_not_selected;
@@ -72,6 +73,7 @@ pub const RULES: &[Rule] = &[
     series_never_seen::RULE,
     dependency_alert_blind::RULE,
     alertmanager_config_not_selected::RULE,
+    alert_changes::RULE,
     alert_without_namespace::RULE,
     alert_not_delivered::RULE,
     dashboard_unreadable::RULE,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finding::{Found, Reference, Severity};
 use super::kind::Kind;
-use super::snapshot::{Object, Snapshot};
+use super::snapshot::{Object, Snapshot, Unseen};
 use crate::facts;
 use crate::selection;
 
@@ -41,7 +41,12 @@ fn selecting(kind: Kind) -> &'static [Kind] {
 
 /// Whether anybody selects the object.
 pub(super) fn selection<'a>(snapshot: &'a Snapshot, object: &Object) -> Selection<'a> {
-    let (mut selected, mut missed, mut unknown) = (Vec::new(), Vec::new(), false);
+    let (mut selected, mut missed) = (Vec::new(), Vec::new());
+    // One that is not seen could be the one that selects it.
+    let mut unknown = selecting(object.kind).iter().any(|kind| {
+        let hidden = matches!(snapshot.unseen.get(kind), Some(Unseen::Forbidden | Unseen::Failed(_)));
+        hidden || snapshot.narrow.contains(kind)
+    });
     for who in selecting(object.kind).iter().flat_map(|kind| snapshot.of(*kind)) {
         match missing(snapshot, who, object) {
             Ok(None) => selected.push(who),
@@ -150,4 +155,9 @@ pub(super) fn unselected(snapshot: &Snapshot, kind: Kind, reader: &str) -> Vec<F
         });
     }
     found
+}
+
+/// Whether each of its pods scrapes a part of the targets, so that one of them never knows all.
+pub(super) fn is_sharded(reader: &Object) -> bool {
+    reader.at("/spec/shards").as_i64().is_some_and(|shards| shards > 1)
 }

@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     title: "By Alertmanager's routes, alerts end at a receiver that sends nothing anywhere",
     effect: "They fire, and nobody is told",
     fix: "Add a route with a matcher that fits, or give the receiver an integration",
-    needs: &[Need::Alertmanager],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Alertmanager],
     find,
 };
 
@@ -29,6 +29,20 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
         .collect();
     let recorded = alerts::recorded(snapshot, "namespace");
     let mut found = Vec::new();
+    let mut silent = Vec::new();
+    for (answers, _) in routings.iter().filter(|(_, routing)| !routing.sends()) {
+        // Where all of it can be told at its root, it is told once.
+        let (namespace, name) = &answers.resource;
+        let object = snapshot.find(Kind::Alertmanager, namespace, name);
+        if let Some(object) =
+            object.filter(|_| snapshot.scope.namespace.as_ref().is_none_or(|asked| asked == namespace))
+        {
+            let evidence = format!("{}: no receiver of it has an integration", answers.who);
+            let fix = "Add an AlertmanagerConfig, or a receiver with an integration to its configuration";
+            found.push(Found::new(Severity::Error, object, evidence, fix));
+            silent.push(answers.who.clone());
+        }
+    }
     for object in snapshot.of(Kind::PrometheusRule) {
         let mut lost: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         let namespaced = namespaced_route(snapshot, object).is_some();
@@ -80,6 +94,9 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             }
         }
         for ((who, receivers), mut names) in lost {
+            if silent.contains(&who) {
+                continue;
+            }
             names.dedup();
             let evidence = format!(
                 "{who}: {} can only come to {receivers:?}, which sends nothing anywhere",

@@ -9,6 +9,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "It fires in Prometheus, and the receivers of the namespace are told nothing",
     fix: "Aggregate `by (namespace, …)`, or give the alert the static label `namespace`",
     needs: &[
+        Need::Any(&[Kind::PrometheusRule]),
         Need::Objects(Kind::Alertmanager),
         Need::Objects(Kind::AlertmanagerConfig),
     ],

@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "No Alertmanager selects the AlertmanagerConfig",
     effect: "Its routes do not exist, and its receivers are told nothing",
     fix: "Give the AlertmanagerConfig, or its namespace, the label that the Alertmanager selects by",
-    needs: &[Need::Every(Kind::Alertmanager)],
+    needs: &[Need::Any(&[Kind::AlertmanagerConfig]), Need::Every(Kind::Alertmanager)],
     find,
 };
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::super::dashboards::{Dashboard, Sidecar, dashboards, sidecars};
+use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -9,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "One replaces the other, or Grafana stops writing any dashboard of that provider: \"no database write permissions \
              because of duplicates\"",
     fix: "Give one of them another uid and title, and another key in its ConfigMap",
-    needs: &[],
+    needs: &[Need::Any(&[Kind::ConfigMap])],
     find,
 };
 

@@ -1,4 +1,5 @@
 use super::super::dashboards::dashboards;
+use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -6,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A dashboard was exported for import by hand: it has `__inputs` or `${DS_…}`",
     effect: "Nothing fills these in when a file is loaded: every panel says that its data source was not found",
     fix: "Use a variable of type `datasource` and `${datasource}` in every panel, and drop `__inputs`",
-    needs: &[],
+    needs: &[Need::Any(&[Kind::ConfigMap])],
     find,
 };
 

@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "No sidecar of Grafana looks where the dashboard is, or for the label that it has",
     effect: "Grafana does not know the dashboard",
     fix: "Give the ConfigMap the label and value that the sidecar looks for, or let the sidecar look into all namespaces",
-    needs: &[Need::Every(Kind::Deployment)],
+    needs: &[Need::Any(&[Kind::ConfigMap]), Need::Every(Kind::Deployment)],
     find,
 };
 

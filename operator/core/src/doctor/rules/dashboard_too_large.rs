@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::super::dashboards::maps;
+use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -8,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A ConfigMap with dashboards comes near the size that the API server takes",
     effect: "The next change of it is refused: `kubectl apply` from 256 KiB on because of its annotation, anything from 1 MiB on",
     fix: "One dashboard for each ConfigMap, without line breaks, applied with `--server-side`",
-    needs: &[],
+    needs: &[Need::Any(&[Kind::ConfigMap])],
     find,
 };
 

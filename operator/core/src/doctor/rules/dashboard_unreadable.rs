@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::super::dashboards::dashboards;
+use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -8,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A dashboard is no JSON, is wrapped as for Grafana's HTTP API, or has no title",
     effect: "Grafana leaves it out, and says so only in its log: `Dashboard title cannot be empty`",
     fix: "The file holds the dashboard itself: an object with `title`, not one with `dashboard` in it",
-    needs: &[],
+    needs: &[Need::Any(&[Kind::ConfigMap])],
     find,
 };
 

@@ -1,4 +1,4 @@
-use super::super::kind::Need;
+use super::super::kind::{MONITORS, Need};
 use super::super::scraping::of_pool;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A target is up and its page has no metric",
     effect: "`up` is 1, so that nothing alerts, and there is nothing to look at",
     fix: "The path is that of another page, or the page serves another registry than the one that the code counts in",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&MONITORS), Need::Prometheus],
     find,
 };
 

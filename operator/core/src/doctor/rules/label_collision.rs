@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::super::answers::TARGET_LABELS;
-use super::super::kind::Need;
+use super::super::kind::{MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
              `by (endpoint)` groups by the port",
     fix: "Drop the target's label with a relabeling, or rename the service's; rather not `honorLabels`, with which a service \
           can pretend to be another",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&MONITORS), Need::Prometheus],
     find,
 };
 

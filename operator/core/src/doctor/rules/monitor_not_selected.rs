@@ -1,4 +1,4 @@
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::selectors::unselected;
 use super::super::{Found, Rule, Snapshot};
 
@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "No Prometheus selects the ServiceMonitor or PodMonitor",
     effect: "Nothing of it is scraped, and nobody says so: it is not even on Prometheus' page of targets",
     fix: "Give the monitor, or its namespace, the label that the Prometheus selects by",
-    needs: &[Need::Every(Kind::Prometheus)],
+    needs: &[Need::Any(&MONITORS), Need::Every(Kind::Prometheus)],
     find,
 };
 

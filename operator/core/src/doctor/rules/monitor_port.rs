@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Endpoint, Monitor, behind, monitors};
 use super::super::snapshot::Object;
 use super::super::{Found, Rule, Severity, Snapshot, pods};
@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "The endpoint has no target: Prometheus drops every address because no port has that name",
     fix: "`port` is the name of a port of the Service (in a PodMonitor: of the container), never a number and never the \
           container's port name",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 

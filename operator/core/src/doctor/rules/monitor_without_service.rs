@@ -1,6 +1,6 @@
 use observed_crds::foreign::LabelSelector;
 
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Monitor, monitors};
 use super::super::{Found, Rule, Severity, Snapshot, pods};
 use crate::selection;
@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "It has no target: the service is not scraped",
     fix: "A ServiceMonitor selects by the labels of the Service, not of the pods, and only in its own namespace unless \
           `namespaceSelector` says otherwise",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 

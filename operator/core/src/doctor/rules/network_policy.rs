@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Aim, monitors};
 use super::super::selectors::selected_by;
 use super::super::snapshot::{Object, labels, list};
@@ -14,7 +14,11 @@ pub(super) const RULE: Rule = Rule {
     title: "NetworkPolicies select the pods and none of them lets Prometheus in",
     effect: "Where the network enforces them, every scrape ends with `context deadline exceeded`",
     fix: "Add an ingress rule for the namespace of Prometheus and the port of the metrics",
-    needs: &[Need::Objects(Kind::NetworkPolicy), Need::Objects(Kind::Service)],
+    needs: &[
+        Need::Any(&MONITORS),
+        Need::Objects(Kind::NetworkPolicy),
+        Need::Objects(Kind::Service),
+    ],
     find,
 };
 

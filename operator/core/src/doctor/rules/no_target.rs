@@ -1,6 +1,6 @@
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
-use super::super::selectors::selected_by;
+use super::super::selectors::{is_sharded, selected_by};
 use super::super::snapshot::{Object, list};
 use super::super::{Found, Rule, Severity, Snapshot};
 
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "The service is not scraped although every object looks right",
     fix: "Wait two minutes after a change; then look into the log of prometheus-operator and of Prometheus",
     needs: &[
+        Need::Any(&MONITORS),
         Need::Prometheus,
         Need::Objects(Kind::EndpointSlice),
         Need::Objects(Kind::Service),
@@ -35,9 +36,8 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             );
             for answers in &snapshot.prometheuses {
                 let (namespace, name) = &answers.resource;
-                let reads = readers
-                    .iter()
-                    .any(|reader| reader.namespace == *namespace && reader.name == *name);
+                let mut whole = readers.iter().filter(|reader| !is_sharded(reader));
+                let reads = whole.any(|reader| reader.namespace == *namespace && reader.name == *name);
                 let Ok(targets) = &answers.targets else { continue };
                 if reads && !targets.iter().any(|target| target.scrape_pool == pool) {
                     let evidence = format!(

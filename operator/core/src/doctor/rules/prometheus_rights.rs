@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::selectors::selected_by;
 use super::super::snapshot::{Object, list};
@@ -12,6 +12,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "It discovers nothing there: no target, and the reason stands only in its log",
     fix: "Bind a role to the ServiceAccount of Prometheus in that namespace",
     needs: &[
+        Need::Any(&MONITORS),
         Need::Every(Kind::ClusterRole),
         Need::Every(Kind::ClusterRoleBinding),
         Need::Objects(Kind::Role),

@@ -1,4 +1,4 @@
-use super::super::kind::Kind;
+use super::super::kind::{Kind, Need};
 use super::super::snapshot::{Object, list};
 use super::super::{Found, Rule, Severity, Snapshot};
 
@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "prometheus-operator rejects the object",
     effect: "It is left out of the configuration whole, although the API server took it",
     fix: "Correct what the message names; a server-side dry run asks prometheus-operator's webhook first, where there is one",
-    needs: &[],
+    needs: &[Need::Any(&JUDGED)],
     find,
 };
 

@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A rule looks further back than Prometheus keeps samples",
     effect: "It computes over what is left and looks right: a budget of 30 days is one of a few days",
     fix: "Set `spec.retention` of the Prometheus to more than the longest window, or shorten the window",
-    needs: &[Need::Objects(Kind::Prometheus)],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Objects(Kind::Prometheus)],
     find,
 };
 

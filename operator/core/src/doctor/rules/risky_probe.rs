@@ -1,5 +1,6 @@
 use k8s_openapi::api::core::v1::Container;
 
+use super::super::kind::{Need, WORKLOADS};
 use super::super::{Found, Rule, Severity, Snapshot, pods};
 use crate::{facts, resolve};
 
@@ -8,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A probe can hurt the pods that it looks after",
     effect: "An outage of a database, a pause or a slow start restarts pods that only had to wait",
     fix: "Liveness asks a path that touches no dependency, and slowly; readiness reacts fast; a startup probe covers the start",
-    needs: &[],
+    needs: &[Need::Any(&WORKLOADS)],
     find,
 };
 

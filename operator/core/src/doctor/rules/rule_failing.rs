@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "Prometheus cannot evaluate a rule",
     effect: "The alert cannot fire, or the series is not recorded, while everything looks loaded",
     fix: "What the error means, and what mends it, stands with the finding",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Prometheus],
     find,
 };
 

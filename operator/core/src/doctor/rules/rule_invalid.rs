@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::super::kind::Kind;
+use super::super::alerts::{self, Written};
+use super::super::kind::{Kind, Need};
 use super::super::snapshot::Object;
-use super::super::{Found, Rule, Severity, Snapshot, alerts};
+use super::super::{Found, Rule, Severity, Snapshot};
+use super::rule_not_loaded::is_of;
 use crate::promql::{Expression, is_label_name, is_metric_name};
 
 pub(super) const RULE: Rule = Rule {
@@ -10,15 +12,29 @@ pub(super) const RULE: Rule = Rule {
     title: "A PrometheusRule holds an expression, a name or a label that Prometheus does not take",
     effect: "prometheus-operator rejects the whole object: all its groups are lost, also those that are right",
     fix: "Correct what is named; apply with `--dry-run=server` first, which asks prometheus-operator's webhook where there is one",
-    needs: &[],
+    needs: &[Need::Any(&[Kind::PrometheusRule])],
     find,
 };
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
-    snapshot.of(Kind::PrometheusRule).iter().flat_map(judged).collect()
+    let objects = snapshot.of(Kind::PrometheusRule).iter();
+    objects.flat_map(|object| judged(snapshot, object)).collect()
 }
 
-fn judged(object: &Object) -> Vec<Found> {
+/// Whether a Prometheus evaluates the rule without error: it may know more than is known here, such as names in UTF-8.
+fn is_taken(snapshot: &Snapshot, rule: &Written<'_>) -> bool {
+    let groups = snapshot
+        .prometheuses
+        .iter()
+        .filter_map(|answers| answers.rules.as_ref().ok())
+        .flatten();
+    let mut loaded = groups
+        .filter(|group| is_of(group, rule.object, rule.group))
+        .flat_map(|group| &group.rules);
+    loaded.any(|loaded| loaded.name == rule.name() && loaded.health == "ok")
+}
+
+fn judged(snapshot: &Snapshot, object: &Object) -> Vec<Found> {
     let mut found = Vec::new();
     let mut tell = |evidence: String, fix: &str| found.push(Found::new(Severity::Error, object, evidence, fix));
     let mut groups = BTreeSet::new();
@@ -31,7 +47,7 @@ fn judged(object: &Object) -> Vec<Found> {
             );
         }
     }
-    for rule in alerts::of(object) {
+    for rule in alerts::of(object).filter(|rule| !is_taken(snapshot, rule)) {
         let place = format!("group {:?}, rule {:?}", rule.group, rule.name());
         if let Err(error) = Expression::parse(&rule.expr) {
             tell(format!("{place}: {error}"), "Correct the expression");
@@ -62,17 +78,6 @@ fn judged(object: &Object) -> Vec<Found> {
                 tell(
                     format!("{place}: the label {label} is {value}, and not a text"),
                     "Put the value in quotes",
-                );
-            }
-            if value
-                .as_str()
-                .is_some_and(|text| text.contains("$value") || text.contains(".Value"))
-            {
-                tell(
-                    format!(
-                        "{place}: the label {label} holds $value, which makes another alert of it at each evaluation"
-                    ),
-                    "Put the value into an annotation",
                 );
             }
         }

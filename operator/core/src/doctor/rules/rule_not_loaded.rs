@@ -8,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     title: "Prometheus selects the PrometheusRule and has not loaded its groups",
     effect: "None of its alerts can fire, and none of its series is recorded",
     fix: "It can take two minutes; then the log of prometheus-operator says why it was left out",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Prometheus],
     find,
 };
 

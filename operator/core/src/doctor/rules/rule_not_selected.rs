@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "No Prometheus and no ThanosRuler selects the PrometheusRule",
     effect: "None of its alerts can fire, and none of its series is recorded",
     fix: "Give the PrometheusRule every label that `ruleSelector` names, or its namespace those of `ruleNamespaceSelector`",
-    needs: &[Need::Every(Kind::Prometheus)],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Every(Kind::Prometheus)],
     find,
 };
 

@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A group of rules takes longer than its interval",
     effect: "Evaluations are skipped: recorded series have holes, and alerts come late",
     fix: "Give the group a longer interval, split it, or record its costly parts",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Prometheus],
     find,
 };
 

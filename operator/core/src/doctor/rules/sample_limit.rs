@@ -1,5 +1,5 @@
 use super::super::Rule;
-use super::super::kind::Need;
+use super::super::kind::{MONITORS, Need};
 use super::target_down::down;
 use crate::scrape_error::Cause;
 
@@ -8,6 +8,6 @@ pub(super) const RULE: Rule = Rule {
     title: "A page has more samples than the sample limit",
     effect: "The whole scrape fails, not only what is too much",
     fix: "Find the label with so many values; if all of them are wanted, raise `sampleLimit` to three times of what the page has",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&MONITORS), Need::Prometheus],
     find: |snapshot| down(snapshot, |cause| cause == Cause::SampleLimit),
 };

@@ -1,4 +1,4 @@
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::{Found, Rule, Severity, Snapshot};
 
@@ -8,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     effect: "It speaks no HTTP: the target is down for ever, and a metric such as `redis_up` never exists, so that an alert \
              on it never fires",
     fix: "Run an exporter for it, and scrape that",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 

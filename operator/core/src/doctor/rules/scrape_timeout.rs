@@ -1,3 +1,4 @@
+use super::super::kind::{MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::{Found, Rule, Severity, Snapshot};
 use crate::duration;
@@ -7,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     title: "The scrape timeout is longer than the interval",
     effect: "prometheus-operator rejects the whole monitor: none of its endpoints is scraped",
     fix: "Let `scrapeTimeout` be at most `interval`",
-    needs: &[],
+    needs: &[Need::Any(&MONITORS)],
     find,
 };
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::finding::Reference;
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::selectors::selected_by;
 use super::super::snapshot::Object;
@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     title: "The same page of the same pods is scraped more than once",
     effect: "Every series exists twice under different labels: sums count double, and joins fail with \"many-to-many\"",
     fix: "Keep one monitor for the page, and let it select one Service",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::super::kind::{Kind, Need};
-use super::super::selectors::selected_by;
+use super::super::selectors::{is_sharded, selected_by};
 use super::super::{Found, Rule, Severity, Snapshot, alerts};
 use crate::finding::nearest;
 
@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A rule reads a metric that Prometheus has never seen",
     effect: "An alert on it cannot fire. Either the metric was renamed or nobody exposes it, or it only begins with the first event",
     fix: "Correct the name; let the service initialise the metric, so that it is there before the first event",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&[Kind::PrometheusRule]), Need::Prometheus],
     find,
 };
 
@@ -26,9 +26,8 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
         let readers = selected_by(snapshot, object);
         for answers in &snapshot.prometheuses {
             let (namespace, name) = &answers.resource;
-            let reads = readers
-                .iter()
-                .any(|reader| reader.namespace == *namespace && reader.name == *name);
+            let mut whole = readers.iter().filter(|reader| !is_sharded(reader));
+            let reads = whole.any(|reader| reader.namespace == *namespace && reader.name == *name);
             let (true, Ok(metrics)) = (reads, &answers.metrics) else {
                 continue;
             };

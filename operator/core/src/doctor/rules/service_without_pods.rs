@@ -1,4 +1,4 @@
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::snapshot::{Object, list};
 use super::super::{Found, Rule, Severity, Snapshot, pods};
@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     title: "A Service that is scraped selects no pod",
     effect: "It has no endpoints: no target, and no traffic either",
     fix: "Let the Service's selector hold labels that the pods have",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 

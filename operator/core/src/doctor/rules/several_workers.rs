@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::super::kind::{Kind, Need};
+use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::snapshot::list;
 use super::super::{Found, Rule, Severity, Snapshot, pods};
@@ -10,25 +10,31 @@ pub(super) const RULE: Rule = Rule {
     title: "A Python server runs several workers without a shared metrics directory",
     effect: "Each scrape shows the counters of another worker: rates and ratios are noise made of false resets",
     fix: "Set `PROMETHEUS_MULTIPROC_DIR` to an emptyDir and serve MultiProcessCollector, or run one worker and more pods",
-    needs: &[Need::Objects(Kind::Service)],
+    needs: &[Need::Any(&MONITORS), Need::Objects(Kind::Service)],
     find,
 };
 
+/// Variables that name the directory in which the workers share their metrics; the second one is the client's older name.
+const SHARED: [&str; 2] = ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"];
 /// Servers of Python that start processes of their own.
 const SERVERS: [&str; 3] = ["uvicorn", "gunicorn", "hypercorn"];
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
     let mut found = Vec::new();
     for workload in pods::workloads(snapshot) {
-        let scraped = monitors(snapshot).any(|monitor| {
-            let mut reached = monitor.workloads(snapshot).into_iter();
-            reached.any(|(_, reached)| reached.reference() == workload.reference())
-        });
-        for container in pods::containers(workload).filter(|_| scraped) {
+        let is_scraped = || {
+            monitors(snapshot).any(|monitor| {
+                let mut reached = monitor.workloads(snapshot).into_iter();
+                reached.any(|(_, reached)| reached.reference() == workload.reference())
+            })
+        };
+        for container in pods::containers(workload) {
             let shares = list(&container["env"])
                 .iter()
-                .any(|env| env["name"] == "PROMETHEUS_MULTIPROC_DIR");
-            if let Some((number, said)) = workers(container).filter(|(number, _)| *number > 1 && !shares) {
+                .any(|env| SHARED.iter().any(|name| env["name"] == *name));
+            if let Some((number, said)) =
+                workers(container).filter(|(number, _)| *number > 1 && !shares && is_scraped())
+            {
                 let name = container["name"].as_str().unwrap_or_default();
                 let evidence = format!(
                     "container {name:?} starts {number} workers ({said}), and PROMETHEUS_MULTIPROC_DIR is not set"

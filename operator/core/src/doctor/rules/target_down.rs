@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::super::kind::Need;
+use super::super::kind::{MONITORS, Need};
 use super::super::scraping::of_pool;
 use super::super::{Found, Rule, Severity, Snapshot, TargetHealth};
 use crate::scrape_error::{Cause, cause};
@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     title: "Prometheus cannot scrape a target",
     effect: "There are no samples: panels are empty, and alerts on them cannot fire",
     fix: "What the error means, and what mends it, stands with the finding",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&MONITORS), Need::Prometheus],
     find: |snapshot| {
         down(snapshot, |cause| {
             ![Cause::ContentType, Cause::NotText, Cause::SampleLimit].contains(&cause)

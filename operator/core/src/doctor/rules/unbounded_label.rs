@@ -1,5 +1,5 @@
 use super::super::answers::UNBOUNDED_LABELS;
-use super::super::kind::Need;
+use super::super::kind::{MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
              the sample limit drops everything",
     fix: "Use the route's template (`request.scope[\"route\"].path`) instead of the path, `unmatched` for the rest, and no label for \
           ids",
-    needs: &[Need::Prometheus],
+    needs: &[Need::Any(&MONITORS), Need::Prometheus],
     find,
 };
 

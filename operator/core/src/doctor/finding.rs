@@ -103,10 +103,9 @@ impl Found {
         self
     }
 
-    /// With a merge patch of the object that mends it.
+    /// With a merge patch of an object that mends it.
     #[must_use]
-    pub fn patch(self, patch: &serde_json::Value) -> Self {
-        let object = &self.object;
+    pub fn patch(self, object: &Reference, patch: &serde_json::Value) -> Self {
         let command = format!(
             "kubectl patch {} {} --type=merge -p {}",
             object.kind.plural(),
@@ -150,13 +149,13 @@ impl Found {
 
 fn named(object: &Reference) -> String {
     match object.namespace.as_str() {
-        "" => object.name.clone(),
-        namespace => format!("-n {namespace} {}", object.name),
+        "" => shell_quoted(&object.name),
+        namespace => format!("-n {} {}", shell_quoted(namespace), shell_quoted(&object.name)),
     }
 }
 
 /// A word that a POSIX shell takes as it stands.
-fn shell_quoted(text: &str) -> String {
+pub(super) fn shell_quoted(text: &str) -> String {
     if !text.is_empty()
         && text
             .chars()

@@ -386,9 +386,10 @@ fn a_hostile_text_reaches_no_terminal_and_no_shell() {
         "/spec/serviceMonitorSelector",
         json!({"matchLabels": {"x": "$(reboot)\u{1b}[31m"}}),
     );
+    set(&mut snapshot, SM, "/metadata/name", json!("a;reboot"));
     let diagnosis = diagnose(&snapshot);
     let command = diagnosis.findings[0].fix.command.as_ref().unwrap();
-    assert!(command.ends_with("'x=$(reboot) [31m'"), "{command}");
+    assert!(command.ends_with("-n prod 'a;reboot' 'x=$(reboot) [31m'"), "{command}");
     assert!(
         !diagnosis
             .findings

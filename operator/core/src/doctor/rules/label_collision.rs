@@ -63,7 +63,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                         value
                     });
                     let endpoints: Vec<_> = endpoints.collect();
-                    finding = finding.patch(&json!({"spec": {list: endpoints}}));
+                    finding = finding.patch(&monitor.object.reference(), &json!({"spec": {list: endpoints}}));
                 }
                 found.push(finding);
             }

@@ -139,7 +139,7 @@ fn replaced(found: Found, monitor: &Monitor<'_>, endpoint: &Endpoint<'_>, name: 
     } else {
         "podMetricsEndpoints"
     };
-    found.patch(&json!({"spec": {list: endpoints}}))
+    found.patch(&monitor.object.reference(), &json!({"spec": {list: endpoints}}))
 }
 
 fn ports(service: &Object) -> String {

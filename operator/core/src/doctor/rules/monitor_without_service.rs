@@ -41,7 +41,9 @@ fn of_services(snapshot: &Snapshot, monitor: &Monitor<'_>) -> Option<Found> {
             service.namespace
         );
         let names = serde_json::json!({"spec": {"namespaceSelector": {"matchNames": [service.namespace]}}});
-        return Some(Found::new(Severity::Error, monitor.object, evidence, fix).patch(&names));
+        return Some(
+            Found::new(Severity::Error, monitor.object, evidence, fix).patch(&monitor.object.reference(), &names),
+        );
     }
     // The labels of the pods, written where those of the Service belong.
     let by_pods = snapshot.of(Kind::Service).iter().find(|service| {

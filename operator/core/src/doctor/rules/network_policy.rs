@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::super::finding::shell_quoted;
 use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Aim, monitors};
 use super::super::selectors::selected_by;
@@ -52,10 +53,10 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                     aim.port
                 );
                 let fix = format!("Admit namespace {} to port {}", reader.namespace, aim.port);
-                let policy = allowing(&aim, reader);
+                let policy = shell_quoted(&allowing(&aim, reader).to_string());
                 found.push(
                     Found::new(severity, monitor.object, evidence, fix)
-                        .command(format!("kubectl apply -f - <<'EOF'\n{policy}\nEOF")),
+                        .command(format!("printf %s {policy} | kubectl apply -f -")),
                 );
             }
         }

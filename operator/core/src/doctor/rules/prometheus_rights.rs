@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::super::finding::shell_quoted;
 use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
 use super::super::selectors::selected_by;
@@ -45,10 +46,11 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                 );
                 let fix = format!("Give it a Role with these rights in namespace {namespace}, and bind it");
                 let command = format!(
-                    "kubectl create role prometheus-discovery -n {namespace} --verb=get,list,watch --resource={} && \
-                     kubectl create rolebinding prometheus-discovery -n {namespace} --role=prometheus-discovery --serviceaccount={}:{account}",
+                    "kubectl create role prometheus-discovery -n {0} --verb=get,list,watch --resource={1} && \
+                     kubectl create rolebinding prometheus-discovery -n {0} --role=prometheus-discovery --serviceaccount={2}",
+                    shell_quoted(namespace),
                     lacking.join(","),
-                    reader.namespace
+                    shell_quoted(&format!("{}:{account}", reader.namespace))
                 );
                 found.push(Found::new(Severity::Error, monitor.object, evidence, fix).command(command));
             }

@@ -37,11 +37,8 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                     reader.reference()
                 );
                 let fix = format!("Set spec.retention of {} to more than {reach}", reader.reference());
-                let command = format!(
-                    "kubectl patch prometheuses -n {} {} --type=merge -p '{{\"spec\":{{\"retention\":\"{reach}\"}}}}'",
-                    reader.namespace, reader.name
-                );
-                found.push(Found::new(Severity::Warning, object, evidence, fix).command(command));
+                let patch = serde_json::json!({"spec": {"retention": reach}});
+                found.push(Found::new(Severity::Warning, object, evidence, fix).patch(&reader.reference(), &patch));
             }
         }
     }

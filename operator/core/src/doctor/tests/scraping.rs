@@ -159,7 +159,7 @@ pub(super) const CASES: &[Case] = &[
             );
             unknown(s);
         },
-        "Admit namespace monitoring to port 8000",
+        "| kubectl apply -f -",
     ),
     (
         "network-policy",

@@ -4,6 +4,7 @@
 
 mod completions;
 mod crds;
+mod doctor;
 mod drill;
 mod input;
 mod lint;
@@ -35,6 +36,7 @@ Examples:
   observed lint -f service.yaml                           say what is wrong with an ObservedService
   observed render -f service.yaml                         show what a cluster would get
   observed drill -f service.yaml                          prove that its alerts fire, and when they do not
+  observed doctor -n prod                                 find what is dead in the monitoring of a namespace
   source <(observed completions bash)                     complete on the command line
 
 Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something that could not be read or written.";
@@ -53,6 +55,9 @@ enum Verb {
     /// Prove the alerts: let promtool play each fault, and say which alert fires and which stays silent.
     #[command(after_help = drill::EXAMPLES)]
     Drill(drill::Args),
+    /// Find what is silently dead in the monitoring of a cluster, with your own rights, and say how to mend it.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Args),
     /// Print the CustomResourceDefinitions.
     #[command(after_help = crds::EXAMPLES)]
     Crds(crds::Args),
@@ -102,6 +107,8 @@ enum Error {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Packs(#[from] observed_core::packs::PackError),
+    #[error("cannot read the cluster: {0}")]
+    Cluster(String),
     #[error("cannot start")]
     Start(#[source] std::io::Error),
     #[error(transparent)]
@@ -115,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),
         Verb::Manifests(args) => manifests::manifests(&args),

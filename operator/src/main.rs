@@ -14,6 +14,7 @@ mod pods;
 mod preflight;
 mod server;
 mod settings;
+mod snapshot;
 mod telemetry;
 mod trial;
 mod verify;

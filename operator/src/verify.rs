@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use observed_core::check::{Check, Truth, Verdict};
 use observed_core::facts::{self, Facts};
+use observed_core::scrape_error::cause;
 use observed_core::selection;
 use observed_crds::v1alpha1::conditions::Reason;
 
@@ -192,9 +193,11 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
         .min_by_key(|target| &target.scrape_url);
     let why = match down {
         Some(target) => format!(
-            "{} says {:?}",
+            "{} says {:?}: {}. {}",
             shorten(&target.scrape_url, LONGEST_WORDS),
-            shorten(&target.last_error, LONGEST_WORDS)
+            shorten(&target.last_error, LONGEST_WORDS),
+            cause(&target.last_error).words(),
+            cause(&target.last_error).next_step()
         ),
         None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
         None => "the others were not scraped yet".to_owned(),

@@ -57,6 +57,11 @@ fn the_installation_in_the_repository_is_the_one_of_the_program() {
 }
 
 #[test]
+fn the_page_about_the_rules_of_doctor_is_the_one_of_the_program() {
+    is_up_to_date("docs/doctor.md", &["doctor", "--page"]);
+}
+
+#[test]
 fn the_image_and_the_namespace_of_an_installation_can_be_chosen() {
     let objects = objects(&printed(&[
         "manifests",

@@ -5,6 +5,8 @@
 
 mod absent;
 mod children;
+mod doctor;
+mod doctor_answers;
 mod faults;
 mod operator;
 mod packs;

@@ -22,6 +22,13 @@ pub fn millis(text: &str) -> Option<u32> {
     u32::try_from(duration.as_millis()).ok().filter(|millis| *millis > 0)
 }
 
+/// Seconds of a Prometheus duration as long as a retention, which may be in weeks and years. None if it is not one.
+pub fn long_seconds(text: &str) -> Option<u64> {
+    let units = text.ends_with(['y', 'w', 'd', 'h', 'm', 's']) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let duration = units.then(|| promql_parser::util::parse_duration(text).ok())??;
+    Some(duration.as_secs())
+}
+
 /// The shortest Prometheus duration of that many seconds.
 pub fn text(seconds: u32) -> String {
     let mut rest = seconds;
@@ -51,6 +58,14 @@ mod tests {
         for wrong in ["", "0s", "5", "-5", "inf", "1e300s", "m", "-5m", "1.5h", "5 m", "100ms"] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_retention_may_be_in_weeks_and_years() {
+        assert_eq!(
+            ["2w", "1y", "24h", "10"].map(long_seconds),
+            [Some(1_209_600), Some(31_536_000), Some(86_400), None]
+        );
     }
 
     #[test]

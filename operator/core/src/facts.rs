@@ -1,6 +1,7 @@
 //! Everything that the outside said about one service. Plain data: golden cases hold it as YAML.
 
 mod assumed;
+mod container;
 pub(crate) mod exposed;
 
 use std::collections::{BTreeMap, BTreeSet};

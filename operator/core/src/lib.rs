@@ -9,6 +9,7 @@
 pub mod check;
 pub mod child;
 pub mod docs;
+pub mod doctor;
 pub mod drill;
 pub mod duration;
 pub mod exposition;
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod promql;
 pub mod rbac;
 pub mod resolve;
+pub mod scrape_error;
 pub mod selection;
 pub mod signals;
 pub mod status;

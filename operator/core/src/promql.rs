@@ -5,6 +5,7 @@ mod native;
 mod place;
 mod prove;
 mod selector;
+mod shape;
 mod tie;
 mod walk;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use observed_crds::foreign::LabelSelector;
 use serde_json::Value;
 
-use crate::facts::Prometheus;
+use crate::facts::{Prometheus, Selects};
 
 /// An object that a Prometheus may select.
 #[derive(Clone, Copy, Debug)]
@@ -61,20 +61,60 @@ pub fn outside(
     }
 }
 
+/// Kinds that are selected, with the fields of the resource that selects them.
+const SELECTORS: [(&str, &str, &str); 4] = [
+    (
+        "ServiceMonitor",
+        "serviceMonitorSelector",
+        "serviceMonitorNamespaceSelector",
+    ),
+    ("PodMonitor", "podMonitorSelector", "podMonitorNamespaceSelector"),
+    ("PrometheusRule", "ruleSelector", "ruleNamespaceSelector"),
+    (
+        "AlertmanagerConfig",
+        "alertmanagerConfigSelector",
+        "alertmanagerConfigNamespaceSelector",
+    ),
+];
+
 fn selector(kind: &str) -> &'static str {
-    match kind {
-        "PodMonitor" => "podMonitorSelector",
-        "PrometheusRule" => "ruleSelector",
-        _ => "serviceMonitorSelector",
-    }
+    let found = SELECTORS.iter().find(|(of, ..)| *of == kind);
+    found.map_or("selector", |(_, objects, _)| objects)
 }
 
 fn namespace_selector(kind: &str) -> &'static str {
-    match kind {
-        "PodMonitor" => "podMonitorNamespaceSelector",
-        "PrometheusRule" => "ruleNamespaceSelector",
-        _ => "serviceMonitorNamespaceSelector",
-    }
+    let found = SELECTORS.iter().find(|(of, ..)| *of == kind);
+    found.map_or("namespaceSelector", |(.., namespaces)| namespaces)
+}
+
+/// What the spec of a Prometheus, an agent, a ThanosRuler or an Alertmanager selects, by kind. A selector that cannot be
+/// read counts as absent.
+pub fn selects(spec: &Value) -> BTreeMap<String, Selects> {
+    let read = |field: &str| serde_json::from_value(spec.get(field)?.clone()).ok();
+    SELECTORS
+        .iter()
+        .map(|(kind, objects, namespaces)| {
+            let selects = Selects {
+                objects: read(objects),
+                namespaces: read(namespaces),
+            };
+            ((*kind).to_owned(), selects)
+        })
+        .collect()
+}
+
+/// Whether the labels meet every requirement.
+pub fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    unmet(selector, labels).is_none()
+}
+
+/// Labels that a selector demands with one value, and that are not there so.
+pub fn lacking(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let demanded = selector.match_labels.iter();
+    demanded
+        .filter(|(key, value)| labels.get(*key) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// The first requirement that the labels do not meet, in words.
@@ -117,7 +157,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::facts::Selects;
 
     fn prometheus(objects: Value, namespaces: Value) -> Prometheus {
         let selects = Selects {

@@ -55,7 +55,7 @@ impl Planned {
 impl Input {
     /// Reads the files and resolves what is in them.
     pub(super) fn plan(&self, packs: &Packs) -> Result<Planned, Error> {
-        let sources = self.sources()?;
+        let sources = sources(&self.files)?;
         let given = self.facts.as_deref().map(facts).transpose()?;
         let read = lint::read(&sources, self.namespace.as_deref());
         let mut planned = Planned {
@@ -84,33 +84,34 @@ impl Input {
             .sort_by(|a, b| (&a.file, a.place, &a.finding).cmp(&(&b.file, b.place, &b.finding)));
         Ok(planned)
     }
+}
 
-    fn sources(&self) -> Result<Vec<Source>, Error> {
-        let stdin = self.files.iter().filter(|file| file.as_os_str() == STDIN).count();
-        if stdin > 1 {
-            return Err(Error::Usage("standard input (-) can be given only once".into()));
-        }
-        let mut sources = Vec::new();
-        for file in &self.files {
-            if file.as_os_str() == STDIN {
-                let mut bytes = Vec::new();
-                let read = std::io::stdin().read_to_end(&mut bytes);
-                sources.push(source("standard input".into(), read.map(|_| bytes), false)?);
-            } else if fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
-                let before = sources.len();
-                directory(file, &mut sources)?;
-                if sources.len() == before {
-                    let name = file.display();
-                    return Err(Error::Usage(format!(
-                        "{name} holds no file that ends in .yaml, .yml or .json"
-                    )));
-                }
-            } else {
-                sources.push(source(file.display().to_string(), fs::read(file), false)?);
-            }
-        }
-        Ok(sources)
+/// The texts of files and directories, `-` being standard input.
+pub(super) fn sources(files: &[PathBuf]) -> Result<Vec<Source>, Error> {
+    let stdin = files.iter().filter(|file| file.as_os_str() == STDIN).count();
+    if stdin > 1 {
+        return Err(Error::Usage("standard input (-) can be given only once".into()));
     }
+    let mut sources = Vec::new();
+    for file in files {
+        if file.as_os_str() == STDIN {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            sources.push(source("standard input".into(), read.map(|_| bytes), false)?);
+        } else if fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
+            let before = sources.len();
+            directory(file, &mut sources)?;
+            if sources.len() == before {
+                let name = file.display();
+                return Err(Error::Usage(format!(
+                    "{name} holds no file that ends in .yaml, .yml or .json"
+                )));
+            }
+        } else {
+            sources.push(source(file.display().to_string(), fs::read(file), false)?);
+        }
+    }
+    Ok(sources)
 }
 
 fn source(name: String, bytes: Result<Vec<u8>, std::io::Error>, found: bool) -> Result<Source, Error> {

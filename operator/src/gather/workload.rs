@@ -1,12 +1,10 @@
 //! The workload as facts: its containers and their probes, who owns them, and whether a rollout is under way.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec, Probe};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use observed_core::facts;
-use observed_core::gift::{Gifted, ProbeKind, ProbeShape, template_hash};
+use observed_core::gift::{Gifted, template_hash};
 use observed_crds::v1alpha1::TargetKind;
 use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER, foreign};
 
@@ -207,11 +205,18 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
             .and_then(|mut annotations| annotations.remove(DEFAULT_CONTAINER)),
         containers: containers
             .iter()
-            .map(|container| facts::Container {
-                name: container.name.clone(),
-                image: container.image.clone().unwrap_or_default(),
-                ports: ports(container),
-                probes: probes(container, |path| managed_fields::owners(managed, path, PROBES_MANAGER)),
+            .map(|container| {
+                facts::Container::of(container, |kind| {
+                    let path = [
+                        Step::Field("spec"),
+                        Step::Field("template"),
+                        Step::Field("spec"),
+                        Step::Field("containers"),
+                        Step::Named(&container.name),
+                        Step::Field(kind.field()),
+                    ];
+                    managed_fields::owners(managed, &path, PROBES_MANAGER)
+                })
             })
             .collect(),
         gifted: meta
@@ -222,50 +227,6 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         held: !managed_fields::positions(managed, PROBES_MANAGER).is_empty(),
         last_writer: managed_fields::last_writer(managed, PROBES_MANAGER),
     }
-}
-
-fn ports(container: &Container) -> Vec<facts::ContainerPort> {
-    let tcp = |protocol: Option<&str>| matches!(protocol, None | Some("TCP"));
-    let ports = container
-        .ports
-        .iter()
-        .flatten()
-        .filter(|port| tcp(port.protocol.as_deref()));
-    ports
-        .map(|port| facts::ContainerPort {
-            name: port.name.clone(),
-            port: port.container_port,
-        })
-        .collect()
-}
-
-fn probes(container: &Container, owners: impl Fn(&[Step<'_>]) -> Vec<String>) -> BTreeMap<ProbeKind, facts::LiveProbe> {
-    let live = |kind: ProbeKind, probe: &Option<Probe>| {
-        let path = [
-            Step::Field("spec"),
-            Step::Field("template"),
-            Step::Field("spec"),
-            Step::Field("containers"),
-            Step::Named(&container.name),
-            Step::Field(kind.field()),
-        ];
-        let shape = ProbeShape::of(probe.as_ref()?);
-        Some((
-            kind,
-            facts::LiveProbe {
-                shape,
-                owned_by: owners(&path),
-            },
-        ))
-    };
-    [
-        live(ProbeKind::Liveness, &container.liveness_probe),
-        live(ProbeKind::Readiness, &container.readiness_probe),
-        live(ProbeKind::Startup, &container.startup_probe),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 fn selector(selector: &LabelSelector) -> foreign::LabelSelector {

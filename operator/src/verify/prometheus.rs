@@ -180,7 +180,11 @@ impl Prometheus {
         })
     }
 
-    async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    /// The body of a good answer.
+    ///
+    /// # Errors
+    /// Nobody answered in time, or with another status than 2xx, or with more than is read.
+    pub async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
         let no_answer = |error: reqwest::Error| Error::NoAnswer {
             url: url.to_owned(),
             words: words(&error),

@@ -162,6 +162,7 @@ async fn a_target_that_is_down_is_told_with_the_words_of_prometheus() {
             .message
             .contains("http://10.244.0.7:8000/metrics says \"server returned HTTP status 404 Not Found\"")
     );
+    assert!(verdict.message.contains("there is no page at that path"));
 }
 
 #[tokio::test]

@@ -85,6 +85,15 @@ pub(super) fn probes(
     Ok((probes, warnings))
 }
 
+/// What is risky about the probes that a container has, whoever gave them.
+pub fn risky_probes(container: &Container) -> Vec<Finding> {
+    let shapes = container.probes.iter().map(|(kind, live)| (*kind, &live.shape));
+    let linted = shapes
+        .map(|(kind, shape)| (kind, Linted { shape, theirs: true }))
+        .collect();
+    lint::lint(container, &linted)
+}
+
 /// What preflight must ask: everything that would be given, and nothing while nothing can be given anyway.
 pub(super) fn questions(
     spec: &ObservedServiceSpec,

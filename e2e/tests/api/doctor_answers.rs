@@ -1,0 +1,277 @@
+//! What `observed doctor` concludes from the answers of a real Prometheus and a real Alertmanager. They run beside the
+//! API server, and scrape pages of this test under the names that prometheus-operator would give.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use observed_e2e::{Progress, Tool, Tools, wait};
+use serde_json::{Value, json};
+
+use super::doctor::{HEALTHY, doctor, found};
+use super::operator::{Monitoring, RULE, Stage};
+
+/// A few scrapes, a few evaluations, and the start of both programs.
+const SOON: Duration = Duration::from_secs(120);
+
+/// Services that are scraped, and what is wrong with each.
+const SERVICES: [(&str, &str); 6] = [
+    ("json", ""),
+    ("limited", "sample_limit: 10"),
+    ("refused", ""),
+    ("empty", ""),
+    ("guide", ""),
+    ("workers", ""),
+];
+
+/// What must be found, and nothing else: `shop` of the healthy namespace is scraped too, and has no finding.
+const EXPECTED: [&str; 12] = [
+    "alert-not-delivered PrometheusRule shop",
+    "counters-of-several-processes Pod workers-1",
+    "empty-page ServiceMonitor empty",
+    "label-collision ServiceMonitor guide",
+    "metrics-content-type ServiceMonitor json",
+    "no-target ServiceMonitor missing",
+    "rule-failing PrometheusRule shop",
+    "rule-not-loaded PrometheusRule unloaded",
+    "sample-limit ServiceMonitor limited",
+    "series-never-seen PrometheusRule unloaded",
+    "target-down ServiceMonitor refused",
+    "unbounded-label ServiceMonitor guide",
+];
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_that_are_for_it() {
+    let stage = Stage::own(Monitoring::Installed, "answers").await;
+    let namespace = stage.namespace.clone();
+    let failing = "[{alert: Down, expr: 'sum by (namespace) (up) < 1', labels: {severity: critical}}, \
+                   {alert: Join, expr: 'requests_total * on (namespace, job) requests_total > 0', labels: {severity: critical}}]";
+    let healthy = HEALTHY.replace(
+        "[{alert: Down, expr: 'sum by (namespace) (up) < 1', labels: {severity: critical}}]",
+        failing,
+    );
+    assert_ne!(healthy, HEALTHY);
+    stage.apply(&healthy).await;
+    for (name, _) in SERVICES.into_iter().chain([("missing", "")]) {
+        stage.apply(&SERVICE.replace("NAME_", name)).await;
+    }
+    stage.apply(OTHERS).await;
+    let rule = stage.objects(RULE).get("shop").await.unwrap();
+    let uid = rule.metadata.uid.clone().unwrap();
+
+    let directory = tempfile::tempdir().unwrap();
+    let rules = directory.path().join(format!("{namespace}-shop-{uid}.yaml"));
+    fs::write(&rules, serde_json::to_string(&rule.data["spec"]).unwrap()).unwrap();
+    let (prometheus, _prometheus) = prometheus(directory.path(), &rules, &namespace).await;
+    let (alertmanager, _alertmanager) = alertmanager(directory.path()).await;
+
+    let admin = stage.cluster.kubeconfig().to_owned();
+    let arguments = [
+        "-n",
+        &namespace,
+        "--prometheus",
+        &prometheus,
+        "--alertmanager",
+        &alertmanager,
+    ];
+    let look = async || {
+        let (_, told) = doctor(&admin, &arguments).await;
+        let all: BTreeSet<String> = found(&told).into_iter().collect();
+        if all == EXPECTED.map(str::to_owned).into() {
+            Ok(told)
+        } else {
+            Err(format!("{all:#?}\n{}", told["notRun"]))
+        }
+    };
+    let told = wait::until(SOON, "every finding, and no other one", look)
+        .await
+        .unwrap();
+    assert_eq!(told["notRun"], json!([]), "{told:#}");
+    let says = |rule: &str| {
+        let findings = told["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .find(|finding| finding["rule"] == rule)
+            .unwrap()
+            .to_string()
+    };
+    assert!(says("metrics-content-type").contains("CONTENT_TYPE_LATEST"));
+    assert!(says("rule-failing").contains("many-to-many"));
+    assert!(says("unbounded-label").contains("300 values"));
+    assert!(says("label-collision").contains("exported_endpoint"));
+}
+
+const SERVICE: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME_, namespace: NAMESPACE}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: NAME_}}
+  template:
+    metadata: {labels: {app: NAME_}}
+    spec: {containers: [{name: api, image: 'observed.local/none:1', ports: [{name: http, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
+spec: {selector: {app: NAME_}, ports: [{name: web, port: 80, targetPort: http}]}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: NAME_, namespace: NAMESPACE, labels: {stage: NAMESPACE}}
+spec: {selector: {matchLabels: {app: NAME_}}, endpoints: [{port: web}]}
+";
+
+const OTHERS: &str = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: missing-1, namespace: NAMESPACE, labels: {kubernetes.io/service-name: missing}}
+addressType: IPv4
+ports: [{name: web, port: 8080}]
+endpoints: [{addresses: [10.255.255.1], conditions: {ready: true}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: workers-1, namespace: NAMESPACE, labels: {made: by-hand}}
+spec: {automountServiceAccountToken: false, containers: [{name: api, image: 'observed.local/none:1'}]}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata: {name: unloaded, namespace: NAMESPACE, labels: {stage: NAMESPACE}}
+spec: {groups: [{name: unloaded, rules: [{alert: Renamed, expr: 'sum by (namespace) (renamed_total) > 1', labels: {severity: info}}]}]}
+";
+
+async fn prometheus(directory: &Path, rules: &Path, namespace: &str) -> (String, Running) {
+    let pages = serve();
+    let job = |(name, more): (&str, &str)| {
+        let port = if name == "refused" { free_port() } else { pages };
+        format!(
+            "- job_name: serviceMonitor/{namespace}/{name}/0\n  metrics_path: /{name}\n  {more}\n  static_configs: \
+             [{{targets: ['127.0.0.1:{port}'], labels: {{namespace: {namespace}, job: {name}, endpoint: web, pod: {name}-1}}}}]\n"
+        )
+    };
+    let jobs: String = SERVICES.into_iter().chain([("shop", "")]).map(job).collect();
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n{jobs}",
+        rules.display()
+    );
+    let file = directory.join("prometheus.yaml");
+    fs::write(&file, config).unwrap();
+    let port = free_port();
+    let child = started(
+        Tool::Prometheus,
+        &[
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", directory.join("tsdb").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ],
+        directory,
+    )
+    .await;
+    (format!("http://127.0.0.1:{port}"), child)
+}
+
+async fn alertmanager(directory: &Path) -> (String, Running) {
+    let file = directory.join("alertmanager.yaml");
+    let routes = "route: {receiver: nobody, routes: [{receiver: chat, matchers: ['alertname=\"Other\"']}]}\n\
+                  receivers: [{name: nobody}, {name: chat, webhook_configs: [{url: 'http://127.0.0.1:1'}]}]\n";
+    fs::write(&file, routes).unwrap();
+    let port = free_port();
+    let child = started(
+        Tool::Alertmanager,
+        &[
+            format!("--config.file={}", file.display()),
+            format!("--storage.path={}", directory.join("alertmanager").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--cluster.listen-address=".to_owned(),
+        ],
+        directory,
+    )
+    .await;
+    (format!("http://127.0.0.1:{port}"), child)
+}
+
+async fn started(tool: Tool, arguments: &[String], directory: &Path) -> Running {
+    let tools = Tools::ensure(&[tool], &Progress::detect()).await.unwrap();
+    let log = fs::File::create(directory.join(format!("{tool:?}.log"))).unwrap();
+    let child = Command::new(tools.path(tool).unwrap())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    Running(child)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The pages of the services, on one port.
+fn serve() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Whoever hangs up early scrapes again.
+            let _ = answer(stream);
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    static SCRAPES: AtomicU64 = AtomicU64::new(0);
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    reader.read_line(&mut line)?;
+    let mut header = String::new();
+    while reader.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    let path = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let text = "text/plain; version=0.0.4";
+    let many = |label: &str, most: usize| -> String {
+        (0..most)
+            .map(|number| format!("requests_total{{{label}=\"{number}\"}} 1\n"))
+            .collect()
+    };
+    let (kind, body) = match path {
+        // What a FastAPI handler sends that returns generate_latest().
+        "json" => ("application/json", Value::from(many("code", 2)).to_string()),
+        "limited" => (text, many("code", 20)),
+        "empty" => (text, String::new()),
+        "guide" => (text, format!("{}seen_total{{endpoint=\"/v1\"}} 1\n", many("path", 300))),
+        // Two workers that take turns.
+        "workers" => (
+            text,
+            format!(
+                "process_start_time_seconds {}\n",
+                100 + SCRAPES.fetch_add(1, Ordering::Relaxed) % 2
+            ),
+        ),
+        _ => (text, "fine 1\n".to_owned()),
+    };
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,57 @@
+//! `docs/doctor.md`: every rule, generated so that it is never behind them.
+
+use super::{Need, RULES};
+
+/// Mistakes of the guide that no cluster shows, and where they are noticed instead.
+const NOT_SEEN: [(&str, &str); 2] = [
+    (
+        "A middleware that counts a request only after `await call_next`, so that an unhandled exception is never counted as a 500",
+        "Only the service's code shows it. `up` stays 1 and the error ratio stays low",
+    ),
+    (
+        "A handler that returns `{…}, 503` from FastAPI, which answers 200 with a list, so that readiness never fails",
+        "Only a request to the pod while its dependency is down shows it, and `doctor` asks no pod",
+    ),
+];
+
+/// The page.
+pub fn page() -> String {
+    let mut text = String::from(
+        "<!-- Generated from operator/core/src/doctor by `UPDATE_GOLDEN=1 cargo test -p observed --test generated`. -->\n\
+         # What `observed doctor` looks for\n\n\
+         `observed doctor` reads a cluster with your own kubeconfig, or manifests with `-f`, and says what is silently dead in the \
+         monitoring that is there: made by Observed, by a chart or by hand. It only reads. Each finding names the object, what was \
+         seen, what follows, and the fix, as a command where one is known to be right.\n\n\
+         ```console\n\
+         $ observed doctor -n prod              # a namespace\n\
+         $ observed doctor claude-api -n prod   # what belongs to one workload, Service or monitor\n\
+         $ observed doctor -A -o sarif          # the whole cluster, for a code scanner\n\
+         $ observed doctor -f manifests/        # files, without a cluster\n\
+         ```\n\n\
+         Exit status: 0 nothing is dead, 1 an error was found (with `--strict` also a warning), 2 wrong usage, or nothing could be read.\n\n\
+         Prometheus and Alertmanager are found through their resources and asked through the API server's service proxy, which needs \
+         the right to get `services/proxy`; `--prometheus URL` and `--alertmanager URL` ask an address instead. What you may not \
+         read, and what nobody answered, is named with the rules that were not run because of it; all other rules run.\n\n\
+         An error is dead: not scraped, not loaded, not shown, not delivered. A warning will fail when it is needed. A note is worth \
+         knowing, and never decides the exit status.\n\n\
+         | rule | what is wrong | needs |\n|---|---|---|\n",
+    );
+    for rule in RULES {
+        let needs: Vec<String> = rule.needs.iter().map(|need| need.words()).collect();
+        text += &format!("| [`{0}`](#{0}) | {1} | {2} |\n", rule.id, rule.title, needs.join(", "));
+    }
+    for rule in RULES {
+        text += &format!(
+            "\n## {}\n\n{}.\n\n- **Effect:** {}.\n- **Fix:** {}.\n",
+            rule.id, rule.title, rule.effect, rule.fix
+        );
+        if rule.needs.contains(&Need::Prometheus) || rule.needs.contains(&Need::Alertmanager) {
+            text += "- Not run on files.\n";
+        }
+    }
+    text += "\n## What it cannot see\n\n| mistake | why |\n|---|---|\n";
+    for (mistake, why) in NOT_SEEN {
+        text += &format!("| {mistake} | {why} |\n");
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! Which workloads and pods stand behind labels, and which ports they have.
+
+use std::collections::BTreeMap;
+
+use observed_crds::foreign::LabelSelector;
+use serde_json::Value;
+
+use super::kind::{Kind, WORKLOADS};
+use super::snapshot::{Object, Snapshot, Unseen, labels, list};
+use crate::selection;
+
+/// Every workload.
+pub(super) fn workloads(snapshot: &Snapshot) -> impl Iterator<Item = &Object> {
+    WORKLOADS.into_iter().flat_map(|kind| snapshot.of(kind))
+}
+
+/// Labels of the pods that a workload makes.
+pub(super) fn template_labels(workload: &Object) -> BTreeMap<String, String> {
+    labels(workload.value.pointer("/spec/template/metadata/labels"))
+}
+
+/// Containers of a workload's template, native sidecars too.
+pub(super) fn containers(workload: &Object) -> impl Iterator<Item = &Value> {
+    let sidecars = workload.list("/spec/template/spec/initContainers").iter();
+    let sidecars =
+        sidecars.filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
+    workload.list("/spec/template/spec/containers").iter().chain(sidecars)
+}
+
+/// Name and number of each port that a workload's containers declare.
+pub(super) fn ports(workload: &Object) -> Vec<(Option<&str>, i64)> {
+    let ports = containers(workload).flat_map(|container| list(&container["ports"]));
+    ports
+        .filter_map(|port| Some((port["name"].as_str(), port["containerPort"].as_i64()?)))
+        .collect()
+}
+
+/// The workloads of a namespace whose pods have the labels.
+pub(super) fn selected<'a>(snapshot: &'a Snapshot, namespace: &str, selector: &LabelSelector) -> Vec<&'a Object> {
+    let selected = workloads(snapshot).filter(|workload| workload.namespace == namespace);
+    selected
+        .filter(|workload| selection::matches(selector, &template_labels(workload)))
+        .collect()
+}
+
+/// Whether a pod of the namespace has the labels, made by a workload that is seen or not.
+pub(super) fn any(snapshot: &Snapshot, namespace: &str, selector: &LabelSelector) -> bool {
+    let mut pods = snapshot.of(Kind::Pod).iter().filter(|pod| pod.namespace == namespace);
+    pods.any(|pod| selection::matches(selector, &pod.labels))
+}
+
+/// Whether it would be seen if the namespace had a pod with some labels.
+pub(super) fn are_seen(snapshot: &Snapshot, namespace: &str) -> bool {
+    // Files hold no pods; a workload there stands for them. In a cluster a pod may be made by a kind that is not looked at.
+    match snapshot.unseen.get(&Kind::Pod) {
+        Some(Unseen::NotGiven) => WORKLOADS.iter().any(|kind| snapshot.sees(*kind, namespace)),
+        _ => snapshot.sees(Kind::Pod, namespace) && WORKLOADS.iter().all(|kind| snapshot.sees(*kind, namespace)),
+    }
+}
+
+/// The selector of a Service. None if it has none, so that somebody else fills its endpoints.
+pub(super) fn of_service(service: &Object) -> Option<LabelSelector> {
+    let match_labels = labels(service.value.pointer("/spec/selector"));
+    let external = service.text("/spec/type") == Some("ExternalName");
+    (!match_labels.is_empty() && !external).then(|| LabelSelector {
+        match_labels,
+        match_expressions: Vec::new(),
+    })
+}
+
+/// A label selector as JSON holds it.
+pub(super) fn selector(value: &Value) -> LabelSelector {
+    serde_json::from_value(value.clone()).unwrap_or_default()
+}

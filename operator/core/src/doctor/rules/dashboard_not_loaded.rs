@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+
+use super::super::dashboards::{maps, sidecars};
+use super::super::kind::{Kind, Need};
+use super::super::{Found, Rule, Severity, Snapshot};
+
+pub(super) const RULE: Rule = Rule {
+    id: "dashboard-not-loaded",
+    title: "No sidecar of Grafana looks where the dashboard is, or for the label that it has",
+    effect: "Grafana does not know the dashboard",
+    fix: "Give the ConfigMap the label and value that the sidecar looks for, or let the sidecar look into all namespaces",
+    needs: &[Need::Any(&[Kind::ConfigMap]), Need::Every(Kind::Deployment)],
+    find,
+};
+
+fn find(snapshot: &Snapshot) -> Vec<Found> {
+    let sidecars = sidecars(snapshot);
+    let mut found = Vec::new();
+    for map in maps(snapshot) {
+        let missed: Option<Vec<String>> = sidecars.iter().map(|sidecar| sidecar.misses(map)).collect();
+        // Without a sidecar that is seen, Grafana may load it in another way.
+        let Some(missed) = missed.filter(|missed| !missed.is_empty()) else {
+            continue;
+        };
+        let evidence = missed.join("; ");
+        let outside = |sidecar: &super::super::dashboards::Sidecar<'_>| {
+            sidecar
+                .namespaces
+                .as_ref()
+                .is_some_and(|names| !names.contains(&map.namespace.as_str()))
+        };
+        found.push(match sidecars.iter().find(|sidecar| !outside(sidecar)) {
+            Some(sidecar) => {
+                let value = sidecar.value.unwrap_or("1");
+                let labels = BTreeMap::from([(sidecar.label.to_owned(), value.to_owned())]);
+                let fix = format!("Give it the label {}={value}", sidecar.label);
+                Found::new(Severity::Error, map, evidence, fix).label(&map.reference(), &labels)
+            }
+            None => {
+                let fix = "Let the sidecar look into all namespaces (NAMESPACE=ALL; in the chart: sidecar.dashboards.searchNamespace), \
+                           or move the ConfigMap";
+                Found::new(Severity::Error, map, evidence, fix)
+            }
+        });
+    }
+    found
+}

@@ -1,0 +1,195 @@
+//! ServiceMonitors and PodMonitors: what they would scrape.
+
+use observed_crds::foreign::LabelSelector;
+use serde_json::Value;
+
+use super::kind::Kind;
+use super::pods;
+use super::snapshot::{Object, Snapshot, list};
+use crate::selection;
+
+/// A monitor.
+pub(super) struct Monitor<'a> {
+    pub(super) object: &'a Object,
+    pub(super) selector: LabelSelector,
+    pub(super) endpoints: Vec<Endpoint<'a>>,
+}
+
+/// One page that it scrapes.
+#[derive(Clone, Copy)]
+pub(super) struct Endpoint<'a> {
+    pub(super) index: usize,
+    pub(super) value: &'a Value,
+}
+
+/// What a monitor's endpoint leads to at one workload.
+pub(super) struct Aim<'a> {
+    /// The Service on the way, in a ServiceMonitor.
+    pub(super) service: Option<&'a Object>,
+    pub(super) workload: &'a Object,
+    /// Number of the container's port.
+    pub(super) port: i64,
+}
+
+/// Every monitor.
+pub(super) fn monitors(snapshot: &Snapshot) -> impl Iterator<Item = Monitor<'_>> {
+    let objects = [Kind::ServiceMonitor, Kind::PodMonitor]
+        .into_iter()
+        .flat_map(|kind| snapshot.of(kind));
+    objects.map(|object| {
+        let field = match object.kind {
+            Kind::PodMonitor => "/spec/podMetricsEndpoints",
+            _ => "/spec/endpoints",
+        };
+        let endpoints = object.list(field).iter().enumerate();
+        Monitor {
+            object,
+            selector: pods::selector(object.at("/spec/selector")),
+            endpoints: endpoints.map(|(index, value)| Endpoint { index, value }).collect(),
+        }
+    })
+}
+
+impl<'a> Endpoint<'a> {
+    /// Name of the port, if it goes by that.
+    pub(super) fn port(&self) -> Option<&'a str> {
+        self.value["port"].as_str().filter(|port| !port.is_empty())
+    }
+
+    /// The path of the page.
+    pub(super) fn path(&self) -> &'a str {
+        self.value["path"]
+            .as_str()
+            .filter(|path| !path.is_empty())
+            .unwrap_or("/metrics")
+    }
+
+    /// Where it stands in the monitor.
+    pub(super) fn field(&self, kind: Kind) -> String {
+        let list = if kind == Kind::PodMonitor {
+            "podMetricsEndpoints"
+        } else {
+            "endpoints"
+        };
+        format!("spec.{list}[{}]", self.index)
+    }
+}
+
+impl<'a> Monitor<'a> {
+    /// Whether it selects Services, and not pods.
+    pub(super) fn is_of_services(&self) -> bool {
+        self.object.kind == Kind::ServiceMonitor
+    }
+
+    /// Namespaces in which it looks. None: all of them.
+    pub(super) fn namespaces(&self) -> Option<Vec<&'a str>> {
+        let selector = self.object.at("/spec/namespaceSelector");
+        if selector["any"].as_bool() == Some(true) {
+            return None;
+        }
+        let names: Vec<&str> = list(&selector["matchNames"]).iter().filter_map(Value::as_str).collect();
+        Some(if names.is_empty() {
+            vec![&self.object.namespace]
+        } else {
+            names
+        })
+    }
+
+    fn looks_into(&self, namespace: &str) -> bool {
+        self.namespaces().is_none_or(|names| names.contains(&namespace))
+    }
+
+    /// Whether all objects of the kind are seen where it looks.
+    pub(super) fn sees(&self, snapshot: &Snapshot, kind: Kind) -> bool {
+        match self.namespaces() {
+            None => snapshot.sees_all(kind),
+            Some(names) => names.iter().all(|namespace| snapshot.sees(kind, namespace)),
+        }
+    }
+
+    /// The Services that it selects.
+    pub(super) fn services(&self, snapshot: &'a Snapshot) -> Vec<&'a Object> {
+        let services = snapshot.of(Kind::Service).iter();
+        services
+            .filter(|service| {
+                self.looks_into(&service.namespace) && selection::matches(&self.selector, &service.labels)
+            })
+            .collect()
+    }
+
+    /// The workloads whose pods it selects, with the Service on the way.
+    pub(super) fn workloads(&self, snapshot: &'a Snapshot) -> Vec<(Option<&'a Object>, &'a Object)> {
+        if !self.is_of_services() {
+            let found = pods::workloads(snapshot).filter(|workload| self.looks_into(&workload.namespace));
+            return found
+                .filter(|workload| selection::matches(&self.selector, &pods::template_labels(workload)))
+                .map(|workload| (None, workload))
+                .collect();
+        }
+        let behind = |service: &'a Object| {
+            let selector = pods::of_service(service);
+            let selected = selector.map(|selector| pods::selected(snapshot, &service.namespace, &selector));
+            selected
+                .into_iter()
+                .flatten()
+                .map(move |workload| (Some(service), workload))
+        };
+        self.services(snapshot).into_iter().flat_map(behind).collect()
+    }
+
+    /// Where an endpoint leads, by the number of the container's port, as far as that is known.
+    pub(super) fn aims(&self, snapshot: &'a Snapshot, endpoint: &Endpoint<'_>) -> Vec<Aim<'a>> {
+        let aim = |(service, workload): (Option<&'a Object>, &'a Object)| {
+            let port = match (service, endpoint.port()) {
+                (Some(service), Some(name)) => {
+                    let mut ports = service.list("/spec/ports").iter();
+                    behind(ports.find(|port| port["name"].as_str() == Some(name))?, workload)
+                }
+                (None, Some(name)) => named(workload, name),
+                (_, None) => {
+                    numbered(&endpoint.value["targetPort"], workload).or_else(|| endpoint.value["portNumber"].as_i64())
+                }
+            };
+            Some(Aim {
+                service,
+                workload,
+                port: port?,
+            })
+        };
+        self.workloads(snapshot).into_iter().filter_map(aim).collect()
+    }
+}
+
+/// Number of the container's port that a Service's port leads to.
+pub(super) fn behind(port: &Value, workload: &Object) -> Option<i64> {
+    match &port["targetPort"] {
+        Value::Null => port["port"].as_i64(),
+        target => numbered(target, workload),
+    }
+}
+
+fn numbered(port: &Value, workload: &Object) -> Option<i64> {
+    match port {
+        Value::String(name) => named(workload, name),
+        number => number.as_i64(),
+    }
+}
+
+fn named(workload: &Object, name: &str) -> Option<i64> {
+    let ports = pods::ports(workload);
+    ports
+        .iter()
+        .find(|(port, _)| *port == Some(name))
+        .map(|(_, number)| *number)
+}
+
+/// The monitor that a scrape pool belongs to.
+pub(super) fn of_pool<'a>(snapshot: &'a Snapshot, pool: &str) -> Option<&'a Object> {
+    let mut parts = pool.split('/');
+    let kind = match parts.next()? {
+        "serviceMonitor" => Kind::ServiceMonitor,
+        "podMonitor" => Kind::PodMonitor,
+        _ => return None,
+    };
+    snapshot.find(kind, parts.next()?, parts.next()?)
+}

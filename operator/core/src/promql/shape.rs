@@ -1,0 +1,237 @@
+//! What an expression's shape says about its result, without a sample.
+
+use std::collections::BTreeSet;
+
+use promql_parser::label::MatchOp;
+use promql_parser::parser::value::ValueType;
+use promql_parser::parser::{
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector, token,
+};
+
+use super::{Expression, walk};
+
+impl Expression {
+    /// Whether its results can have a label. `recorded` tells it of series that rules record; of all others it is taken
+    /// for granted, as of what a target's labels give.
+    pub fn keeps(&self, label: &str, recorded: &dyn Fn(&str) -> Option<bool>) -> bool {
+        keeps(&self.0, label, recorded)
+    }
+
+    /// The value that every selector demands of a label, if they agree on one.
+    pub fn pinned(&self, label: &str) -> Option<String> {
+        let mut values = walk::selectors(&self.0)
+            .into_iter()
+            .map(|found| equal(found.vector, label));
+        let first = values.next()??.to_owned();
+        values.all(|value| value == Some(first.as_str())).then_some(first)
+    }
+
+    /// Metrics that it looks for a zero of: `m == 0`, `min by (x) (m) < 1`.
+    pub fn zeros(&self) -> BTreeSet<String> {
+        let mut metrics = BTreeSet::new();
+        every(&self.0, &mut |expr| {
+            if let Expr::Binary(binary) = expr
+                && let Expr::NumberLiteral(number) = &*binary.rhs
+                && ((binary.op.id() == token::T_EQLC && number.val == 0.0)
+                    || (binary.op.id() == token::T_LSS && number.val == 1.0))
+            {
+                let selected = walk::selectors(&binary.lhs).into_iter();
+                metrics.extend(selected.filter_map(|found| found.vector.name.clone()));
+            }
+        });
+        metrics
+    }
+
+    /// Metrics of which it notices that they are missing: those in `absent(…)` and `absent_over_time(…)`.
+    pub fn absences(&self) -> BTreeSet<String> {
+        let mut metrics = BTreeSet::new();
+        every(&self.0, &mut |expr| {
+            if let Expr::Call(call) = expr
+                && is_absent(call)
+            {
+                let selected = call.args.args.iter().flat_map(|arg| walk::selectors(arg));
+                metrics.extend(selected.filter_map(|found| found.vector.name.clone()));
+            }
+        });
+        metrics
+    }
+}
+
+fn is_absent(call: &Call) -> bool {
+    ["absent", "absent_over_time"].contains(&call.func.name)
+}
+
+fn equal<'a>(vector: &'a VectorSelector, label: &str) -> Option<&'a str> {
+    let mut matchers = vector.matchers.matchers.iter();
+    let found = matchers.find(|matcher| matcher.name == label && matcher.op == MatchOp::Equal)?;
+    Some(&found.value)
+}
+
+fn keeps(expr: &Expr, label: &str, recorded: &dyn Fn(&str) -> Option<bool>) -> bool {
+    let inner = |expr: &Expr| keeps(expr, label, recorded);
+    match expr {
+        Expr::VectorSelector(vector) => selects(vector, label, recorded),
+        Expr::MatrixSelector(matrix) => selects(&matrix.vs, label, recorded),
+        Expr::Subquery(query) => inner(&query.expr),
+        Expr::Unary(unary) => inner(&unary.expr),
+        Expr::Paren(paren) => inner(&paren.expr),
+        Expr::Aggregate(aggregate) => inner(&aggregate.expr) && grouped(aggregate, label),
+        Expr::Binary(binary) => joined(binary, label, &inner),
+        Expr::Call(call) => called(call, label, &inner),
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => false,
+    }
+}
+
+fn selects(vector: &VectorSelector, label: &str, recorded: &dyn Fn(&str) -> Option<bool>) -> bool {
+    let known = vector.name.as_deref().and_then(recorded);
+    equal(vector, label) != Some("") && known.unwrap_or(true)
+}
+
+fn grouped(aggregate: &AggregateExpr, label: &str) -> bool {
+    // They choose among the series, and leave them as they are.
+    if ["topk", "bottomk", "limitk", "limit_ratio"].contains(&aggregate.op.to_string().as_str()) {
+        return true;
+    }
+    match &aggregate.modifier {
+        Some(LabelModifier::Include(labels)) => labels.labels.iter().any(|kept| kept == label),
+        Some(LabelModifier::Exclude(labels)) => !labels.labels.iter().any(|dropped| dropped == label),
+        None => false,
+    }
+}
+
+fn joined(binary: &BinaryExpr, label: &str, inner: &dyn Fn(&Expr) -> bool) -> bool {
+    let is_vector = |expr: &Expr| expr.value_type() == ValueType::Vector;
+    match (is_vector(&binary.lhs), is_vector(&binary.rhs)) {
+        (false, false) => return false,
+        (false, true) => return inner(&binary.rhs),
+        (true, false) => return inner(&binary.lhs),
+        (true, true) => {}
+    }
+    if binary.op.id() == token::T_LOR {
+        return inner(&binary.lhs) && inner(&binary.rhs);
+    }
+    if [token::T_LAND, token::T_LUNLESS].contains(&binary.op.id()) {
+        return inner(&binary.lhs);
+    }
+    let modifier = binary.modifier.as_ref();
+    let has = |labels: &promql_parser::label::Labels| labels.labels.iter().any(|listed| listed == label);
+    match modifier.map(|modifier| &modifier.card) {
+        Some(VectorMatchCardinality::ManyToOne(labels)) => inner(&binary.lhs) || has(labels),
+        Some(VectorMatchCardinality::OneToMany(labels)) => inner(&binary.rhs) || has(labels),
+        _ => {
+            let listed = match modifier.and_then(|modifier| modifier.matching.as_ref()) {
+                Some(LabelModifier::Include(on)) => has(on),
+                Some(LabelModifier::Exclude(ignored)) => !has(ignored),
+                None => true,
+            };
+            listed && inner(&binary.lhs)
+        }
+    }
+}
+
+fn called(call: &Call, label: &str, inner: &dyn Fn(&Expr) -> bool) -> bool {
+    let args = &call.args.args;
+    if is_absent(call) {
+        // It copies the `=` matchers of a plain selector, and of nothing else.
+        return match args.first().map(|arg| &**arg) {
+            Some(Expr::VectorSelector(vector)) => equal(vector, label).is_some_and(|value| !value.is_empty()),
+            Some(Expr::MatrixSelector(matrix)) => equal(&matrix.vs, label).is_some_and(|value| !value.is_empty()),
+            _ => false,
+        };
+    }
+    if ["label_replace", "label_join"].contains(&call.func.name)
+        && let Some(Expr::StringLiteral(destination)) = args.get(1).map(|arg| &**arg)
+        && destination.val == label
+    {
+        return true;
+    }
+    call.func.name != "scalar" && args.iter().any(|arg| inner(arg))
+}
+
+fn every<'a>(expr: &'a Expr, look: &mut dyn FnMut(&'a Expr)) {
+    look(expr);
+    match expr {
+        Expr::Subquery(query) => every(&query.expr, look),
+        Expr::Aggregate(aggregate) => every(&aggregate.expr, look),
+        Expr::Unary(unary) => every(&unary.expr, look),
+        Expr::Paren(paren) => every(&paren.expr, look),
+        Expr::Binary(binary) => {
+            every(&binary.lhs, look);
+            every(&binary.rhs, look);
+        }
+        Expr::Call(call) => call.args.args.iter().for_each(|arg| every(arg, look)),
+        Expr::VectorSelector(_)
+        | Expr::MatrixSelector(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::Extension(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(text: &str) -> bool {
+        let recorded = |metric: &str| (metric == "job:errors:ratio").then_some(false);
+        Expression::parse(text).unwrap().keeps("namespace", &recorded)
+    }
+
+    #[test]
+    fn a_label_is_kept_where_prometheus_keeps_it() {
+        for text in [
+            "up == 0",
+            "sum by (namespace, job) (rate(a_total[5m])) > 1",
+            "sum without (pod) (a)",
+            "topk(3, a)",
+            "max_over_time(a[5m:1m])",
+            "absent(up{namespace=\"prod\"})",
+            "a * on (namespace, pod) group_left (node) b",
+            "a and on (pod) b",
+            "a / ignoring (code) b",
+            "1 - a",
+            "histogram_quantile(0.9, sum by (le, namespace) (rate(b_bucket[5m])))",
+            "label_replace(sum(a), \"namespace\", \"prod\", \"\", \"\")",
+            "sum(a) * on () group_right (x) b",
+        ] {
+            assert!(kept(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_lost_where_prometheus_loses_it() {
+        for text in [
+            "sum(a) > 1",
+            "sum by (job) (a)",
+            "sum without (namespace) (a)",
+            "absent(up{namespace=~\"prod\"})",
+            "absent(sum(up{namespace=\"prod\"}))",
+            "vector(1)",
+            "a / on (pod) b",
+            "a / ignoring (namespace) b",
+            "up == 0 or vector(1)",
+            "job:errors:ratio > 1",
+            "vector(scalar(a)) > 1",
+            "a{namespace=\"\"}",
+        ] {
+            assert!(!kept(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_absences_are_told_apart() {
+        let read = |text: &str| Expression::parse(text).unwrap();
+        assert_eq!(
+            read("min by (job) (pg_up) == 0").zeros(),
+            BTreeSet::from(["pg_up".to_owned()])
+        );
+        assert_eq!(read("redis_up < 1").zeros(), BTreeSet::from(["redis_up".to_owned()]));
+        assert!(read("pg_up == 1").zeros().is_empty());
+        assert_eq!(
+            read("absent(pg_up) or pg_up == 0").absences(),
+            BTreeSet::from(["pg_up".to_owned()])
+        );
+        assert_eq!(read("a{n=\"x\"} / b{n=\"x\"}").pinned("n"), Some("x".to_owned()));
+        assert_eq!(read("a{n=\"x\"} / b{n=\"y\"}").pinned("n"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! `observed doctor`: what is silently dead in the monitoring that is there.
+
+mod sarif;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use observed_core::doctor::{self, Diagnosis, Finding, Kind, Scope, Severity, Snapshot, Unseen};
+use serde_json::json;
+use strum::IntoEnumIterator;
+
+use super::input;
+use super::output;
+use super::{Error, Outcome};
+use crate::snapshot::{Addresses, snapshot};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  observed doctor                              the namespace of the kubeconfig
+  observed doctor claude-api -n prod           what belongs to one workload, Service or monitor
+  observed doctor -A --strict                  the whole cluster; warnings count too
+  observed doctor -A -o sarif > doctor.sarif   for a code scanner
+  observed doctor -f manifests/                files, without a cluster
+  observed doctor --prometheus http://localhost:9090 --alertmanager http://localhost:9093
+
+It only reads, with your own rights. What you may not read is named, and the rest is judged. docs/doctor.md lists every
+rule.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of a workload, Service or monitor: only what belongs to it. Default: everything.
+    #[arg(value_name = "NAME", conflicts_with = "all_namespaces")]
+    name: Option<String>,
+    /// Namespace. Default: the one of the kubeconfig, or `default`; with --file all that are in the files.
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    namespace: Option<String>,
+    /// All namespaces.
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Manifests instead of a cluster: a file, a directory of .yaml, .yml and .json files, or - for standard input. Rules that
+    /// need the cluster are named and not run.
+    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1.., conflicts_with_all = ["prometheus", "alertmanager", "context"])]
+    files: Vec<PathBuf>,
+    /// Context of the kubeconfig. Default: the current one.
+    #[arg(long, value_name = "CONTEXT")]
+    context: Option<String>,
+    /// Address of Prometheus. Default: every Prometheus resource, through the API server.
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
+    /// Address of Alertmanager. Default: every Alertmanager resource, through the API server.
+    #[arg(long, value_name = "URL")]
+    alertmanager: Option<String>,
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Form,
+    /// Count a warning as much as an error.
+    #[arg(long)]
+    strict: bool,
+    /// Print the page about every rule, as it is in docs/doctor.md.
+    #[arg(long, hide = true, exclusive = true)]
+    page: bool,
+}
+
+/// For whom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Form {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For code scanners (SARIF 2.1.0).
+    Sarif,
+}
+
+pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
+    if args.page {
+        output::print_exactly(&doctor::page())?;
+        return Ok(Outcome::Fine);
+    }
+    let snapshot = if args.files.is_empty() {
+        cluster(args)?
+    } else {
+        files(args)?
+    };
+    if !doctor::is_known(&snapshot) {
+        let (name, namespace) = (&snapshot.scope.name, &snapshot.scope.namespace);
+        return Err(Error::Usage(format!(
+            "nothing is called {:?} in namespace {:?}: no workload, Service, monitor or label app says so",
+            name.as_deref().unwrap_or_default(),
+            namespace.as_deref().unwrap_or_default()
+        )));
+    }
+    let diagnosis = doctor::diagnose(&snapshot);
+    let text = match args.output {
+        Form::Table => table(&diagnosis, &snapshot),
+        Form::Json => output::json(&json!({
+            "findings": diagnosis.findings,
+            "notRun": diagnosis.not_run,
+            "unseen": unseen(&snapshot),
+        }))?,
+        Form::Sarif => output::json(&sarif::log(&diagnosis))?,
+    };
+    match args.output {
+        Form::Table => output::print(&text)?,
+        Form::Json | Form::Sarif => output::print_exactly(&text)?,
+    }
+    let stops = |finding: &Finding| match finding.severity {
+        Severity::Error => true,
+        Severity::Warning => args.strict,
+        Severity::Note => false,
+    };
+    let stopped = diagnosis.findings.iter().any(stops);
+    Ok(if stopped { Outcome::Findings } else { Outcome::Fine })
+}
+
+fn cluster(args: &Args) -> Result<Snapshot, Error> {
+    // It fails only if something set a provider before, which then is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::Start)?;
+    runtime.block_on(async {
+        let config = match &args.context {
+            Some(context) => {
+                let options = KubeConfigOptions {
+                    context: Some(context.clone()),
+                    ..KubeConfigOptions::default()
+                };
+                let read = Kubeconfig::read().map_err(|error| Error::Cluster(error.to_string()))?;
+                let config = Config::from_custom_kubeconfig(read, &options).await;
+                config.map_err(|error| Error::Cluster(error.to_string()))?
+            }
+            None => Config::infer()
+                .await
+                .map_err(|error| Error::Cluster(error.to_string()))?,
+        };
+        let namespace = args
+            .namespace
+            .clone()
+            .unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| Error::Cluster(error.to_string()))?;
+        let scope = Scope {
+            namespace: (!args.all_namespaces).then_some(namespace),
+            name: args.name.clone(),
+        };
+        let addresses = Addresses {
+            prometheus: args.prometheus.clone(),
+            alertmanager: args.alertmanager.clone(),
+        };
+        snapshot(&client, scope, &addresses)
+            .await
+            .map_err(|error| Error::Cluster(error.to_string()))
+    })
+}
+
+fn files(args: &Args) -> Result<Snapshot, Error> {
+    let sources = input::sources(&args.files)?;
+    let namespace = args.namespace.as_deref().unwrap_or("default");
+    let (mut read, problems) = doctor::read(&sources, namespace);
+    if let Some(problem) = problems.first() {
+        let more = match problems.len() {
+            1 => String::new(),
+            number => format!(" (and {} more)", number - 1),
+        };
+        return Err(Error::Usage(format!("{problem}{more}")));
+    }
+    read.scope = Scope {
+        namespace: args
+            .namespace
+            .clone()
+            .or_else(|| args.name.as_ref().map(|_| namespace.to_owned())),
+        name: args.name.clone(),
+    };
+    Ok(read)
+}
+
+/// The kinds that were not seen, in words.
+fn unseen(snapshot: &Snapshot) -> Vec<String> {
+    let kinds = Kind::iter().filter_map(|kind| Some((kind, snapshot.unseen.get(&kind)?)));
+    kinds
+        .filter(|(_, unseen)| **unseen != Unseen::NotGiven)
+        .map(|(kind, unseen)| unseen.words(kind))
+        .collect()
+}
+
+fn table(diagnosis: &Diagnosis, snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for finding in &diagnosis.findings {
+        let place = finding
+            .place
+            .as_ref()
+            .map(|place| format!(" ({}:{})", place.file, place.place.line));
+        let _ = writeln!(
+            text,
+            "{}[{}] {}{}\n  seen:   {}\n  effect: {}\n  fix:    {}",
+            finding.severity.as_str(),
+            finding.rule,
+            finding.object,
+            place.unwrap_or_default(),
+            finding.evidence,
+            finding.effect,
+            finding.fix.words
+        );
+        if let Some(command) = &finding.fix.command {
+            let _ = writeln!(text, "          {command}");
+        }
+        text.push('\n');
+    }
+    let count = |severity: Severity| {
+        diagnosis
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let _ = writeln!(
+        text,
+        "{} errors, {} warnings, {} notes. {} of {} rules were run",
+        count(Severity::Error),
+        count(Severity::Warning),
+        count(Severity::Note),
+        doctor::RULES.len() - diagnosis.not_run.len(),
+        doctor::RULES.len()
+    );
+    // What several rules lack is told once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for not in &diagnosis.not_run {
+        match reasons.iter_mut().find(|(because, _)| *because == not.because) {
+            Some((_, rules)) => rules.push(not.rule),
+            None => reasons.push((&not.because, vec![not.rule])),
+        }
+    }
+    for (because, rules) in reasons {
+        let _ = writeln!(text, "not run: {} ({because})", rules.join(", "));
+    }
+    for words in unseen(snapshot) {
+        let _ = writeln!(text, "not seen: {words}");
+    }
+    text
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::operator::{Stage, program};
+use super::operator::{Monitoring, Stage, program};
 
 /// What the program says about a namespace to the user of a kubeconfig.
 pub async fn doctor(kubeconfig: &Path, arguments: &[&str]) -> (i32, Value) {
@@ -175,7 +175,8 @@ fn plain(text: &str) -> String {
 
 #[tokio::test]
 async fn each_mistake_is_found_in_a_real_namespace_and_gone_when_it_is_mended() {
-    let stage = Stage::shared("doctor").await;
+    // On its own: the operators of other tests would look at the Prometheus resources of this one.
+    let stage = Stage::own(Monitoring::Installed, "doctor").await;
     let admin = stage.cluster.kubeconfig().to_owned();
     let namespace = stage.namespace.clone();
     stage.apply(HEALTHY).await;
@@ -202,7 +203,7 @@ async fn each_mistake_is_found_in_a_real_namespace_and_gone_when_it_is_mended() 
 
 #[tokio::test]
 async fn who_may_only_look_into_one_namespace_gets_as_far_as_that_and_writes_nothing() {
-    let stage = Stage::shared("doctor-view").await;
+    let stage = Stage::own(Monitoring::Installed, "doctor-view").await;
     let namespace = stage.namespace.clone();
     stage
         .apply(&HEALTHY.replace("scrapeTimeout: 10s", "scrapeTimeout: 1m"))

@@ -49,8 +49,15 @@ impl Log {
     }
 }
 
+/// What the start of the program does and clients of HTTP need, whichever test is the first.
+pub fn provide_tls() {
+    // It fails only if another test was faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client that is answered by `answer`: an HTTP status and a body.
 pub fn client(answer: impl FnMut(&Asked) -> (u16, Value) + Send + 'static) -> (Client, Log) {
+    provide_tls();
     let log = Log::default();
     let asked = log.clone();
     let answer = Arc::new(Mutex::new(answer));

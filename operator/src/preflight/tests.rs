@@ -13,7 +13,7 @@ use crate::mock;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn preflight() -> Preflight {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::mock::provide_tls();
     Preflight::new().unwrap()
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 fn client() -> Prometheus {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::mock::provide_tls();
     Prometheus::new().unwrap()
 }
 

@@ -12,7 +12,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PAGE: &str = "# TYPE http_requests_total counter\nhttp_requests_total{status=\"200\"} 3\n";
 
 fn preflight() -> Preflight {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::mock::provide_tls();
     Preflight::new().unwrap()
 }
 

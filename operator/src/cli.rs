@@ -141,6 +141,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Does what talks to a cluster.
+fn connected<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    // It fails only if something set a provider before, which then is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::Start)?;
+    Ok(runtime.block_on(work))
+}
+
 /// An error and what caused it, on one line.
 fn words(error: &Error) -> String {
     let mut words = error.to_string();

@@ -192,13 +192,16 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
         .filter(|target| target.health == Health::Down)
         .min_by_key(|target| &target.scrape_url);
     let why = match down {
-        Some(target) => format!(
-            "{} says {:?}: {}. {}",
-            shorten(&target.scrape_url, LONGEST_WORDS),
-            shorten(&target.last_error, LONGEST_WORDS),
-            cause(&target.last_error).words(),
-            cause(&target.last_error).next_step()
-        ),
+        Some(target) => {
+            let cause = cause(&target.last_error);
+            format!(
+                "{} says {:?}: {}. {}",
+                shorten(&target.scrape_url, LONGEST_WORDS),
+                shorten(&target.last_error, LONGEST_WORDS),
+                cause.words(),
+                cause.next_step()
+            )
+        }
         None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
         None => "the others were not scraped yet".to_owned(),
     };

@@ -14,7 +14,7 @@ use observed_e2e::{Progress, Tool, Tools, wait};
 use serde_json::{Value, json};
 
 use super::doctor::{HEALTHY, doctor, found};
-use super::operator::{Monitoring, RULE, Stage};
+use super::operator::{Monitoring, RULE, Stage, free_port};
 
 /// A few scrapes, a few evaluations, and the start of both programs.
 const SOON: Duration = Duration::from_secs(120);
@@ -218,10 +218,6 @@ async fn started(tool: Tool, arguments: &[String], directory: &Path) -> Running 
         .spawn()
         .unwrap();
     Running(child)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The pages of the services, on one port.

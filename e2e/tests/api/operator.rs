@@ -324,7 +324,8 @@ async fn page(http: &Client, path: &str) -> Result<String, String> {
     http.request_text(request).await.map_err(|error| error.to_string())
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -14,7 +14,7 @@ use strum::IntoEnumIterator;
 
 use super::input;
 use super::output;
-use super::{Error, Outcome};
+use super::{Error, Outcome, connected};
 use crate::snapshot::{Addresses, snapshot};
 
 pub(super) const EXAMPLES: &str = "\
@@ -117,10 +117,7 @@ pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
 }
 
 fn cluster(args: &Args) -> Result<Snapshot, Error> {
-    // It fails only if something set a provider before, which then is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new().map_err(Error::Start)?;
-    runtime.block_on(async {
+    connected(async {
         let config = match &args.context {
             Some(context) => {
                 let options = KubeConfigOptions {
@@ -151,7 +148,7 @@ fn cluster(args: &Args) -> Result<Snapshot, Error> {
         snapshot(&client, scope, &addresses)
             .await
             .map_err(|error| Error::Cluster(error.to_string()))
-    })
+    })?
 }
 
 fn files(args: &Args) -> Result<Snapshot, Error> {

@@ -1,6 +1,6 @@
 //! `observed run`: the operator.
 
-use super::{Error, Outcome};
+use super::{Error, Outcome, connected};
 use crate::controller;
 use crate::settings::Settings;
 
@@ -13,11 +13,6 @@ Examples:
 Every option can be given as an environment variable too.";
 
 pub(super) fn run(settings: Settings) -> Result<Outcome, Error> {
-    // It fails only if something set a provider before, which then is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new().map_err(Error::Start)?;
-    runtime
-        .block_on(controller::run(settings))
-        .map_err(|error| Error::Run(Box::new(error)))?;
+    connected(controller::run(settings))?.map_err(|error| Error::Run(Box::new(error)))?;
     Ok(Outcome::Fine)
 }

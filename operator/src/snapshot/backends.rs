@@ -98,17 +98,23 @@ async fn backends(client: &Client, web: &Web, address: Option<&str>, snapshot: &
     join_all(
         resources
             .iter()
-            .map(|object| through_the_api_server(client, web, object)),
+            .map(|object| through_the_api_server(client, web, object, snapshot)),
     )
     .await
 }
 
-async fn through_the_api_server(client: &Client, web: &Web, object: &Object) -> Backend {
+async fn through_the_api_server(client: &Client, web: &Web, object: &Object, snapshot: &Snapshot) -> Backend {
     let (namespace, name) = (&object.namespace, &object.name);
-    let services = super::list(client, Kind::Service, Some(namespace), "")
-        .await
-        .unwrap_or_default();
-    let own = services.iter().find(|service| is_own(web, object, service));
+    let listed;
+    // Outside of the namespace that is asked about they were not read yet.
+    let services = if snapshot.sees(Kind::Service, namespace) {
+        snapshot.of(Kind::Service)
+    } else {
+        listed = super::list(client, Kind::Service, Some(namespace), "").await;
+        listed.as_deref().unwrap_or_default()
+    };
+    let mut here = services.iter().filter(|service| service.namespace == *namespace);
+    let own = here.find(|service| is_own(web, object, service));
     let governing = object.text("/spec/serviceName").unwrap_or(web.service);
     let service = own.map_or(governing, |service| service.name.as_str());
     let port_name = object.text("/spec/portName").unwrap_or("web");
@@ -285,16 +291,10 @@ impl Asker<'_> {
 
     async fn proxied(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Proxied> {
         let other = |words: String| Proxied::Other(api_error::shorten(&words, 300));
-        let query: Vec<String> = query
-            .iter()
-            .map(|(key, value)| format!("{key}={}", encoded(value)))
-            .collect();
-        let query = if query.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", query.join("&"))
-        };
-        let request = Request::get(format!("{base}{path}{query}"))
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(query)
+            .finish();
+        let request = Request::get(format!("{base}{path}?{query}"))
             .body(Body::empty())
             .map_err(|error| other(error.to_string()))?;
         let answer = async {
@@ -330,13 +330,4 @@ impl Asker<'_> {
 enum Proxied {
     Forbidden,
     Other(String),
-}
-
-/// A text as the value of a query.
-fn encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }

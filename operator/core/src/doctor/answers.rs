@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::snapshot::Object;
+
 /// What one Prometheus answered. An error is the reason why it did not, in words.
 #[derive(Clone, Debug)]
 pub struct PrometheusAnswers {
@@ -20,6 +22,13 @@ pub struct PrometheusAnswers {
     pub metrics: Result<BTreeSet<String>, String>,
     /// `/api/v1/query` for each of [`Query::all`].
     pub queries: BTreeMap<Query, Result<Vec<Sample>, String>>,
+}
+
+impl PrometheusAnswers {
+    /// Whether they are those of this resource.
+    pub(super) fn is_of(&self, resource: &Object) -> bool {
+        self.resource.0 == resource.namespace && self.resource.1 == resource.name
+    }
 }
 
 /// What one Alertmanager answered.

@@ -76,14 +76,16 @@ fn sidecar<'a>(workload: &'a Object, container: &'a Value) -> Option<Sidecar<'a>
 }
 
 impl Sidecar<'_> {
+    /// The namespaces in which it looks, if that of the ConfigMap is none of them.
+    pub(super) fn looks_elsewhere(&self, map: &Object) -> Option<&[&str]> {
+        let names = self.namespaces.as_deref()?;
+        (!names.contains(&map.namespace.as_str())).then_some(names)
+    }
+
     /// Why it does not load the ConfigMap, in words.
     pub(super) fn misses(&self, map: &Object) -> Option<String> {
         let who = format!("the sidecar of {}", self.workload.reference());
-        if let Some(names) = self
-            .namespaces
-            .as_ref()
-            .filter(|names| !names.contains(&map.namespace.as_str()))
-        {
+        if let Some(names) = self.looks_elsewhere(map) {
             return Some(format!("{who} looks only into {}", names.join(", ")));
         }
         match (map.labels.get(self.label), self.value) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Rule;
 use super::kind::Kind;
-use super::snapshot::Object;
+use super::snapshot::{Object, pairs};
 use crate::yaml::Place;
 
 /// How bad it is. The worst first.
@@ -118,10 +118,7 @@ impl Found {
     /// With labels that the object, or its namespace, gets.
     #[must_use]
     pub fn label(self, object: &Reference, labels: &std::collections::BTreeMap<String, String>) -> Self {
-        let pairs: Vec<String> = labels
-            .iter()
-            .map(|(key, value)| shell_quoted(&format!("{key}={value}")))
-            .collect();
+        let pairs: Vec<String> = pairs(labels).iter().map(|pair| shell_quoted(pair)).collect();
         let command = format!(
             "kubectl label --overwrite {} {} {}",
             object.kind.plural(),

@@ -58,6 +58,15 @@ pub(super) fn are_seen(snapshot: &Snapshot, namespace: &str) -> bool {
     }
 }
 
+/// The endpoints in the EndpointSlices of a Service.
+pub(super) fn endpoints<'a>(snapshot: &'a Snapshot, service: &Object) -> impl Iterator<Item = &'a Value> {
+    let slices = snapshot.of(Kind::EndpointSlice).iter();
+    let own = slices.filter(|slice| {
+        slice.namespace == service.namespace && slice.labels.get("kubernetes.io/service-name") == Some(&service.name)
+    });
+    own.flat_map(|slice| slice.list("/endpoints"))
+}
+
 /// The selector of a Service. None if it has none, so that somebody else fills its endpoints.
 pub(super) fn of_service(service: &Object) -> Option<LabelSelector> {
     let match_labels = labels(service.value.pointer("/spec/selector"));

@@ -1,8 +1,6 @@
 //! The rules. One file each; the order is that of the documentation.
 
 use super::Rule;
-use super::kind::Kind;
-use super::snapshot::Object;
 
 mod alert_changes;
 mod alert_not_delivered;
@@ -84,13 +82,3 @@ pub const RULES: &[Rule] = &[
     risky_probe::RULE,
     liveness_too_slow::RULE,
 ];
-
-/// Whether a scrape pool is one of the monitor's.
-fn in_pool(pool: &str, monitor: &Object) -> bool {
-    let kind = if monitor.kind == Kind::PodMonitor {
-        "podMonitor"
-    } else {
-        "serviceMonitor"
-    };
-    pool.starts_with(&format!("{kind}/{}/{}/", monitor.namespace, monitor.name))
-}

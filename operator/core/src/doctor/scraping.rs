@@ -1,9 +1,11 @@
 //! ServiceMonitors and PodMonitors: what they would scrape.
 
 use observed_crds::foreign::LabelSelector;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::answers::{PrometheusAnswers, Query, Sample};
+use super::finding::Found;
+use super::kind::{Kind, MONITORS};
 use super::pods;
 use super::snapshot::{Object, Snapshot, list};
 use crate::selection;
@@ -33,21 +35,23 @@ pub(super) struct Aim<'a> {
 
 /// Every monitor.
 pub(super) fn monitors(snapshot: &Snapshot) -> impl Iterator<Item = Monitor<'_>> {
-    let objects = [Kind::ServiceMonitor, Kind::PodMonitor]
-        .into_iter()
-        .flat_map(|kind| snapshot.of(kind));
+    let objects = MONITORS.into_iter().flat_map(|kind| snapshot.of(kind));
     objects.map(|object| {
-        let field = match object.kind {
-            Kind::PodMonitor => "/spec/podMetricsEndpoints",
-            _ => "/spec/endpoints",
-        };
-        let endpoints = object.list(field).iter().enumerate();
+        let endpoints = list(&object.at("/spec")[field(object.kind)]).iter().enumerate();
         Monitor {
             object,
             selector: pods::selector(object.at("/spec/selector")),
             endpoints: endpoints.map(|(index, value)| Endpoint { index, value }).collect(),
         }
     })
+}
+
+/// The field of a monitor's spec that holds its endpoints.
+fn field(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PodMonitor => "podMetricsEndpoints",
+        _ => "endpoints",
+    }
 }
 
 impl<'a> Endpoint<'a> {
@@ -66,12 +70,7 @@ impl<'a> Endpoint<'a> {
 
     /// Where it stands in the monitor.
     pub(super) fn field(&self, kind: Kind) -> String {
-        let list = if kind == Kind::PodMonitor {
-            "podMetricsEndpoints"
-        } else {
-            "endpoints"
-        };
-        format!("spec.{list}[{}]", self.index)
+        format!("spec.{}[{}]", field(kind), self.index)
     }
 }
 
@@ -93,6 +92,18 @@ impl<'a> Monitor<'a> {
         } else {
             names
         })
+    }
+
+    /// The finding with a patch that changes endpoints. It carries all of them: a merge patch replaces a list whole.
+    pub(super) fn patched(&self, found: Found, change: impl Fn(&Endpoint<'_>, &mut Value)) -> Found {
+        let changed = |endpoint: &Endpoint<'_>| {
+            let mut value = endpoint.value.clone();
+            change(endpoint, &mut value);
+            value
+        };
+        let endpoints: Vec<Value> = self.endpoints.iter().map(changed).collect();
+        let patch = json!({"spec": {field(self.object.kind): endpoints}});
+        found.patch(&self.object.reference(), &patch)
     }
 
     fn looks_into(&self, namespace: &str) -> bool {
@@ -183,13 +194,39 @@ fn named(workload: &Object, name: &str) -> Option<i64> {
         .map(|(_, number)| *number)
 }
 
+/// How prometheus-operator begins the names of scrape pools: `serviceMonitor/NAMESPACE/NAME/INDEX`.
+const POOLS: [(&str, Kind); 2] = [
+    ("serviceMonitor", Kind::ServiceMonitor),
+    ("podMonitor", Kind::PodMonitor),
+];
+
+/// What the names of all scrape pools of a monitor begin with.
+fn pools(monitor: &Object) -> Option<String> {
+    let (first, _) = POOLS.iter().find(|(_, kind)| *kind == monitor.kind)?;
+    Some(format!("{first}/{}/{}/", monitor.namespace, monitor.name))
+}
+
+/// The scrape pool of an endpoint of a monitor.
+pub(super) fn pool(monitor: &Object, index: usize) -> Option<String> {
+    Some(format!("{}{index}", pools(monitor)?))
+}
+
 /// The monitor that a scrape pool belongs to.
 pub(super) fn of_pool<'a>(snapshot: &'a Snapshot, pool: &str) -> Option<&'a Object> {
     let mut parts = pool.split('/');
-    let kind = match parts.next()? {
-        "serviceMonitor" => Kind::ServiceMonitor,
-        "podMonitor" => Kind::PodMonitor,
-        _ => return None,
+    let first = parts.next()?;
+    let (_, kind) = POOLS.iter().find(|(pool, _)| *pool == first)?;
+    snapshot.find(*kind, parts.next()?, parts.next()?)
+}
+
+/// What was answered to a question by job and namespace about the first of the monitor's jobs that is in the answer.
+pub(super) fn sample_of<'a>(answers: &'a PrometheusAnswers, query: Query, monitor: &Object) -> Option<&'a Sample> {
+    let pools = pools(monitor)?;
+    let own = |sample: &&Sample| {
+        answers.targets.iter().flatten().any(|target| {
+            let is = |label: &str| target.labels.get(label).map(String::as_str) == Some(sample.label(label));
+            target.scrape_pool.starts_with(&pools) && is("job") && is("namespace")
+        })
     };
-    snapshot.find(kind, parts.next()?, parts.next()?)
+    answers.queries.get(&query)?.as_ref().ok()?.iter().find(own)
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::finding::{Found, Reference, Severity};
 use super::kind::Kind;
-use super::snapshot::{Object, Snapshot, Unseen};
+use super::snapshot::{Object, Snapshot, Unseen, pairs};
 use crate::facts;
 use crate::selection;
 
 /// Label that the API server gives every namespace.
-const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+pub(super) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// What becomes of an object.
 pub(super) enum Selection<'a> {
@@ -69,6 +69,13 @@ pub(super) fn selected_by<'a>(snapshot: &'a Snapshot, object: &Object) -> Vec<&'
     }
 }
 
+/// The labels of a namespace, with the one that the API server gives it. None if it is not seen.
+pub(super) fn namespace_labels(snapshot: &Snapshot, name: &str) -> Option<BTreeMap<String, String>> {
+    let mut labels = snapshot.find(Kind::Namespace, "", name)?.labels.clone();
+    labels.insert(NAMESPACE_NAME.to_owned(), name.to_owned());
+    Some(labels)
+}
+
 /// The labels of the namespace are not known.
 struct Unjudged;
 
@@ -80,13 +87,14 @@ fn missing(snapshot: &Snapshot, who: &Object, object: &Object) -> Result<Option<
         url: String::new(),
         selects: selection::selects(who.at("/spec")),
     };
-    let known = snapshot.find(Kind::Namespace, "", &object.namespace);
-    let mut namespace_labels = known.map(|namespace| namespace.labels.clone()).unwrap_or_default();
-    namespace_labels.insert(NAMESPACE_NAME.into(), object.namespace.clone());
+    let known = namespace_labels(snapshot, &object.namespace);
+    let is_known = known.is_some();
+    let namespace_labels =
+        known.unwrap_or_else(|| BTreeMap::from([(NAMESPACE_NAME.to_owned(), object.namespace.clone())]));
     let outside = selection::outside(&fact, kind, &object.namespace, &namespace_labels);
     let selects = fact.selects.get(kind);
     let namespaces = selects.and_then(|selects| selects.namespaces.as_ref());
-    if outside.is_some() && namespaces.is_some() && known.is_none() {
+    if outside.is_some() && namespaces.is_some() && !is_known {
         return Err(Unjudged);
     }
     let Some(words) = selection::missing(
@@ -143,8 +151,7 @@ pub(super) fn unselected(snapshot: &Snapshot, kind: Kind, reader: &str) -> Vec<F
         let lacking = missed.iter().find_map(|missed| missed.lacking.as_ref());
         let fix = match lacking {
             Some((whose, labels)) => {
-                let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                format!("Give the {whose} the label {}", labels.join(" and "))
+                format!("Give the {whose} the label {}", pairs(labels).join(" and "))
             }
             None => format!("Change the selector of the {reader} or the labels of the {name} so that they agree"),
         };

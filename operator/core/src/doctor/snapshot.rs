@@ -140,6 +140,11 @@ pub(super) fn labels(value: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Each label as `key=value`.
+pub(super) fn pairs(labels: &BTreeMap<String, String>) -> Vec<String> {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
 impl Snapshot {
     /// The objects of a kind.
     pub fn of(&self, kind: Kind) -> &[Object] {

@@ -161,17 +161,7 @@ impl Tie {
     /// # Errors
     /// It cannot be tied.
     pub fn whole(&self, selector: &Expression) -> Result<Expression, Error> {
-        let mut expression = selector.clone();
-        let range = |_: &Series| self.window;
-        walk::change(
-            &mut expression.0,
-            &Application {
-                tie: self,
-                range,
-                takes_parts: false,
-            },
-        )?;
-        Ok(expression)
+        self.changed(selector, |_| self.window, false)
     }
 
     /// Declares that a name stands for a number.
@@ -216,12 +206,21 @@ impl Tie {
     }
 
     fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
+        self.changed(expr, range, true)
+    }
+
+    fn changed(
+        &self,
+        expr: &Expression,
+        range: impl Fn(&Series) -> Duration,
+        takes_parts: bool,
+    ) -> Result<Expression, Error> {
+        let tie = self;
         let mut expression = expr.clone();
-        let takes_parts = true;
         walk::change(
             &mut expression.0,
             &Application {
-                tie: self,
+                tie,
                 range,
                 takes_parts,
             },

@@ -23,13 +23,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             continue;
         };
         let evidence = missed.join("; ");
-        let outside = |sidecar: &super::super::dashboards::Sidecar<'_>| {
-            sidecar
-                .namespaces
-                .as_ref()
-                .is_some_and(|names| !names.contains(&map.namespace.as_str()))
-        };
-        found.push(match sidecars.iter().find(|sidecar| !outside(sidecar)) {
+        found.push(match sidecars.iter().find(|sidecar| sidecar.looks_elsewhere(map).is_none()) {
             Some(sidecar) => {
                 let value = sidecar.value.unwrap_or("1");
                 let labels = BTreeMap::from([(sidecar.label.to_owned(), value.to_owned())]);

@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::super::answers::TARGET_LABELS;
 use super::super::kind::{MONITORS, Need};
-use super::super::scraping::monitors;
+use super::super::scraping::{monitors, sample_of};
+use super::super::snapshot::list;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -21,18 +22,9 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     for monitor in monitors(snapshot) {
         for answers in &snapshot.prometheuses {
             for label in TARGET_LABELS {
-                let Some(Ok(samples)) = answers.queries.get(&Query::Collided(label)) else {
+                let Some(sample) = sample_of(answers, Query::Collided(label), monitor.object) else {
                     continue;
                 };
-                let collided = samples.iter().find(|sample| {
-                    answers.targets.iter().flatten().any(|target| {
-                        let of = |name: &str| target.labels.get(name).map(String::as_str).unwrap_or_default();
-                        super::in_pool(&target.scrape_pool, monitor.object)
-                            && of("job") == sample.label("job")
-                            && of("namespace") == sample.label("namespace")
-                    })
-                });
-                let Some(sample) = collided else { continue };
                 let evidence = format!(
                     "{}: {} series of job {:?} have the label exported_{label}",
                     answers.who,
@@ -50,20 +42,11 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                 };
                 let mut finding = Found::new(Severity::Warning, monitor.object, evidence, fix);
                 if droppable {
-                    let list = if monitor.is_of_services() {
-                        "endpoints"
-                    } else {
-                        "podMetricsEndpoints"
-                    };
-                    let endpoints = monitor.endpoints.iter().map(|endpoint| {
-                        let mut value = endpoint.value.clone();
-                        let mut relabelings = value["relabelings"].as_array().cloned().unwrap_or_default();
+                    finding = monitor.patched(finding, |_, endpoint| {
+                        let mut relabelings = list(&endpoint["relabelings"]).to_vec();
                         relabelings.push(json!({"action": "labeldrop", "regex": label}));
-                        value["relabelings"] = relabelings.into();
-                        value
+                        endpoint["relabelings"] = relabelings.into();
                     });
-                    let endpoints: Vec<_> = endpoints.collect();
-                    finding = finding.patch(&monitor.object.reference(), &json!({"spec": {list: endpoints}}));
                 }
                 found.push(finding);
             }

@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Endpoint, Monitor, behind, monitors};
 use super::super::snapshot::Object;
@@ -125,21 +123,11 @@ fn of_pods(snapshot: &Snapshot, monitor: &Monitor<'_>, endpoint: &Endpoint<'_>) 
 }
 
 fn replaced(found: Found, monitor: &Monitor<'_>, endpoint: &Endpoint<'_>, name: &str) -> Found {
-    // A merge patch replaces a list whole, and so carries the other endpoints along.
-    let mut endpoints: Vec<_> = monitor
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.value.clone())
-        .collect();
-    if let Some(entry) = endpoints.get_mut(endpoint.index) {
-        entry["port"] = name.into();
-    }
-    let list = if monitor.is_of_services() {
-        "endpoints"
-    } else {
-        "podMetricsEndpoints"
-    };
-    found.patch(&monitor.object.reference(), &json!({"spec": {list: endpoints}}))
+    monitor.patched(found, |other, value| {
+        if other.index == endpoint.index {
+            value["port"] = name.into();
+        }
+    })
 }
 
 fn ports(service: &Object) -> String {

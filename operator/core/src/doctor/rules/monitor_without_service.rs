@@ -2,6 +2,7 @@ use observed_crds::foreign::LabelSelector;
 
 use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::{Monitor, monitors};
+use super::super::snapshot::pairs;
 use super::super::{Found, Rule, Severity, Snapshot, pods};
 use crate::selection;
 
@@ -90,11 +91,7 @@ fn place(monitor: &Monitor<'_>) -> String {
 }
 
 fn words(selector: &LabelSelector) -> String {
-    let mut words: Vec<String> = selector
-        .match_labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let mut words = pairs(&selector.match_labels);
     words.extend(selector.match_expressions.iter().map(ToString::to_string));
     match words.as_slice() {
         [] => "anything".into(),

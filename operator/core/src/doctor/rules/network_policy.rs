@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::finding::shell_quoted;
 use super::super::kind::{Kind, MONITORS, Need};
-use super::super::scraping::{Aim, monitors};
-use super::super::selectors::selected_by;
+use super::super::scraping::{Aim, monitors, pool};
+use super::super::selectors::{NAMESPACE_NAME, namespace_labels, selected_by};
 use super::super::snapshot::{Object, labels, list};
 use super::super::{Found, Rule, Severity, Snapshot, TargetHealth, pods};
 use crate::selection;
@@ -65,12 +65,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
 }
 
 fn health(snapshot: &Snapshot, monitor: &Object, index: usize) -> Option<TargetHealth> {
-    let kind = if monitor.kind == Kind::PodMonitor {
-        "podMonitor"
-    } else {
-        "serviceMonitor"
-    };
-    let pool = format!("{kind}/{}/{}/{index}", monitor.namespace, monitor.name);
+    let pool = pool(monitor, index)?;
     let targets = snapshot
         .prometheuses
         .iter()
@@ -116,15 +111,9 @@ fn from(snapshot: &Snapshot, policy: &Object, rule: &Value, reader: &Object) -> 
             }
             let namespace = match &peer["namespaceSelector"] {
                 Value::Null => reader.namespace == policy.namespace,
-                selector => match snapshot.find(Kind::Namespace, "", &reader.namespace) {
-                    Some(namespace) => {
-                        let mut labels = namespace.labels.clone();
-                        labels.insert("kubernetes.io/metadata.name".into(), namespace.name.clone());
-                        selection::matches(&pods::selector(selector), &labels)
-                    }
-                    // Its labels are not seen: it may be admitted.
-                    None => true,
-                },
+                // Where its labels are not seen it may be admitted.
+                selector => namespace_labels(snapshot, &reader.namespace)
+                    .is_none_or(|labels| selection::matches(&pods::selector(selector), &labels)),
             };
             let pod = &peer["podSelector"];
             namespace && (pod.is_null() || selection::matches(&pods::selector(pod), &prometheus_labels(reader)))
@@ -174,7 +163,7 @@ fn allowing(aim: &Aim<'_>, reader: &Object) -> Value {
             "policyTypes": ["Ingress"],
             "ingress": [{
                 "from": [{
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": reader.namespace}},
+                    "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: reader.namespace}},
                     "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
                 }],
                 "ports": [{"protocol": "TCP", "port": aim.port}],

@@ -1,8 +1,8 @@
 use super::super::kind::{Kind, MONITORS, Need};
-use super::super::scraping::monitors;
+use super::super::scraping::{monitors, pool};
 use super::super::selectors::{is_sharded, selected_by};
-use super::super::snapshot::{Object, list};
-use super::super::{Found, Rule, Severity, Snapshot};
+use super::super::snapshot::Object;
+use super::super::{Found, Rule, Severity, Snapshot, pods};
 
 pub(super) const RULE: Rule = Rule {
     id: "no-target",
@@ -30,14 +30,13 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
                 .filter_map(|aim| aim.service)
                 .find(|service| is_ready(snapshot, service));
             let Some(service) = ready else { continue };
-            let pool = format!(
-                "serviceMonitor/{}/{}/{}",
-                monitor.object.namespace, monitor.object.name, endpoint.index
-            );
+            let Some(pool) = pool(monitor.object, endpoint.index) else {
+                continue;
+            };
             for answers in &snapshot.prometheuses {
-                let (namespace, name) = &answers.resource;
-                let mut whole = readers.iter().filter(|reader| !is_sharded(reader));
-                let reads = whole.any(|reader| reader.namespace == *namespace && reader.name == *name);
+                let reads = readers
+                    .iter()
+                    .any(|reader| !is_sharded(reader) && answers.is_of(reader));
                 let Ok(targets) = &answers.targets else { continue };
                 if reads && !targets.iter().any(|target| target.scrape_pool == pool) {
                     let evidence = format!(
@@ -56,13 +55,5 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
 }
 
 fn is_ready(snapshot: &Snapshot, service: &Object) -> bool {
-    let slices = snapshot.of(Kind::EndpointSlice).iter();
-    let mut own = slices.filter(|slice| {
-        slice.namespace == service.namespace && slice.labels.get("kubernetes.io/service-name") == Some(&service.name)
-    });
-    own.any(|slice| {
-        list(slice.at("/endpoints"))
-            .iter()
-            .any(|endpoint| endpoint["conditions"]["ready"] != false)
-    })
+    pods::endpoints(snapshot, service).any(|endpoint| endpoint["conditions"]["ready"] != false)
 }

@@ -1,6 +1,6 @@
 use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
-use super::rule_not_loaded::is_of;
+use super::rule_not_loaded::object_of;
 
 pub(super) const RULE: Rule = Rule {
     id: "rule-failing",
@@ -41,8 +41,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     for answers in &snapshot.prometheuses {
         for group in answers.rules.iter().flatten() {
             for rule in group.rules.iter().filter(|rule| rule.health == "err") {
-                let mut objects = snapshot.of(Kind::PrometheusRule).iter();
-                let Some(object) = objects.find(|object| is_of(group, object, &group.name)) else {
+                let Some(object) = object_of(snapshot, group) else {
                     continue;
                 };
                 let known = DICTIONARY.iter().find(|(part, _)| rule.last_error.contains(part));

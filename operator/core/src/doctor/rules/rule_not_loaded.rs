@@ -17,10 +17,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     for object in snapshot.of(Kind::PrometheusRule) {
         let readers = selected_by(snapshot, object);
         for answers in &snapshot.prometheuses {
-            let (namespace, name) = &answers.resource;
-            let reads = readers
-                .iter()
-                .any(|reader| reader.namespace == *namespace && reader.name == *name);
+            let reads = readers.iter().any(|reader| answers.is_of(reader));
             let (true, Ok(groups)) = (reads, &answers.rules) else {
                 continue;
             };
@@ -39,6 +36,12 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
         }
     }
     found
+}
+
+/// The object that a loaded group stands in.
+pub(super) fn object_of<'a>(snapshot: &'a Snapshot, group: &Group) -> Option<&'a Object> {
+    let mut objects = snapshot.of(Kind::PrometheusRule).iter();
+    objects.find(|object| is_of(group, object, &group.name))
 }
 
 /// Whether a loaded group is that group of the object: prometheus-operator names the file after it.

@@ -1,6 +1,6 @@
 use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
-use super::rule_not_loaded::is_of;
+use super::rule_not_loaded::object_of;
 
 pub(super) const RULE: Rule = Rule {
     id: "rule-slow",
@@ -15,9 +15,8 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     let mut found = Vec::new();
     for answers in &snapshot.prometheuses {
         for group in answers.rules.iter().flatten() {
-            let mut objects = snapshot.of(Kind::PrometheusRule).iter();
-            let object = objects.find(|object| is_of(group, object, &group.name));
-            if let Some(object) = object.filter(|_| group.interval > 0.0 && group.evaluation_time > group.interval) {
+            let is_slow = group.interval > 0.0 && group.evaluation_time > group.interval;
+            if let Some(object) = object_of(snapshot, group).filter(|_| is_slow) {
                 let evidence = format!(
                     "{}: group {:?} took {:.1} s and is due every {} s",
                     answers.who, group.name, group.evaluation_time, group.interval

@@ -25,9 +25,9 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     for object in snapshot.of(Kind::PrometheusRule) {
         let readers = selected_by(snapshot, object);
         for answers in &snapshot.prometheuses {
-            let (namespace, name) = &answers.resource;
-            let mut whole = readers.iter().filter(|reader| !is_sharded(reader));
-            let reads = whole.any(|reader| reader.namespace == *namespace && reader.name == *name);
+            let reads = readers
+                .iter()
+                .any(|reader| !is_sharded(reader) && answers.is_of(reader));
             let (true, Ok(metrics)) = (reads, &answers.metrics) else {
                 continue;
             };

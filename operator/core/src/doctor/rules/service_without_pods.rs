@@ -1,6 +1,6 @@
 use super::super::kind::{Kind, MONITORS, Need};
 use super::super::scraping::monitors;
-use super::super::snapshot::{Object, list};
+use super::super::snapshot::{Object, pairs};
 use super::super::{Found, Rule, Severity, Snapshot, pods};
 use crate::selection;
 
@@ -33,27 +33,16 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
         {
             continue;
         }
-        let wanted: Vec<String> = selector
-            .match_labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let evidence = format!("no pod in namespace {namespace} has {}", wanted.join(" and "));
+        let wanted = pairs(&selector.match_labels).join(" and ");
+        let evidence = format!("no pod in namespace {namespace} has {wanted}");
         // The workload that has most of the labels is probably meant.
         let workloads = pods::workloads(snapshot).filter(|workload| workload.namespace == *namespace);
         let lacking = |workload: &Object| selection::lacking(&selector, &pods::template_labels(workload)).len();
         let nearest = workloads.min_by_key(|workload| (workload.name != service.name, lacking(workload)));
         let fix = match nearest {
             Some(workload) => {
-                let labels: Vec<String> = pods::template_labels(workload)
-                    .iter()
-                    .map(|(key, value)| format!("{key}={value}"))
-                    .collect();
-                format!(
-                    "If {} is meant: its pods have {}",
-                    workload.reference(),
-                    labels.join(", ")
-                )
+                let labels = pairs(&pods::template_labels(workload)).join(", ");
+                format!("If {} is meant: its pods have {labels}", workload.reference())
             }
             None => "Create the workload, or correct spec.selector".to_owned(),
         };
@@ -63,9 +52,5 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
 }
 
 fn has_addresses(snapshot: &Snapshot, service: &Object) -> bool {
-    let slices = snapshot.of(Kind::EndpointSlice).iter();
-    let mut own = slices.filter(|slice| {
-        slice.namespace == service.namespace && slice.labels.get("kubernetes.io/service-name") == Some(&service.name)
-    });
-    own.any(|slice| !list(slice.at("/endpoints")).is_empty())
+    pods::endpoints(snapshot, service).next().is_some()
 }

@@ -1,6 +1,6 @@
 use super::super::answers::UNBOUNDED_LABELS;
 use super::super::kind::{MONITORS, Need};
-use super::super::scraping::monitors;
+use super::super::scraping::{monitors, sample_of};
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -19,17 +19,9 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     for monitor in monitors(snapshot) {
         for answers in &snapshot.prometheuses {
             for label in UNBOUNDED_LABELS {
-                let Some(Ok(samples)) = answers.queries.get(&Query::LabelValues(label)) else {
+                let Some(sample) = sample_of(answers, Query::LabelValues(label), monitor.object) else {
                     continue;
                 };
-                let many = samples.iter().find(|sample| {
-                    answers.targets.iter().flatten().any(|target| {
-                        super::in_pool(&target.scrape_pool, monitor.object)
-                            && target.labels.get("job").map(String::as_str) == Some(sample.label("job"))
-                            && target.labels.get("namespace").map(String::as_str) == Some(sample.label("namespace"))
-                    })
-                });
-                let Some(sample) = many else { continue };
                 let evidence = format!(
                     "{}: the label {label} of job {:?} has {} values",
                     answers.who,

@@ -68,7 +68,8 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     assert_ne!(healthy, HEALTHY);
     stage.apply(&healthy).await;
     for (name, _) in SERVICES.into_iter().chain([("missing", "")]) {
-        stage.apply(&SERVICE.replace("NAME_", name)).await;
+        stage.workload(name).await;
+        stage.apply(&MONITOR.replace("NAME_", name)).await;
     }
     stage.apply(OTHERS).await;
     let rule = stage.objects(RULE).get("shop").await.unwrap();
@@ -116,26 +117,11 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     assert!(says("label-collision").contains("exported_endpoint"));
 }
 
-const SERVICE: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: NAME_, namespace: NAMESPACE}
-spec:
-  replicas: 0
-  selector: {matchLabels: {app: NAME_}}
-  template:
-    metadata: {labels: {app: NAME_}}
-    spec: {containers: [{name: api, image: 'observed.local/none:1', ports: [{name: http, containerPort: 8080}]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
-spec: {selector: {app: NAME_}, ports: [{name: web, port: 80, targetPort: http}]}
----
+const MONITOR: &str = "
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata: {name: NAME_, namespace: NAMESPACE, labels: {stage: NAMESPACE}}
-spec: {selector: {matchLabels: {app: NAME_}}, endpoints: [{port: web}]}
+spec: {selector: {matchLabels: {app: NAME_}}, endpoints: [{port: http}]}
 ";
 
 const OTHERS: &str = "
@@ -143,7 +129,7 @@ apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: missing-1, namespace: NAMESPACE, labels: {kubernetes.io/service-name: missing}}
 addressType: IPv4
-ports: [{name: web, port: 8080}]
+ports: [{name: http, port: 8080}]
 endpoints: [{addresses: [10.255.255.1], conditions: {ready: true}}]
 ---
 apiVersion: v1
@@ -161,9 +147,10 @@ async fn prometheus(directory: &Path, rules: &Path, namespace: &str) -> (String,
     let pages = serve();
     let job = |(name, more): (&str, &str)| {
         let port = if name == "refused" { free_port() } else { pages };
+        let endpoint = if name == "shop" { "web" } else { "http" };
         format!(
             "- job_name: serviceMonitor/{namespace}/{name}/0\n  metrics_path: /{name}\n  {more}\n  static_configs: \
-             [{{targets: ['127.0.0.1:{port}'], labels: {{namespace: {namespace}, job: {name}, endpoint: web, pod: {name}-1}}}}]\n"
+             [{{targets: ['127.0.0.1:{port}'], labels: {{namespace: {namespace}, job: {name}, endpoint: {endpoint}, pod: {name}-1}}}}]\n"
         )
     };
     let jobs: String = SERVICES.into_iter().chain([("shop", "")]).map(job).collect();

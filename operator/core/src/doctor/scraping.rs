@@ -219,8 +219,27 @@ pub(super) fn of_pool<'a>(snapshot: &'a Snapshot, pool: &str) -> Option<&'a Obje
     snapshot.find(*kind, parts.next()?, parts.next()?)
 }
 
-/// What was answered to a question by job and namespace about the first of the monitor's jobs that is in the answer.
-pub(super) fn sample_of<'a>(answers: &'a PrometheusAnswers, query: Query, monitor: &Object) -> Option<&'a Sample> {
+/// What is found at each monitor by questions about labels, which are answered by job and namespace: `found` gets the
+/// first sample of one of the monitor's jobs, and who gave it.
+pub(super) fn by_label(
+    snapshot: &Snapshot,
+    labels: &[&'static str],
+    query: impl Fn(&'static str) -> Query,
+    found: impl Fn(&Monitor<'_>, &str, &str, &Sample) -> Found,
+) -> Vec<Found> {
+    let mut all = Vec::new();
+    for monitor in monitors(snapshot) {
+        for answers in &snapshot.prometheuses {
+            let samples = labels
+                .iter()
+                .filter_map(|label| Some((label, sample_of(answers, query(label), monitor.object)?)));
+            all.extend(samples.map(|(label, sample)| found(&monitor, &answers.who, label, sample)));
+        }
+    }
+    all
+}
+
+fn sample_of<'a>(answers: &'a PrometheusAnswers, query: Query, monitor: &Object) -> Option<&'a Sample> {
     let pools = pools(monitor)?;
     let own = |sample: &&Sample| {
         answers.targets.iter().flatten().any(|target| {

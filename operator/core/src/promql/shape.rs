@@ -1,12 +1,14 @@
 //! What an expression's shape says about its result, without a sample.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use promql_parser::label::MatchOp;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{
     AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector, token,
 };
+use promql_parser::util::{ExprVisitor, walk_expr};
 
 use super::{Expression, walk};
 
@@ -29,7 +31,7 @@ impl Expression {
     /// Metrics that it looks for a zero of: `m == 0`, `min by (x) (m) < 1`.
     pub fn zeros(&self) -> BTreeSet<String> {
         let mut metrics = BTreeSet::new();
-        every(&self.0, &mut |expr| {
+        every(&self.0, |expr| {
             if let Expr::Binary(binary) = expr
                 && let Expr::NumberLiteral(number) = &*binary.rhs
                 && ((binary.op.id() == token::T_EQLC && number.val == 0.0)
@@ -45,7 +47,7 @@ impl Expression {
     /// Metrics of which it notices that they are missing: those in `absent(…)` and `absent_over_time(…)`.
     pub fn absences(&self) -> BTreeSet<String> {
         let mut metrics = BTreeSet::new();
-        every(&self.0, &mut |expr| {
+        every(&self.0, |expr| {
             if let Expr::Call(call) = expr
                 && is_absent(call)
             {
@@ -148,23 +150,19 @@ fn called(call: &Call, label: &str, inner: &dyn Fn(&Expr) -> bool) -> bool {
     call.func.name != "scalar" && args.iter().any(|arg| inner(arg))
 }
 
-fn every<'a>(expr: &'a Expr, look: &mut dyn FnMut(&'a Expr)) {
-    look(expr);
-    match expr {
-        Expr::Subquery(query) => every(&query.expr, look),
-        Expr::Aggregate(aggregate) => every(&aggregate.expr, look),
-        Expr::Unary(unary) => every(&unary.expr, look),
-        Expr::Paren(paren) => every(&paren.expr, look),
-        Expr::Binary(binary) => {
-            every(&binary.lhs, look);
-            every(&binary.rhs, look);
-        }
-        Expr::Call(call) => call.args.args.iter().for_each(|arg| every(arg, look)),
-        Expr::VectorSelector(_)
-        | Expr::MatrixSelector(_)
-        | Expr::NumberLiteral(_)
-        | Expr::StringLiteral(_)
-        | Expr::Extension(_) => {}
+/// Looks at an expression and at everything in it.
+fn every(expr: &Expr, look: impl FnMut(&Expr)) {
+    let Ok(_) = walk_expr(&mut Each(look), expr);
+}
+
+struct Each<F>(F);
+
+impl<F: FnMut(&Expr)> ExprVisitor for Each<F> {
+    type Error = Infallible;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Infallible> {
+        (self.0)(expr);
+        Ok(true)
     }
 }
 

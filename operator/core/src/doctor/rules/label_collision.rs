@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::super::answers::TARGET_LABELS;
 use super::super::kind::{MONITORS, Need};
-use super::super::scraping::{monitors, sample_of};
+use super::super::scraping::by_label;
 use super::super::snapshot::list;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
@@ -17,40 +17,32 @@ pub(super) const RULE: Rule = Rule {
     find,
 };
 
+/// Labels of the target that do not identify it.
+const DROPPABLE: [&str; 3] = ["endpoint", "service", "container"];
+
 fn find(snapshot: &Snapshot) -> Vec<Found> {
-    let mut found = Vec::new();
-    for monitor in monitors(snapshot) {
-        for answers in &snapshot.prometheuses {
-            for label in TARGET_LABELS {
-                let Some(sample) = sample_of(answers, Query::Collided(label), monitor.object) else {
-                    continue;
-                };
-                let evidence = format!(
-                    "{}: {} series of job {:?} have the label exported_{label}",
-                    answers.who,
-                    sample.value,
-                    sample.label("job")
-                );
-                // To identify the target, these must stay.
-                let droppable = ["endpoint", "service", "container"].contains(&label);
-                let fix = if droppable {
-                    format!("Drop the target's {label}: relabelings: [{{action: labeldrop, regex: {label}}}]")
-                } else {
-                    format!(
-                        "Rename the label in the service, or copy exported_{label} to another name with metricRelabelings"
-                    )
-                };
-                let mut finding = Found::new(Severity::Warning, monitor.object, evidence, fix);
-                if droppable {
-                    finding = monitor.patched(finding, |_, endpoint| {
-                        let mut relabelings = list(&endpoint["relabelings"]).to_vec();
-                        relabelings.push(json!({"action": "labeldrop", "regex": label}));
-                        endpoint["relabelings"] = relabelings.into();
-                    });
-                }
-                found.push(finding);
+    by_label(
+        snapshot,
+        &TARGET_LABELS,
+        Query::Collided,
+        |monitor, who, label, sample| {
+            let evidence = format!(
+                "{who}: {} series of job {:?} have the label exported_{label}",
+                sample.value,
+                sample.label("job")
+            );
+            let found = |fix: String| Found::new(Severity::Warning, monitor.object, evidence.clone(), fix);
+            if !DROPPABLE.contains(&label) {
+                return found(format!(
+                    "Rename the label in the service, or copy exported_{label} to another name with metricRelabelings"
+                ));
             }
-        }
-    }
-    found
+            let fix = format!("Drop the target's {label}: relabelings: [{{action: labeldrop, regex: {label}}}]");
+            monitor.patched(found(fix), |_, endpoint| {
+                let mut relabelings = list(&endpoint["relabelings"]).to_vec();
+                relabelings.push(json!({"action": "labeldrop", "regex": label}));
+                endpoint["relabelings"] = relabelings.into();
+            })
+        },
+    )
 }

@@ -1,6 +1,6 @@
 use super::super::answers::UNBOUNDED_LABELS;
 use super::super::kind::{MONITORS, Need};
-use super::super::scraping::{monitors, sample_of};
+use super::super::scraping::by_label;
 use super::super::{Found, Query, Rule, Severity, Snapshot};
 
 pub(super) const RULE: Rule = Rule {
@@ -15,23 +15,18 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
-    let mut found = Vec::new();
-    for monitor in monitors(snapshot) {
-        for answers in &snapshot.prometheuses {
-            for label in UNBOUNDED_LABELS {
-                let Some(sample) = sample_of(answers, Query::LabelValues(label), monitor.object) else {
-                    continue;
-                };
-                let evidence = format!(
-                    "{}: the label {label} of job {:?} has {} values",
-                    answers.who,
-                    sample.label("job"),
-                    sample.value
-                );
-                let fix = format!("Let {label} hold the route's template, and \"unmatched\" where there is none");
-                found.push(Found::new(Severity::Warning, monitor.object, evidence, fix));
-            }
-        }
-    }
-    found
+    by_label(
+        snapshot,
+        &UNBOUNDED_LABELS,
+        Query::LabelValues,
+        |monitor, who, label, sample| {
+            let evidence = format!(
+                "{who}: the label {label} of job {:?} has {} values",
+                sample.label("job"),
+                sample.value
+            );
+            let fix = format!("Let {label} hold the route's template, and \"unmatched\" where there is none");
+            Found::new(Severity::Warning, monitor.object, evidence, fix)
+        },
+    )
 }

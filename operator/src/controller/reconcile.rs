@@ -308,7 +308,7 @@ async fn six_calls(
                 }
                 failed = Some(error);
             }
-            let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
+            let backends = Backends::of(&facts, &context.prometheus, settings);
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
             status::status(
                 &plan,

@@ -10,6 +10,7 @@ mod input;
 mod lint;
 mod manifests;
 mod output;
+mod preview;
 mod rbac;
 mod render;
 mod run;
@@ -36,6 +37,7 @@ Examples:
   observed lint -f service.yaml                           say what is wrong with an ObservedService
   observed render -f service.yaml                         show what a cluster would get
   observed drill -f service.yaml                          prove that its alerts fire, and when they do not
+  observed preview -f service.yaml --drill HighErrorRate  draw its dashboard as a page, without Grafana
   observed doctor -n prod                                 find what is dead in the monitoring of a namespace
   source <(observed completions bash)                     complete on the command line
 
@@ -55,6 +57,9 @@ enum Verb {
     /// Prove the alerts: let promtool play each fault, and say which alert fires and which stays silent.
     #[command(after_help = drill::EXAMPLES)]
     Drill(drill::Args),
+    /// Draw the dashboard of an ObservedService as one page, from a Prometheus or from a drill, without Grafana.
+    #[command(after_help = preview::EXAMPLES)]
+    Preview(preview::Args),
     /// Find what is silently dead in the monitoring of a cluster, with your own rights, and say how to mend it.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Args),
@@ -122,6 +127,7 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),
+        Verb::Preview(args) => preview::preview(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),

@@ -1,9 +1,10 @@
-//! A thin client of Prometheus' HTTP API: the two questions that verification asks, and nothing else.
+//! A thin client of Prometheus' HTTP API: the two questions that verification asks, the one of a preview, and nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use observed_core::preview::{Series, Span};
 use reqwest::redirect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -98,6 +99,19 @@ pub(super) enum Health {
 }
 
 #[derive(Deserialize)]
+struct Matrix {
+    result: Vec<Values>,
+}
+
+/// The values of one series: the time in seconds, and the value as text.
+#[derive(Deserialize)]
+struct Values {
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
+    values: Vec<(f64, String)>,
+}
+
+#[derive(Deserialize)]
 struct Groups {
     #[serde(default)]
     groups: Option<Vec<Group>>,
@@ -158,6 +172,28 @@ impl Prometheus {
         Ok(answer.data.groups.unwrap_or_default())
     }
 
+    /// The values of an expression over a span of time.
+    ///
+    /// # Errors
+    /// As of [`Prometheus::fetch`], and if the answer is not that of a Prometheus.
+    pub async fn values(&self, base: &str, expr: &str, span: &Span) -> Result<Vec<Series>, Error> {
+        let [start, end] = [span.start, span.end].map(|second| second.to_string());
+        let step = span.step.to_string();
+        let query = [("query", expr), ("start", &start), ("end", &end), ("step", &step)];
+        let url = base.trim_end_matches('/');
+        let answer: Envelope<Matrix> = read(url, &self.fetch(url, "/api/v1/query_range", &query).await?)?;
+        let series = answer.data.result.into_iter().map(|series| {
+            let points = series.values.iter();
+            // Prometheus writes the numbers of Go, which are those of Rust: `NaN`, `+Inf`, `1e-07`.
+            let points = points.filter_map(|(second, value)| Some((second.round() as i64, value.parse().ok()?)));
+            Series {
+                labels: series.metric,
+                points: points.collect(),
+            }
+        });
+        Ok(series.collect())
+    }
+
     async fn get<T: DeserializeOwned>(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
         let url = base.trim_end_matches('/').to_owned();
         if let Some((since, error)) = self.silent().get(&url)
@@ -174,10 +210,7 @@ impl Prometheus {
                 self.silent().remove(&url);
             }
         }
-        serde_json::from_slice(&answer?).map_err(|error| Error::Answer {
-            url,
-            words: crate::api_error::shorten(&error.to_string(), 200),
-        })
+        read(&url, &answer?)
     }
 
     /// The body of a good answer.
@@ -215,6 +248,13 @@ impl Prometheus {
     fn silent(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Instant, Error)>> {
         self.silent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn read<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(answer).map_err(|error| Error::Answer {
+        url: url.to_owned(),
+        words: crate::api_error::shorten(&error.to_string(), 200),
+    })
 }
 
 /// The innermost cause, which is the one that helps: `connection refused`, `dns error`.

@@ -27,7 +27,7 @@ use crate::cache::Cache;
 use crate::image::Image;
 use crate::monitoring;
 use crate::progress::Progress;
-use crate::tools::debian::Debian;
+use crate::tools::debian::{self, Debian};
 use crate::tools::{Tool, Tools};
 
 /// The node's name.
@@ -137,7 +137,7 @@ pub(super) async fn start(options: &Node, progress: &Progress) -> Result<Cluster
     }
     let tools = Tools::ensure(&wanted, progress).await?;
     let (place, shown) = (cache.clone(), progress.clone());
-    let debian = tokio::task::spawn_blocking(move || Debian::ensure(&place, &shown)).await;
+    let debian = tokio::task::spawn_blocking(move || Debian::ensure(&place, &debian::NODE, &shown)).await;
     let debian = debian.map_err(|_| Error::Stopped)??;
 
     let step = progress.step("starting the cluster and its node", Some(USUALLY));

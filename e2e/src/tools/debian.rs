@@ -9,8 +9,16 @@ use std::process::{Command, Stdio};
 use crate::cache::{self, Cache};
 use crate::progress::Progress;
 
-/// The programs a node needs that are not built here, and the packages that have them.
-const PROGRAMS: [(&str, &str); 3] = [("runc", "runc"), ("nft", "nftables"), ("ip", "iproute2")];
+/// A program, and the package that has it.
+pub type Program = (&'static str, &'static str);
+
+/// The programs a node needs that are not built here.
+pub const NODE: [Program; 3] = [("runc", "runc"), ("nft", "nftables"), ("ip", "iproute2")];
+/// The browser of the tests, without a window.
+pub const BROWSER: [Program; 1] = [("chromium-headless-shell", "chromium-headless-shell")];
+/// Directories with programs below where packages are unpacked. What is in `usr/bin` can be a script that begins the program at its place in the
+/// system, where it is not.
+const DIRECTORIES: [&str; 5] = ["usr/lib/chromium", "usr/sbin", "usr/bin", "sbin", "bin"];
 
 /// A program of Debian could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Cache(#[from] cache::Error),
     /// The machine has neither the programs nor apt.
-    #[error("a node needs {programs}, which this machine lacks, and there is no apt-get to fetch them: install them")]
+    #[error("this machine lacks {programs}, and there is no apt-get to fetch them: install them")]
     NoApt {
         /// The missing programs.
         programs: String,
@@ -58,9 +66,9 @@ impl Debian {
     ///
     /// # Errors
     /// Packages are missing and cannot be fetched.
-    pub fn ensure(cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+    pub fn ensure(cache: &Cache, programs: &[Program], progress: &Progress) -> Result<Self, Error> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let missing: Vec<_> = PROGRAMS
+        let missing: Vec<_> = programs
             .iter()
             .filter(|(program, _)| on_path(program, &path).is_none())
             .collect();
@@ -93,12 +101,19 @@ impl Debian {
     /// The directories for `PATH`.
     #[must_use]
     pub fn program_directories(&self) -> Vec<PathBuf> {
-        let below = |root: &PathBuf| {
-            ["usr/sbin", "usr/bin", "sbin", "bin"]
-                .map(|name| root.join(name))
-                .to_vec()
-        };
+        let below = |root: &PathBuf| DIRECTORIES.map(|name| root.join(name)).to_vec();
         self.root.as_ref().map(below).unwrap_or_default()
+    }
+
+    /// A program, unpacked or on the system.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let own = self
+            .program_directories()
+            .into_iter()
+            .map(|directory| directory.join(name));
+        let system = || on_path(name, &std::env::var_os("PATH").unwrap_or_default());
+        own.into_iter().find(|file| file.is_file()).or_else(system)
     }
 
     /// The directories for `LD_LIBRARY_PATH`.
@@ -106,10 +121,10 @@ impl Debian {
     pub fn library_directories(&self) -> Vec<PathBuf> {
         let Some(root) = &self.root else { return Vec::new() };
         let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-        ["usr/lib", "lib"]
-            .iter()
-            .flat_map(|lib| [root.join(lib).join(&triplet), root.join(lib)])
-            .collect()
+        let below = |lib: &str| [root.join(lib).join(&triplet), root.join(lib)];
+        // A library that the browser needs is in a directory of its own.
+        let pulse = root.join("usr/lib").join(&triplet).join("pulseaudio");
+        ["usr/lib", "lib"].into_iter().flat_map(below).chain([pulse]).collect()
     }
 }
 

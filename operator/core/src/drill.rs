@@ -1,6 +1,7 @@
 //! The proof of the alerts, as files that promtool runs: it evaluates the very rules that Prometheus would load.
 
 mod native;
+pub mod replay;
 mod series;
 
 use std::collections::BTreeMap;

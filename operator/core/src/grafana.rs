@@ -8,6 +8,8 @@ mod layout;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use layout::{COLUMNS, meaning, widths};
+
 /// The latest version of the classic format.
 const SCHEMA_VERSION: u32 = 42;
 /// Grafana takes no longer uid.
@@ -165,7 +167,8 @@ pub enum Color {
 }
 
 impl Color {
-    fn as_str(self) -> &'static str {
+    /// Grafana's name for it, which is that of CSS too.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Green => "green",
             Self::Blue => "blue",

@@ -24,6 +24,7 @@ pub mod objectives;
 pub mod outputs;
 pub mod packs;
 pub mod plan;
+pub mod preview;
 pub mod promql;
 pub mod rbac;
 pub mod resolve;

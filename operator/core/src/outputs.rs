@@ -17,6 +17,8 @@ use crate::check::Check;
 use crate::child::{Body, Child, Children, Rendered, ResourceKind};
 use crate::plan::Plan;
 
+pub use dashboard::dashboard;
+
 /// One kind of thing generated for an ObservedService.
 pub trait Output: Sync {
     /// Name of the output: `--only`, golden file, metric label.

@@ -1,9 +1,8 @@
 //! `observed drill`: every alert played through by promtool.
 
-mod promtool;
+pub(super) mod promtool;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
@@ -191,11 +190,10 @@ fn table(service: &Drilled) -> String {
 
 /// Writes the rules and the drills of each service: `<namespace>.<name>-rules.yaml` and `-drills.yaml`.
 fn write<'a>(directory: &Path, plans: impl Iterator<Item = &'a Plan>) -> Result<Outcome, Error> {
-    let failed = |path: &Path| {
-        let name = path.display().to_string();
-        |source| Error::Write { name, source }
-    };
-    fs::create_dir_all(directory).map_err(failed(directory))?;
+    fs::create_dir_all(directory).map_err(|source| Error::Write {
+        name: directory.display().to_string(),
+        source,
+    })?;
     for plan in plans {
         // A namespace holds no dot, so that no two services have one name for their files.
         let stem = format!("{}.{}", plan.owner.namespace, plan.owner.name);
@@ -206,22 +204,8 @@ fn write<'a>(directory: &Path, plans: impl Iterator<Item = &'a Plan>) -> Result<
             .map(|file| (format!("{stem}-{}.yaml", file.name), file.text));
         for (name, text) in std::iter::once((rules.clone(), drill::rules_file(plan)?)).chain(drills) {
             let path = directory.join(name);
-            whole(directory, &path, &text).map_err(failed(&path))?;
+            output::whole(&path, &text)?;
         }
     }
     Ok(Outcome::Fine)
-}
-
-/// Puts a file in its place whole, or not at all.
-fn whole(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new().permissions(mode()).tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
-}
-
-/// Everybody may read it, as the umask allows: a temporary file is its owner's alone.
-fn mode() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::Permissions::from_mode(0o666)
 }

@@ -1,6 +1,8 @@
 //! Text for people and for machines. It is put together whole and written at once, so that nothing is half-written.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::ValueEnum;
 use observed_core::yaml;
@@ -31,6 +33,28 @@ pub(super) fn print_exactly(text: &str) -> Result<(), Error> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(Error::Print)
+}
+
+/// Puts a file in its place whole, or not at all.
+pub(super) fn whole(path: &Path, text: &str) -> Result<(), Error> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let written = || -> io::Result<()> {
+        let directory = directory.unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().permissions(mode()).tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().map_err(|source| Error::Write {
+        name: path.display().to_string(),
+        source,
+    })
+}
+
+/// Everybody may read it, as the umask allows: a temporary file is its owner's alone.
+fn mode() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::Permissions::from_mode(0o666)
 }
 
 /// Writes a line to standard error. Who closed it does not want to know.

@@ -1,9 +1,11 @@
-//! A thin client of the HTTP APIs of Prometheus and Alertmanager: the questions that verification asks, and no others.
+//! A thin client of the HTTP APIs of Prometheus and Alertmanager: the questions that verification and
+//! a preview ask, and no others.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use observed_core::preview::{Series, Span};
 use reqwest::redirect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -110,6 +112,19 @@ struct Alertmanager {
 }
 
 #[derive(Deserialize)]
+struct Matrix {
+    result: Vec<Values>,
+}
+
+/// The values of one series: the time in seconds, and the value as text.
+#[derive(Deserialize)]
+struct Values {
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
+    values: Vec<(f64, String)>,
+}
+
+#[derive(Deserialize)]
 struct Groups {
     #[serde(default)]
     groups: Option<Vec<Group>>,
@@ -177,6 +192,28 @@ impl Prometheus {
         Ok(active.into_iter().map(|alertmanager| alertmanager.url).collect())
     }
 
+    /// The values of an expression over a span of time.
+    ///
+    /// # Errors
+    /// As of [`Prometheus::fetch`], and if the answer is not that of a Prometheus.
+    pub async fn values(&self, base: &str, expr: &str, span: &Span) -> Result<Vec<Series>, Error> {
+        let [start, end] = [span.start, span.end].map(|second| second.to_string());
+        let step = span.step.to_string();
+        let query = [("query", expr), ("start", &start), ("end", &end), ("step", &step)];
+        let url = base.trim_end_matches('/');
+        let answer: Envelope<Matrix> = read(url, &self.fetch(url, "/api/v1/query_range", &query).await?)?;
+        let series = answer.data.result.into_iter().map(|series| {
+            let points = series.values.iter();
+            // Prometheus writes the numbers of Go, which are those of Rust: `NaN`, `+Inf`, `1e-07`.
+            let points = points.filter_map(|(second, value)| Some((second.round() as i64, value.parse().ok()?)));
+            Series {
+                labels: series.metric,
+                points: points.collect(),
+            }
+        });
+        Ok(series.collect())
+    }
+
     /// An answer in JSON. An address that does not answer is left alone for a while.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
@@ -199,10 +236,7 @@ impl Prometheus {
                 self.silent().remove(&url);
             }
         }
-        serde_json::from_slice(&answer?).map_err(|error| Error::Answer {
-            url,
-            words: crate::api_error::shorten(&error.to_string(), 200),
-        })
+        read(&url, &answer?)
     }
 
     /// The body of a good answer.
@@ -240,6 +274,13 @@ impl Prometheus {
     fn silent(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Instant, Error)>> {
         self.silent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn read<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(answer).map_err(|error| Error::Answer {
+        url: url.to_owned(),
+        words: crate::api_error::shorten(&error.to_string(), 200),
+    })
 }
 
 /// The innermost cause, which is the one that helps: `connection refused`, `dns error`.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Color, DATASOURCE, Panel, PanelKind, Row, Threshold, plain};
 
 /// Columns of the grid.
-const COLUMNS: usize = 24;
+pub const COLUMNS: usize = 24;
 /// Most numbers beside each other that can still be read.
 const MOST_STATS: usize = 6;
 /// Queries that are sent when the dashboard opens; the rows after them are closed until somebody opens them.
@@ -17,6 +17,12 @@ struct Place {
     y: usize,
     width: usize,
     height: usize,
+}
+
+/// How many of the columns each panel of a row takes.
+pub fn widths(row: &Row) -> Vec<usize> {
+    let (places, _) = places(&row.panels, 0);
+    places.into_iter().map(|place| place.width).collect()
 }
 
 /// The rows and their panels, with ids and places.
@@ -202,7 +208,7 @@ fn steps(panel: &Panel) -> Vec<Value> {
 }
 
 /// The most pressing of what is wrong at a value.
-fn meaning(thresholds: &[Threshold], value: f64) -> Color {
+pub fn meaning(thresholds: &[Threshold], value: f64) -> Color {
     let wrong = thresholds.iter().filter(|threshold| {
         if threshold.above {
             value > threshold.value

@@ -76,7 +76,8 @@ fn text(whole: &grafana::Dashboard, most_bytes: usize) -> String {
     }
 }
 
-fn dashboard(plan: &Plan) -> grafana::Dashboard {
+/// The dashboard of a plan.
+pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
     let plan::Owner { namespace, name, .. } = &plan.owner;
     let overview = Row {
         title: "Overview".into(),

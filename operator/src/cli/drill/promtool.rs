@@ -8,7 +8,7 @@ use std::process::Command;
 use observed_core::drill::DrillFile;
 
 /// Name of the rule file as the tests name it.
-pub(super) const RULES: &str = "rules.yaml";
+pub(in crate::cli) const RULES: &str = "rules.yaml";
 const REPORT: &str = "report.xml";
 
 /// promtool could not be run, or what it said could not be read.
@@ -16,8 +16,7 @@ const REPORT: &str = "report.xml";
 pub(crate) enum PromtoolError {
     #[error(
         "cannot run {program}: promtool 3 comes with Prometheus, or by `go install \
-         github.com/prometheus/prometheus/cmd/promtool@latest`; --promtool names another place, and --out DIR only \
-         writes the tests"
+         github.com/prometheus/prometheus/cmd/promtool@latest`; --promtool names another place"
     )]
     Run { program: String, source: std::io::Error },
     #[error("{0} is older than Prometheus 3: it cannot report each test by itself (--junit)")]
@@ -28,12 +27,14 @@ pub(crate) enum PromtoolError {
     Refused(String),
     #[error("cannot read the report of promtool")]
     Report(#[from] roxmltree::Error),
+    #[error("cannot read what promtool says about the drill; it is known to be said so by promtool 3.16")]
+    NotRead,
     #[error("promtool did not run the test {0:?}")]
     NotPlayed(String),
 }
 
 /// What was wrong in each test that was run; nothing where it passed.
-pub(super) fn play(
+pub(in crate::cli) fn play(
     promtool: &Path,
     rules: &str,
     drills: &[DrillFile],
@@ -45,7 +46,12 @@ pub(super) fn play(
     for (name, file) in names.iter().zip(drills) {
         fs::write(directory.path().join(name), &file.text)?;
     }
-    let mut command = Command::new(promtool);
+    // A name is looked for on the PATH; a path is one from here, and not from where the tests are.
+    let program = match promtool.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => std::path::absolute(promtool)?,
+        _ => promtool.to_owned(),
+    };
+    let mut command = Command::new(program);
     command.current_dir(directory.path()).args(["test", "rules"]);
     command.arg(format!("--junit={REPORT}"));
     if let Some(alert) = alert {

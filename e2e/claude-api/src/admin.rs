@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn faults_are_switched_shown_and_cleared() {
-        let app = App::new();
+        let app = App::new(None);
         let (status, switched) = send(&app, "PUT", r#"{"errorRatio": 0.25}"#).await;
         assert_eq!((status, &switched["errorRatio"]), (200, &json!(0.25)));
         assert_eq!(send(&app, "GET", "").await, (200, switched));
@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bad_fault_changes_nothing() {
-        let app = App::new();
+        let app = App::new(None);
         send(&app, "PUT", r#"{"readiness": "off"}"#).await;
         let (status, answer) = send(&app, "PUT", r#"{"errorRatio": 2, "latency": 3}"#).await;
         assert_eq!(status, 400);

@@ -5,18 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
+use crate::dependencies::{Caller, Dependencies, hash, hexadecimal};
 use crate::faults::Switchboard;
 use crate::findings::{Findings, kind, object};
+use crate::metrics::usage::Usage;
 use crate::metrics::{CONTENT_TYPE, Metrics};
-use crate::model::{MODELS, Model};
+use crate::model::{Answer, MODELS, Model};
 use crate::requests::{RequestId, error, hold, inject, track};
+use crate::tasks;
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_TOKENS: u64 = 8192;
@@ -28,16 +31,21 @@ pub struct App {
     pub metrics: Metrics,
     /// What is switched on.
     pub faults: Switchboard,
+    /// PostgreSQL and Redis, where they are configured, and what is counted of them.
+    pub dependencies: Option<(Arc<Dependencies>, Usage)>,
     /// The service is ending: it still answers, but wants no new requests.
     pub draining: AtomicBool,
 }
 
 impl App {
-    /// A service that has just started.
-    pub fn new() -> Arc<Self> {
+    /// A service that has just started, with databases or without.
+    pub fn new(dependencies: Option<Arc<Dependencies>>) -> Arc<Self> {
+        let mut metrics = Metrics::new();
+        let dependencies = dependencies.map(|dependencies| (dependencies, metrics.with_usage()));
         Arc::new(Self {
-            metrics: Metrics::new(),
+            metrics,
             faults: Switchboard::default(),
+            dependencies,
             draining: AtomicBool::new(false),
         })
     }
@@ -45,7 +53,11 @@ impl App {
 
 /// Every route of the main port.
 pub fn router(app: &Arc<App>) -> Router {
-    let api = Router::new().route("/v1/messages", post(messages)).fallback(unknown);
+    let mut api = Router::new().route("/v1/messages", post(messages));
+    if app.dependencies.is_some() {
+        api = api.merge(tasks::router());
+    }
+    let api = api.fallback(unknown);
     let around = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -65,14 +77,15 @@ fn tracked(app: &Arc<App>, api: Router<Arc<App>>) -> Router<Arc<App>> {
 
 /// A question to a model.
 #[derive(Debug)]
-struct Question {
+pub struct Question {
     model: &'static Model,
     max_tokens: u64,
     conversation: Vec<String>,
 }
 
 impl Question {
-    fn parse(body: &[u8]) -> Result<Self, Findings> {
+    /// Reads what was sent.
+    pub fn parse(body: &[u8]) -> Result<Self, Findings> {
         let object = object(body)?;
         let mut findings = Findings::default();
         let model = findings.required(&object, "", "model", |value| {
@@ -99,6 +112,20 @@ impl Question {
             }),
             _ => Err(findings),
         }
+    }
+
+    /// What the model says.
+    pub fn answer(&self) -> Answer {
+        let conversation = self.conversation.iter().map(String::as_str);
+        self.model.answer(conversation, self.max_tokens)
+    }
+
+    /// The same for the same question, and only for it.
+    fn fingerprint(&self) -> String {
+        hexadecimal(&hash(format!(
+            "{:?}",
+            (self.model.name, self.max_tokens, &self.conversation)
+        )))
     }
 }
 
@@ -129,15 +156,28 @@ fn conversation(messages: &[Value], findings: &mut Findings) -> Vec<String> {
 async fn messages(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
+    headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Findings> {
-    let question = Question::parse(&body)?;
-    let conversation = question.conversation.iter().map(String::as_str);
-    let answer = question.model.answer(conversation, question.max_tokens);
+) -> Result<Response, Response> {
+    let dependencies = app.dependencies.as_ref().map(|(dependencies, _)| dependencies);
+    let caller = match dependencies {
+        Some(dependencies) => Some(dependencies.admit(&headers).await?),
+        None => None,
+    };
+    let question = Question::parse(&body).map_err(IntoResponse::into_response)?;
+    let fingerprint = question.fingerprint();
+    // A cache that does not answer is as good as one that knows nothing.
+    let kept = match dependencies {
+        Some(dependencies) => dependencies.cache.answer(&fingerprint).await.unwrap_or_default(),
+        None => None,
+    };
+    if let Some(kept) = kept {
+        return Ok(([(header::CONTENT_TYPE, "application/json")], kept).into_response());
+    }
+    let answer = question.answer();
     tokio::time::sleep(answer.thinking).await;
     app.metrics.answered(question.model, &answer);
-    tracing::debug!(request_id, model = question.model.name, answer = answer.id, "answered");
-    Ok(Json(json!({
+    let text = json!({
         "id": answer.id,
         "type": "message",
         "role": "assistant",
@@ -145,7 +185,17 @@ async fn messages(
         "content": [{"type": "text", "text": answer.text}],
         "stop_reason": if answer.cut { "max_tokens" } else { "end_turn" },
         "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
-    })))
+    })
+    .to_string();
+    if let (Some(dependencies), Some(Caller(key))) = (dependencies, caller) {
+        let tokens = [answer.input_tokens, answer.output_tokens];
+        let kept = dependencies
+            .database
+            .answered(&request_id, &key, question.model.name, tokens);
+        kept.await.map_err(IntoResponse::into_response)?;
+        let _ = dependencies.cache.keep_answer(&fingerprint, &text).await; // only slower the next time
+    }
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 // Touches nothing: it says only that the process answers.
@@ -162,12 +212,19 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
             "not_ready",
             "switched off at the admin port",
         )
+    } else if let Some((dependencies, _)) = &app.dependencies
+        && let Err(unavailable) = dependencies.ready().await
+    {
+        unavailable.into_response()
     } else {
         Json(json!({"status": "ready"})).into_response()
     }
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
+    if let Some((dependencies, usage)) = &app.dependencies {
+        usage.connections(dependencies.database.connections());
+    }
     match app.metrics.expose() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(failed) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", &failed.to_string()),

@@ -38,6 +38,9 @@ pub struct Options {
     /// How long to send, at most 1h.
     #[arg(long = "for", default_value = "30s", value_parser = limited)]
     duration: Duration,
+    /// The API key to send.
+    #[arg(long, env = "API_KEY", hide_env_values = true, default_value = "")]
+    api_key: String,
     /// How many requests to send at most. Without it only the time is a bound.
     #[arg(long)]
     count: Option<u64>,
@@ -187,6 +190,7 @@ async fn drive(options: &Options, end: impl Future<Output = ()>) -> Tally {
 struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
     url: Uri,
+    api_key: String,
     timeout: Duration,
 }
 
@@ -199,6 +203,7 @@ impl Sender {
         Self {
             client,
             url: options.url.clone(),
+            api_key: options.api_key.clone(),
             timeout: options.timeout,
         }
     }
@@ -211,6 +216,7 @@ impl Sender {
         let request = Request::post(self.url.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header("x-request-id", format!("load-{number}"))
+            .header("x-api-key", &self.api_key)
             .body(Full::from(question.to_string()));
         let (client, limit) = (self.client.clone(), self.timeout);
         async move {

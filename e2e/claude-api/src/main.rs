@@ -7,6 +7,9 @@
 
 mod admin;
 mod api;
+mod cache;
+mod database;
+mod dependencies;
 mod duration;
 mod faults;
 mod findings;
@@ -16,6 +19,7 @@ mod model;
 mod receive;
 mod requests;
 mod serve;
+mod tasks;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -33,7 +37,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API (what happens without a command).
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Send requests to an API, and print what came back as one line of JSON.
     Load(load::Options),
     /// Receive webhooks of Alertmanager, and tell what was received.
@@ -44,11 +48,11 @@ enum Command {
 async fn main() -> ExitCode {
     let command = Arguments::parse()
         .command
-        .unwrap_or_else(|| Command::Serve(serve::Options::default()));
+        .unwrap_or_else(|| Command::Serve(Box::default()));
     let outcome = match command {
         Command::Serve(options) => {
             telemetry::to_stdout();
-            serve::run(options).await
+            serve::run(*options).await
         }
         Command::Load(options) => return load::run(options).await,
         Command::Receive(options) => {

@@ -1,5 +1,7 @@
 //! What the service counts, under the names that people's rules and dashboards expect.
 
+pub mod usage;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -113,6 +115,11 @@ impl Metrics {
         registry.register("tokens_used", "Tokens read and written", self.tokens.clone());
         registry.register("llm_cost_usd", "Price of all answers in dollars", self.cost_usd.clone());
         self
+    }
+
+    /// Adds what is counted only with databases.
+    pub fn with_usage(&mut self) -> usage::Usage {
+        usage::Usage::new(&mut self.registry)
     }
 
     /// A request has begun.

@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
-use crate::{admin, duration};
+use crate::dependencies::Dependencies;
+use crate::{admin, dependencies, duration, tasks};
 
 /// How to serve.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Options {
     /// How long requests that are in flight then have to end.
     #[arg(long, default_value = "20s", value_parser = duration::parse)]
     grace: Duration,
+    #[command(flatten)]
+    dependencies: dependencies::Options,
 }
 
 #[derive(Parser)]
@@ -60,6 +63,9 @@ pub enum Error {
     /// The operating system refused a signal handler.
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
+    /// A dependency cannot be used as it is configured.
+    #[error(transparent)]
+    Dependencies(#[from] dependencies::Error),
     /// A listener broke.
     #[error("cannot go on serving: {0}")]
     Serve(#[source] io::Error),
@@ -85,9 +91,17 @@ pub fn asked_to_end() -> Result<impl Future<Output = ()>, Error> {
     })
 }
 
+/// The worker and what counts, where there are databases. Returns never: a worker that ends early does not end the service.
+async fn background(app: &App) {
+    if let Some((dependencies, usage)) = &app.dependencies {
+        tokio::join!(tasks::work(app, dependencies, usage), tasks::count(dependencies, usage));
+    }
+    std::future::pending().await
+}
+
 /// Serves until the process is asked to end.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let app = App::new();
+    let app = App::new(Dependencies::new(options.dependencies)?);
     let end = asked_to_end()?;
     tokio::time::sleep(options.starting).await;
     let (main, main_address) = listen(options.listen).await?;
@@ -119,6 +133,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         }
         served = async { axum::serve(admin, admin::router(Arc::clone(&app))).await } => served.map_err(Error::Serve)?,
         () = admin::act(Arc::clone(&app)) => {}
+        () = background(&app) => {}
         () = overdue => tracing::warn!("ending with requests in flight"),
     }
     Ok(())

@@ -62,7 +62,7 @@ fn switch(app: &App, body: &str) {
 
 #[tokio::test]
 async fn a_question_is_answered_with_its_usage_and_counted() {
-    let app = App::new();
+    let app = App::new(None);
     let answer = ask(&app, "POST", "/v1/messages", QUESTION).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.headers["x-request-id"], "id-1");
@@ -79,7 +79,7 @@ async fn a_question_is_answered_with_its_usage_and_counted() {
 
 #[tokio::test]
 async fn a_bad_question_is_refused_with_every_field_that_is_wrong() {
-    let app = App::new();
+    let app = App::new(None);
     let bad = r#"{"model": "gpt", "max_tokens": 0, "messages": [{"role": "system", "content": ""}, 7]}"#;
     let answer = ask(&app, "POST", "/v1/messages", bad).await;
     assert_eq!(answer.status, 400);
@@ -106,7 +106,7 @@ async fn a_bad_question_is_refused_with_every_field_that_is_wrong() {
 
 #[tokio::test]
 async fn a_question_without_its_fields_or_without_json_is_refused() {
-    let app = App::new();
+    let app = App::new(None);
     for (body, field) in [("{}", "messages"), ("not json", "body"), ("[]", "body")] {
         let answer = ask(&app, "POST", "/v1/messages", body).await;
         assert_eq!(answer.status, 400);
@@ -118,7 +118,7 @@ async fn a_question_without_its_fields_or_without_json_is_refused() {
 
 #[tokio::test]
 async fn paths_that_no_route_has_are_one_series() {
-    let app = App::new();
+    let app = App::new(None);
     for path in ["/wp-login.php", "/v1/messages/17", "/"] {
         assert_eq!(ask(&app, "GET", path, "").await.status, 404);
     }
@@ -131,7 +131,7 @@ async fn paths_that_no_route_has_are_one_series() {
 
 #[tokio::test]
 async fn probes_and_the_metrics_page_are_not_counted_as_requests() {
-    let app = App::new();
+    let app = App::new(None);
     for path in ["/health", "/ready", "/metrics"] {
         assert_eq!(ask(&app, "GET", path, "").await.status, 200);
         assert_eq!(counted(&app, "GET", path, 200).await, 0.0);
@@ -143,7 +143,7 @@ async fn probes_and_the_metrics_page_are_not_counted_as_requests() {
 
 #[tokio::test]
 async fn readiness_follows_its_switch_and_health_does_not() {
-    let app = App::new();
+    let app = App::new(None);
     assert_eq!(ask(&app, "GET", "/ready", "").await.status, 200);
     switch(&app, r#"{"readiness": "off"}"#);
     assert_eq!(ask(&app, "GET", "/ready", "").await.status, 503);
@@ -161,7 +161,7 @@ async fn readiness_follows_its_switch_and_health_does_not() {
 
 #[tokio::test]
 async fn injected_errors_hit_the_api_and_are_counted_and_end_with_the_switch() {
-    let app = App::new();
+    let app = App::new(None);
     switch(&app, r#"{"errorRatio": 0.5}"#);
     for _ in 0..10 {
         ask(&app, "POST", "/v1/messages", QUESTION).await;
@@ -175,7 +175,7 @@ async fn injected_errors_hit_the_api_and_are_counted_and_end_with_the_switch() {
 
 #[tokio::test(start_paused = true)]
 async fn injected_latency_is_in_the_histogram() {
-    let app = App::new();
+    let app = App::new(None);
     let start = tokio::time::Instant::now();
     ask(&app, "POST", "/v1/messages", QUESTION).await;
     assert!(start.elapsed() < Duration::from_secs(1));
@@ -186,7 +186,7 @@ async fn injected_latency_is_in_the_histogram() {
 
 #[tokio::test]
 async fn nothing_is_answered_while_it_hangs_and_everything_afterwards() {
-    let app = App::new();
+    let app = App::new(None);
     switch(&app, r#"{"hang": true}"#);
     let mut waiting: Vec<_> = [("GET", "/health"), ("GET", "/metrics"), ("POST", "/v1/messages")]
         .into_iter()
@@ -207,7 +207,7 @@ async fn a_panic_is_an_answer_with_status_500_that_is_counted() {
     async fn boom() -> &'static str {
         panic!("out of words")
     }
-    let app = App::new();
+    let app = App::new(None);
     let api = tracked(&app, Router::new().route("/boom/{id}", get(boom))).with_state(Arc::clone(&app));
     let answer = send(api, "GET", "/boom/7", "").await;
     assert_eq!(answer.status, 500);
@@ -220,7 +220,7 @@ async fn a_caller_that_goes_away_is_counted_and_no_longer_in_progress() {
     async fn never() {
         pending().await
     }
-    let app = App::new();
+    let app = App::new(None);
     let api: Router = tracked(&app, Router::new().route("/never", get(never))).with_state(Arc::clone(&app));
     let mut request = Box::pin(send(api, "GET", "/never", ""));
     let answered = poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
@@ -239,4 +239,80 @@ async fn a_caller_that_goes_away_is_counted_and_no_longer_in_progress() {
             .text
             .contains("http_requests_in_progress 0")
     );
+}
+
+/// A service whose databases are not there: nothing listens on the ports.
+fn without_its_databases() -> Arc<App> {
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: crate::dependencies::Options,
+    }
+    let closed = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let (database, redis) = (
+        format!("postgres://api@{}/api", closed()),
+        format!("redis://{}", closed()),
+    );
+    let arguments = [
+        "claude-api",
+        "--database-url",
+        &database,
+        "--redis-url",
+        &redis,
+        "--api-key",
+        "key",
+    ];
+    let arguments: Arguments = clap::Parser::parse_from(arguments);
+    App::new(Dependencies::new(arguments.options).unwrap())
+}
+
+#[tokio::test]
+async fn without_its_databases_it_is_alive_and_not_ready_and_answers_that_it_cannot() {
+    let app = without_its_databases();
+    assert_eq!(ask(&app, "GET", "/health", "").await.status, 200);
+    let ready = ask(&app, "GET", "/ready", "").await;
+    assert!(
+        ready.status == 503 && ready.text.contains("the database"),
+        "{}",
+        ready.text
+    );
+    let request = Request::post("/v1/messages").header("x-api-key", "key");
+    let request = request.body(Body::from(QUESTION)).unwrap();
+    let answer = router(&app).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(
+        counted(&app, "POST", "/v1/messages", 503).await,
+        1.0,
+        "an outage must count as errors"
+    );
+}
+
+#[tokio::test]
+async fn a_request_without_a_key_is_refused_before_a_database_is_asked() {
+    let app = without_its_databases();
+    assert_eq!(ask(&app, "POST", "/v1/messages", QUESTION).await.status, 401);
+    assert_eq!(ask(&app, "POST", "/v1/tasks", QUESTION).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_only_databases_make_known_is_exposed_with_them_and_not_without() {
+    let names = [
+        "api_keys_active{window=\"1d\"} 0",
+        "tasks_completed_total{outcome=\"failure\",task_type=\"message\"} 0",
+        "tasks_queued 0",
+        "tasks_oldest_age_seconds 0",
+        "db_pool_checked_out_connections 0",
+        "db_pool_size 8",
+    ];
+    let with = ask(&without_its_databases(), "GET", "/metrics", "").await.text;
+    let without = App::new(None);
+    let page = ask(&without, "GET", "/metrics", "").await.text;
+    for name in names {
+        assert!(with.contains(name), "{name}: {with}");
+        assert!(!page.contains(name), "{name}: {page}");
+    }
+    assert_eq!(ask(&without, "POST", "/v1/tasks", QUESTION).await.status, 404);
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
-use observed_e2e::tools::debian::Debian;
+use observed_e2e::tools::debian::{self, Debian};
 use observed_e2e::{Cache, Cluster, ControlPlane, Image, Node, Progress, Tool, Tools, monitoring, wait};
 use tokio::sync::Mutex;
 
@@ -44,7 +44,7 @@ fn machine() -> BTreeSet<String> {
         let value = fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap();
         found.insert(format!("setting {setting} {value}"));
     }
-    let debian = Debian::ensure(&Cache::of_user().unwrap(), &Progress::lines()).unwrap();
+    let debian = Debian::ensure(&Cache::of_user().unwrap(), &debian::NODE, &Progress::lines()).unwrap();
     let path = std::env::var_os("PATH").unwrap();
     let directories = debian
         .program_directories()

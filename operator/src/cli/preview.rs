@@ -12,9 +12,10 @@ use observed_core::preview::{self, Answer, Answers, Span};
 use observed_core::{duration, finding};
 use reqwest::Url;
 
+use super::cluster::connected;
 use super::drill::{PromtoolError, promtool};
 use super::input::Input;
-use super::{Error, Outcome, connected, output};
+use super::{Error, Outcome, output};
 use crate::verify::{self, Prometheus};
 
 /// Queries that a Prometheus is asked at once.

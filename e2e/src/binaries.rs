@@ -85,6 +85,9 @@ async fn build(packages: &[&str], arguments: &[&str], flags: Option<&str>) -> Re
         .current_dir(workspace())
         .args(["build", "--message-format=json-render-diagnostics", "--quiet"])
         .args(arguments);
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_of_a_package(&variable.to_string_lossy())) {
+        command.env_remove(variable);
+    }
     if let Some(flags) = flags {
         command.env("RUSTFLAGS", flags);
     }
@@ -98,6 +101,19 @@ async fn build(packages: &[&str], arguments: &[&str], flags: Option<&str>) -> Re
         });
     }
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Whether Cargo says something of the package whose test this is. Build scripts that look at it, such as ring's, would run anew in this build, and again
+/// in the next one that is not started by a test, with everything that depends on them.
+fn is_of_a_package(variable: &str) -> bool {
+    const PREFIXES: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+    const NAMES: [&str; 4] = [
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_TMPDIR",
+        "OUT_DIR",
+    ];
+    PREFIXES.iter().any(|prefix| variable.starts_with(prefix)) || NAMES.contains(&variable)
 }
 
 /// The programs that cargo's messages tell of, by name. Tests are programs too, and one has the name of the program that it tests.
@@ -152,6 +168,26 @@ mod tests {
             programs(messages),
             BTreeMap::from([("observed".to_owned(), "/target/debug/observed".into())])
         );
+    }
+
+    #[test]
+    fn what_cargo_tells_this_test_of_its_package_is_kept_from_the_build_and_what_the_user_set_is_not() {
+        for variable in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"] {
+            assert!(
+                std::env::var_os(variable).is_some() && is_of_a_package(variable),
+                "{variable}"
+            );
+        }
+        for variable in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_NET_OFFLINE",
+            "RUSTFLAGS",
+            "PATH",
+        ] {
+            assert!(!is_of_a_package(variable), "{variable}");
+        }
     }
 
     #[tokio::test]

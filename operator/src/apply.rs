@@ -14,7 +14,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::{self, Retry};
 
-pub use gift::let_go;
+pub use gift::{Held, let_go};
 
 /// Whether anything may be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something that could not be read or written.
 
+mod cluster;
 mod completions;
 mod crds;
 mod doctor;
@@ -12,6 +13,7 @@ mod output;
 mod rbac;
 mod render;
 mod run;
+mod status;
 mod version;
 
 use std::error::Error as _;
@@ -34,6 +36,7 @@ Examples:
   observed lint -f service.yaml                           say what is wrong with an ObservedService
   observed render -f service.yaml                         show what a cluster would get
   observed drill -f service.yaml                          prove that its alerts fire, and when they do not
+  observed status claude-api -n prod                      say how a service stands, and what to do
   observed doctor -n prod                                 find what is dead in the monitoring of a namespace
   source <(observed completions bash)                     complete on the command line
 
@@ -53,6 +56,9 @@ enum Verb {
     /// Prove the alerts: let promtool play each fault, and say which alert fires and which stays silent.
     #[command(after_help = drill::EXAMPLES)]
     Drill(drill::Args),
+    /// Say how ObservedServices stand: every condition, since when, and the next step.
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::Args),
     /// Find what is silently dead in the monitoring of a cluster, with your own rights, and say how to mend it.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Args),
@@ -110,6 +116,14 @@ enum Error {
     Run(Box<crate::controller::Error>),
 }
 
+impl Error {
+    /// The cluster could not be read.
+    #[allow(clippy::needless_pass_by_value)] // it is what map_err passes
+    fn cluster(error: impl std::error::Error) -> Self {
+        Self::Cluster(error.to_string())
+    }
+}
+
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let done = match Line::parse().verb {
@@ -117,6 +131,7 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),
+        Verb::Status(args) => status::status(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),
@@ -133,14 +148,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// Does what talks to a cluster.
-fn connected<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    // It fails only if something set a provider before, which then is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new().map_err(Error::Start)?;
-    Ok(runtime.block_on(work))
 }
 
 /// An error and what caused it, on one line.

@@ -1,8 +1,10 @@
 //! Starts the operator: what is watched, and what a change of it makes the controller look at again.
 
 mod memory;
+mod orphans;
 mod reconcile;
 mod watches;
+mod write_status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::settings::Settings;
 use crate::telemetry;
 use crate::verify;
 use memory::Memory;
+use orphans::Orphans;
 use reconcile::{Context, after_error, reconcile};
 use watches::Guarded;
 
@@ -123,6 +126,8 @@ async fn control(
 
     let (gone_sender, gone) = futures::channel::mpsc::unbounded::<Guarded>();
     let (changed_sender, changed) = futures::channel::mpsc::unbounded::<Guarded>();
+    let (tell, orphans) = Orphans::new();
+    let tell_of = tell.clone();
     let services = watcher(
         watches::scoped::<Guarded>(&client, namespace),
         watcher::Config::default(),
@@ -147,7 +152,15 @@ async fn control(
         Ok(service)
     });
     let others = known.clone();
-    let rivals = stream::select(gone, changed).flat_map(move |of| stream::iter(watches::rivals(&others, &of)));
+    let rivals = stream::select(gone, changed).flat_map(move |of| {
+        tell_of.service();
+        stream::iter(watches::rivals(&others, &of))
+    });
+    let orphans = orphans.let_go(client.clone(), known.clone());
+    let orphans = async {
+        orphans.await;
+        future::pending::<()>().await
+    };
 
     let context = Arc::new(Context {
         packs: Packs::builtin()?.without_drills(),
@@ -168,7 +181,7 @@ async fn control(
         .reconcile_on(watches::packs(&client, namespace, &known))
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
-    let triggers = watches::workloads(&client, namespace, &known);
+    let triggers = watches::workloads(&client, namespace, &known, &tell);
     for triggers in triggers
         .into_iter()
         .chain(watches::children(&client, namespace, &served))
@@ -191,7 +204,7 @@ async fn control(
         }
         future::ready(())
     });
-    tokio::select! { () = work => {}, () = ready => {} }
+    tokio::select! { () = work => {}, () = ready => {}, () = orphans => {} }
     poller.abort();
     Ok(())
 }

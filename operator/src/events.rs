@@ -13,11 +13,12 @@ use crate::api_error::shorten;
 const LONGEST_NOTE: usize = 1000;
 
 /// Conditions whose change is worth an Event. `Ready` and the kstatus pair only sum the others up.
-const TOLD: [ConditionType; 6] = [
+const TOLD: [ConditionType; 7] = [
     ConditionType::TargetResolved,
     ConditionType::ProbesInstalled,
     ConditionType::ScrapeVerified,
     ConditionType::RulesHealthy,
+    ConditionType::AlertsRouted,
     ConditionType::SignalsResolved,
     ConditionType::DashboardLoaded,
 ];

@@ -61,13 +61,41 @@ pub fn last_writer(entries: &[ManagedFieldsEntry], except: &str) -> Option<Strin
         .and_then(|entry| entry.manager.clone())
 }
 
-/// Whether everything that a manager applied is still asked for in `wanted`. If not, applying again takes it away.
-pub fn all_wanted(entries: &[ManagedFieldsEntry], manager: &str, wanted: &Value) -> bool {
+/// What a manager applied.
+pub fn applied<'a>(entries: &'a [ManagedFieldsEntry], manager: &'a str) -> impl Iterator<Item = &'a Value> {
     entries
         .iter()
-        .filter(|entry| entry.manager.as_deref() == Some(manager) && entry.operation.as_deref() == Some("Apply"))
+        .filter(move |entry| entry.manager.as_deref() == Some(manager) && entry.operation.as_deref() == Some("Apply"))
         .filter_map(|entry| entry.fields_v1.as_ref())
-        .all(|fields| within(&fields.0, wanted))
+        .map(|fields| &fields.0)
+}
+
+/// What is owned below a field.
+pub fn field<'a>(owned: Option<&'a Value>, name: &str) -> Option<&'a Value> {
+    owned?.get(format!("f:{name}"))
+}
+
+/// Whether a list is merged item by item: its items, and not the list, have an owner.
+pub fn has_items(owned: Option<&Value>) -> bool {
+    let fields = owned.and_then(Value::as_object);
+    fields.is_some_and(|fields| fields.keys().any(|key| key.starts_with("k:")))
+}
+
+/// The owned item of a list that has the keys of the one given: those keys, and what is owned below it.
+pub fn item<'a>(owned: Option<&'a Value>, item: &Value) -> Option<(Map<String, Value>, &'a Value)> {
+    let items = owned?.as_object()?.iter();
+    let mut keyed = items.filter_map(|(key, inner)| Some((item_key(key)?, inner)));
+    keyed.find(|(keys, _)| is_item(keys, item))
+}
+
+/// Whether an item of a list is the one with these keys.
+pub fn is_item(keys: &Map<String, Value>, item: &Value) -> bool {
+    keys.iter().all(|(key, value)| item.get(key) == Some(value))
+}
+
+/// Whether everything that a manager applied is still asked for in `wanted`. If not, applying again takes it away.
+pub fn all_wanted(entries: &[ManagedFieldsEntry], manager: &str, wanted: &Value) -> bool {
+    applied(entries, manager).all(|fields| within(fields, wanted))
 }
 
 fn within(fields: &Value, wanted: &Value) -> bool {
@@ -76,10 +104,9 @@ fn within(fields: &Value, wanted: &Value) -> bool {
         if let Some(name) = key.strip_prefix("f:") {
             wanted.get(name).is_some_and(|value| within(inner, value))
         } else if let Some(keys) = item_key(key) {
-            let is_it = |item: &&Value| keys.iter().all(|(k, v)| item.get(k) == Some(v));
             wanted
                 .as_array()
-                .and_then(|items| items.iter().find(is_it))
+                .and_then(|items| items.iter().find(|item| is_item(&keys, item)))
                 .is_some_and(|item| within(inner, item))
         } else if let Some(value) = key.strip_prefix("v:") {
             let value: Option<Value> = serde_json::from_str(value).ok();

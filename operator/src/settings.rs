@@ -15,6 +15,12 @@ pub struct Settings {
     #[arg(long, env = "OBSERVED_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
     pub prometheus_url: Option<String>,
 
+    /// Address of the Alertmanager whose routes the alerts take, instead of those that Prometheus names.
+    ///
+    /// Example: https://alertmanager.example.org/prefix
+    #[arg(long, env = "OBSERVED_ALERTMANAGER_URL", value_name = "URL", value_parser = parse_url)]
+    pub alertmanager_url: Option<String>,
+
     /// Look after this namespace only. Default: all of them.
     #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
     pub watch_namespace: Option<String>,

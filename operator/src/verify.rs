@@ -1,5 +1,7 @@
-//! Asks the real Prometheus whether what was applied works. Reads only, and cannot fail: who cannot be asked is `Unknown`.
+//! Asks the real Prometheus and its Alertmanagers whether what was applied works. Reads only, and cannot fail: who
+//! cannot be asked is `Unknown`.
 
+mod alertmanager;
 mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +14,7 @@ use observed_core::selection;
 use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
+use crate::settings::Settings;
 pub use prometheus::{Error, Prometheus};
 use prometheus::{Health, Target};
 
@@ -24,6 +27,8 @@ pub struct Backends<'a> {
     pub prometheus: &'a Prometheus,
     /// Address that is asked instead of those of the Prometheus resources.
     pub prometheus_url: Option<&'a str>,
+    /// Address that is asked instead of those of the Alertmanagers that Prometheus names.
+    pub alertmanager_url: Option<&'a str>,
     /// The Prometheus resources.
     pub prometheuses: &'a [facts::Prometheus],
     /// Namespace of the service.
@@ -34,10 +39,11 @@ pub struct Backends<'a> {
 
 impl<'a> Backends<'a> {
     /// Those that the facts name.
-    pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, prometheus_url: Option<&'a str>) -> Self {
+    pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, settings: &'a Settings) -> Self {
         Self {
             prometheus,
-            prometheus_url,
+            prometheus_url: settings.prometheus_url.as_deref(),
+            alertmanager_url: settings.alertmanager_url.as_deref(),
             prometheuses: &facts.prometheuses,
             namespace: &facts.namespace,
             namespace_labels: &facts.namespace_labels,
@@ -60,6 +66,7 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
         let mut verdict = match check {
             Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
             Check::Rules { .. } => rules(backends.prometheus, who, url, check).await,
+            Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
         };
         if several {
             verdict
@@ -92,7 +99,7 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
 fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String, String)>, Verdict> {
     let (kind, labels) = match check {
         Check::Targets { kind, labels, .. } => (*kind, labels),
-        Check::Rules { labels, .. } => ("PrometheusRule", labels),
+        Check::Rules { labels, .. } | Check::Routes { labels, .. } => ("PrometheusRule", labels),
     };
     let object = selection::Object {
         kind,
@@ -128,6 +135,9 @@ fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String,
         let message = "No Prometheus resource was found in the cluster, so nobody could be asked. If Prometheus runs \
                        without prometheus-operator, give its address to the operator: --prometheus-url";
         verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
+    } else if matches!(check, Check::Routes { .. }) {
+        let message = "No Prometheus evaluates the alerts, so that there is nothing to route: see RulesHealthy";
+        verdict(check, Truth::Unknown, Reason::NotSelected, message.into(), None)
     } else {
         let message = format!("No Prometheus selects the {kind}: {}", missed.join("; "));
         verdict(check, Truth::False, Reason::NotSelected, message, None)

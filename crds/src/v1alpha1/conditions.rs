@@ -17,6 +17,9 @@ pub enum ConditionType {
     ScrapeVerified,
     /// Prometheus has loaded the rules, and what it said about them.
     RulesHealthy,
+    /// Alertmanager's routes bring every alert to a receiver that sends it somewhere. `Ready` does not wait for it where
+    /// no Alertmanager can be asked.
+    AlertsRouted,
     /// The dashboard is in place for Grafana's sidecar.
     DashboardLoaded,
     /// kstatus: work is under way.
@@ -35,6 +38,7 @@ impl ConditionType {
             Self::ProbesInstalled => "ProbesInstalled",
             Self::ScrapeVerified => "ScrapeVerified",
             Self::RulesHealthy => "RulesHealthy",
+            Self::AlertsRouted => "AlertsRouted",
             Self::DashboardLoaded => "DashboardLoaded",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
@@ -121,6 +125,12 @@ reasons! {
     RulesNotLoaded,
     /// Prometheus reports an error for a rule.
     RuleFailing,
+    /// Every alert comes to a receiver that sends it somewhere.
+    Routed,
+    /// Some alerts can only come to a receiver that sends nothing anywhere; the message names them.
+    NotRouted,
+    /// Prometheus sends its alerts to no Alertmanager.
+    NoAlertmanager,
     /// Nobody could be asked: unreachable, or no Prometheus was found.
     Unreachable,
     /// The object is in place.

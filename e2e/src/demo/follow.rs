@@ -97,7 +97,7 @@ mod tests {
         let (followed, summary) = watch(Duration::from_secs(60), 3).await;
         assert_eq!(followed.unwrap(), 3);
         assert!(!summary.any_broken());
-        assert!(summary.to_string().ends_with("2 of 21 promises held"), "{summary}");
+        assert!(summary.to_string().ends_with("2 of 22 promises held"), "{summary}");
     }
 
     #[tokio::test]
@@ -106,6 +106,6 @@ mod tests {
         assert!(matches!(followed, Err(Error::Broken)));
         let text = summary.to_string();
         assert!(text.contains("last seen: 0 of 2 at look 1"), "{text}");
-        assert!(text.ends_with("1 of 21 promises held"), "{text}");
+        assert!(text.ends_with("1 of 22 promises held"), "{text}");
     }
 }

@@ -49,6 +49,7 @@ pub fn objects(promise: Promise, seen: &Objects, before: Before) -> Judged {
         Promise::MonitorThere => Ok(name(first(&seen.monitors, "ServiceMonitor")?).to_owned()),
         Promise::TargetsUp => targets(seen),
         Promise::RulesHealthy => rules(seen),
+        Promise::RoutesKnown => routes(seen),
         Promise::DashboardThere => dashboard(seen),
         Promise::StatusReady => status(seen),
         Promise::ChildrenGone => gone(seen),
@@ -238,6 +239,20 @@ fn dashboard(seen: &Objects) -> Judged {
         return Err(format!("the ConfigMap {} holds no panel", name(map)));
     }
     Ok(format!("{title:?} with {panels} panels and rows"))
+}
+
+fn routes(seen: &Objects) -> Judged {
+    let service = there(&seen.service, "the ObservedService")?;
+    let conditions = list(&service["status"]["conditions"]);
+    let routed = conditions
+        .iter()
+        .find(|condition| condition["type"] == ConditionType::AlertsRouted.as_str())
+        .ok_or("the status does not say where the alerts go")?;
+    let message = routed["message"].as_str().unwrap_or_default();
+    match routed["status"].as_str() {
+        Some("True") => Ok(message.rsplit_once(": ").map_or(message, |(_, to)| to).to_owned()),
+        _ => Err(message.to_owned()),
+    }
 }
 
 fn status(seen: &Objects) -> Judged {

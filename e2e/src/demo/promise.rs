@@ -76,6 +76,8 @@ promises! {
     TargetsUp: Apply, "Prometheus scrapes every pod";
     /// Every rule is loaded and evaluated without error.
     RulesHealthy: Apply, "Prometheus evaluates every rule without error";
+    /// Every alert comes to a receiver that sends it on, by Alertmanager's real routes.
+    RoutesKnown: Apply, "the routes bring every alert to somebody";
     /// The dashboard's ConfigMap is there and holds a dashboard.
     DashboardThere: Apply, "the dashboard is there";
     /// The ObservedService is Ready.
@@ -188,7 +190,7 @@ mod tests {
             let line = text.lines().find(|line| line.starts_with(promise.words())).unwrap();
             assert!(line.contains("1.2") && line.ends_with("pass"), "{line}");
         }
-        assert!(text.ends_with("21 of 21 promises held"), "{text}");
+        assert!(text.ends_with("22 of 22 promises held"), "{text}");
         assert!(text.lines().count() <= 24, "more than one screen");
         assert!(text.lines().all(|line| line.len() <= 80), "wider than a terminal");
     }
@@ -200,7 +202,7 @@ mod tests {
         assert!(!summary.all_held() && summary.any_broken());
         let text = summary.to_string();
         assert!(text.contains("    last seen: 1 of 2 Ready"), "{text}");
-        assert!(text.ends_with("20 of 21 promises held"), "{text}");
+        assert!(text.ends_with("21 of 22 promises held"), "{text}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ const WORKS: &[Promise] = &[
     Promise::MonitorThere,
     Promise::TargetsUp,
     Promise::RulesHealthy,
+    Promise::RoutesKnown,
     Promise::DashboardThere,
     Promise::StatusReady,
 ];

@@ -231,3 +231,64 @@ async fn pods_that_no_service_selects_are_scraped_by_a_pod_monitor() {
     stage.appears(MONITOR, "api").await;
     stage.vanishes(POD_MONITOR, "api").await;
 }
+
+/// What the operator relies on where it makes a child: an object that somebody makes at that moment stays theirs.
+#[tokio::test]
+async fn an_apply_with_a_resource_version_that_no_object_has_makes_one_and_never_joins_one() {
+    let stage = Stage::shared("make").await;
+    let maps = stage.objects(CONFIG_MAP);
+    let body = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"ours": "1"},
+        "metadata": {"name": "child", "resourceVersion": "1"},
+    });
+    let ours = PatchParams::apply("observed");
+    let made = maps.patch("child", &ours, &Patch::Apply(&body)).await.unwrap();
+    assert_eq!(made.data["data"], json!({"ours": "1"}));
+    let again = maps.patch("child", &ours, &Patch::Apply(&body)).await.unwrap_err();
+    assert!(
+        matches!(&again, kube::Error::Api(status) if status.code == 409),
+        "{again}"
+    );
+
+    maps.delete("child", &DeleteParams::default()).await.unwrap();
+    let theirs: kube::api::DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "child"}, "data": {"theirs": "1"},
+    }))
+    .unwrap();
+    maps.create(&PostParams::default(), &theirs).await.unwrap();
+    for ours in [ours.clone(), ours.force()] {
+        let joined = maps.patch("child", &ours, &Patch::Apply(&body)).await;
+        assert!(
+            matches!(&joined, Err(kube::Error::Api(status)) if status.code == 409),
+            "{joined:?}"
+        );
+    }
+    assert_eq!(maps.get("child").await.unwrap().data["data"], json!({"theirs": "1"}));
+}
+
+/// What the operator relies on where it writes a status: it reaches the very service that was looked at.
+#[tokio::test]
+async fn a_status_is_tied_to_a_service_by_its_resource_version_and_not_by_its_uid() {
+    let stage = Stage::shared("successor").await;
+    stage.observe("api", "api").await;
+    let first = stage.services().get("api").await.unwrap();
+    stage.services().delete("api", &DeleteParams::default()).await.unwrap();
+    stage.observe("api", "api").await;
+    let written = async |metadata: serde_json::Value| {
+        let body = json!({
+            "apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService", "metadata": metadata,
+            "status": {"targetsUp": "1/1"},
+        });
+        let ours = PatchParams::apply("observed-status").force();
+        stage.services().patch_status("api", &ours, &Patch::Apply(body)).await
+    };
+    let refused = written(json!({"uid": first.uid(), "resourceVersion": first.resource_version()})).await;
+    assert!(
+        matches!(&refused, Err(kube::Error::Api(status)) if status.code == 409),
+        "{refused:?}"
+    );
+    assert!(
+        written(json!({"uid": first.uid()})).await.is_ok(),
+        "the UID alone ties it to nothing"
+    );
+}

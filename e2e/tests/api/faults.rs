@@ -2,11 +2,13 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use observed_crds::PROBES_MANAGER;
+use observed_e2e::wait;
 use serde_json::json;
 
-use super::operator::{CONFIG_MAP, MONITOR, Monitoring, Operator, RULE, Stage};
+use super::operator::{CONFIG_MAP, DEPLOYMENT, MONITOR, Monitoring, Operator, RULE, SOON, Stage};
 
 #[tokio::test]
 async fn an_operator_that_dies_again_and_again_converges_in_the_end() {
@@ -111,4 +113,34 @@ async fn a_write_that_the_api_server_cannot_decide_is_told_and_holds_up_nothing_
         .unwrap();
     stage.appears(RULE, "api").await;
     stage.becomes("api", "RulesHealthy", "Unknown", "Unreachable").await;
+}
+
+#[tokio::test]
+async fn a_gift_whose_service_went_before_it_was_let_go_of_is_let_go_of_at_the_next_start() {
+    let stage = Stage::shared("orphan").await;
+    stage.workload("api").await;
+    // What an operator leaves behind that ends between giving and letting go, beside the entry of somebody else.
+    for manager in [PROBES_MANAGER, "somebody"] {
+        let params = PatchParams {
+            field_manager: Some(manager.into()),
+            ..PatchParams::default()
+        };
+        let mark = Patch::Merge(json!({"metadata": {"annotations": {format!("{manager}/mark"): "x"}}}));
+        stage.objects(DEPLOYMENT).patch("api", &params, &mark).await.unwrap();
+    }
+    let managers = async || {
+        let found = stage.objects(DEPLOYMENT).get("api").await.unwrap();
+        let managers = found.managed_fields().iter().filter_map(|entry| entry.manager.clone());
+        managers.collect::<Vec<String>>()
+    };
+    let holds = |managers: &[String], manager: &str| managers.iter().any(|held| held == manager);
+    assert!(holds(&managers().await, PROBES_MANAGER));
+
+    let _operator = Operator::start(&stage).await;
+    let look = async || match managers().await {
+        left if holds(&left, PROBES_MANAGER) => Err(format!("{left:?}")),
+        left => Ok(left),
+    };
+    let left = wait::until(SOON, "the entry to go", look).await.unwrap();
+    assert!(holds(&left, "somebody"), "{left:?}");
 }

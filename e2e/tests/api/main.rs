@@ -13,4 +13,5 @@ mod packs;
 mod rendered;
 mod schema;
 mod signals;
+mod status;
 mod steady;

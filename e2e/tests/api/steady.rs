@@ -126,3 +126,54 @@ async fn a_paused_service_is_left_alone() {
     };
     wait::until(SOON, "the repair after the pause", look).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_rule_group_that_others_added_stays_and_is_not_written_against() {
+    let stage = Stage::shared("group").await;
+    let operator = Operator::start(&stage).await;
+    stage.workload("api").await;
+    stage.observe("api", "api").await;
+    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    settled(&stage, &operator).await;
+
+    let rules = json!([{"record": "theirs", "expr": "vector(1)"}]);
+    let theirs = json!({
+        "apiVersion": RULE.0, "kind": RULE.1, "metadata": {"name": "api"},
+        "spec": {"groups": [{"name": "theirs", "rules": rules}]},
+    });
+    let somebody = PatchParams::apply("somebody");
+    let added = stage.objects(RULE).patch("api", &somebody, &Patch::Apply(theirs)).await;
+    let version = added.unwrap().resource_version();
+    settled(&stage, &operator).await;
+    let now = stage.objects(RULE).get("api").await.unwrap();
+    assert_eq!(now.resource_version(), version, "{}", operator.log());
+
+    // The twin: what they take out of ours is put back, and theirs stays.
+    let groups = |object: &kube::api::DynamicObject| object.data["spec"]["groups"].as_array().unwrap().clone();
+    let named = |groups: &[serde_json::Value]| -> Vec<String> {
+        groups
+            .iter()
+            .map(|group| group["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let whole = named(&groups(&now));
+    let less = groups(&now)[1..].to_vec();
+    assert_eq!(
+        (less.len(), named(&less).contains(&"theirs".to_owned())),
+        (whole.len() - 1, true)
+    );
+    let edit = Patch::Merge(json!({"spec": {"groups": less}}));
+    stage
+        .objects(RULE)
+        .patch("api", &PatchParams::default(), &edit)
+        .await
+        .unwrap();
+    let look = async || {
+        let mut now = named(&groups(&stage.objects(RULE).get("api").await.unwrap()));
+        let mut whole = whole.clone();
+        now.sort();
+        whole.sort();
+        if now == whole { Ok(()) } else { Err(format!("{now:?}")) }
+    };
+    wait::until(SOON, "our group to be back", look).await.unwrap();
+}

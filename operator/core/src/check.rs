@@ -1,8 +1,9 @@
 //! What "works" means, as data, and what the world answered.
 
+use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
-/// Something to ask a Prometheus about.
+/// Something to ask a Prometheus about, and the Alertmanagers that it sends to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Check {
     /// The pods are scraped and up.
@@ -31,6 +32,13 @@ pub enum Check {
         /// Rules in all of them.
         expected: usize,
     },
+    /// The alerts reach somebody.
+    Routes {
+        /// Labels of the PrometheusRule, which a Prometheus selects on.
+        labels: std::collections::BTreeMap<String, String>,
+        /// Its alerting rules.
+        alerts: Vec<Rule>,
+    },
 }
 
 impl Check {
@@ -39,6 +47,7 @@ impl Check {
         match self {
             Self::Targets { .. } => ConditionType::ScrapeVerified,
             Self::Rules { .. } => ConditionType::RulesHealthy,
+            Self::Routes { .. } => ConditionType::AlertsRouted,
         }
     }
 }

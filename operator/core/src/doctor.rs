@@ -9,7 +9,6 @@ mod kind;
 mod page;
 mod pods;
 mod related;
-mod routing;
 mod rules;
 mod scraping;
 mod selectors;

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod promql;
 pub mod rbac;
 pub mod resolve;
+pub mod routing;
 pub mod scrape_error;
 pub mod selection;
 pub mod signals;

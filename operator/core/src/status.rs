@@ -44,6 +44,7 @@ pub fn status(
         judge::probes(plan, facts, &applied.items, previous),
         judge::output(ConditionType::ScrapeVerified, plan, &applied.items, verdicts),
         judge::output(ConditionType::RulesHealthy, plan, &applied.items, verdicts),
+        judge::routes(verdicts),
         judge::output(ConditionType::DashboardLoaded, plan, &applied.items, verdicts),
     ];
     let count = |kind: ConditionType| {
@@ -115,6 +116,7 @@ pub fn refused(
         ConditionType::ProbesInstalled,
         ConditionType::ScrapeVerified,
         ConditionType::RulesHealthy,
+        ConditionType::AlertsRouted,
         ConditionType::DashboardLoaded,
     ] {
         let message = "What exists stays as it is and was not looked at: see Ready";

@@ -7,6 +7,7 @@ use kube::{Api, Client};
 use observed_core::child::ApplyOutcome;
 use observed_core::facts::{Facts, Target};
 use observed_core::gift::{Gift, Handler, ProbeShape, TakeBack};
+use observed_crds::v1alpha1::TargetKind;
 use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
 use serde_json::{Map, Value, json};
 
@@ -39,7 +40,10 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
         ..PatchParams::default()
     };
     let patch = Patch::Strategic(patch(target));
-    let written = match api(client, facts, target).patch(&target.name, &params, &patch).await {
+    let written = match api(client, &facts.namespace, target.kind)
+        .patch(&target.name, &params, &patch)
+        .await
+    {
         Ok(written) => written,
         Err(source) => {
             return match decided(&source) {
@@ -55,7 +59,8 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
         }
     };
     // It is written, and that must be remembered: what is held still is let go of at the next look.
-    if let Err(error) = release(client, facts, target, Some(written.metadata)).await {
+    let held = Held::of(facts, target);
+    if let Err(error) = release(client, &held, Some(written.metadata)).await {
         tracing::warn!(%error, "not let go of yet");
     }
     Ok(ApplyOutcome::Written)
@@ -67,18 +72,50 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
 /// The API server did not take it.
 pub async fn let_go(client: &Client, facts: &Facts) -> Result<(), Error> {
     match facts.target.as_ref().filter(|target| target.held) {
-        Some(target) => release(client, facts, target, None).await,
+        Some(target) => Held::of(facts, target).let_go(client).await,
         None => Ok(()),
     }
 }
 
+/// A workload in which an entry of ours may still stand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another workload of the same name is not meant.
+    pub uid: String,
+}
+
+impl Held {
+    fn of(facts: &Facts, target: &Target) -> Self {
+        Self {
+            kind: target.kind,
+            namespace: facts.namespace.clone(),
+            name: target.name.clone(),
+            uid: target.uid.clone(),
+        }
+    }
+
+    /// Lets go of it, if there is anything to let go of.
+    ///
+    /// # Errors
+    /// The API server did not take it.
+    pub async fn let_go(&self, client: &Client) -> Result<(), Error> {
+        release(client, self, None).await
+    }
+}
+
 /// Takes our managedFields entry out, and nothing else: no rollout, no new generation.
-async fn release(client: &Client, facts: &Facts, target: &Target, mut known: Option<ObjectMeta>) -> Result<(), Error> {
-    let api = api(client, facts, target);
+async fn release(client: &Client, held: &Held, mut known: Option<ObjectMeta>) -> Result<(), Error> {
+    let api = api(client, &held.namespace, held.kind);
     let error = |source| Error::LetGo {
-        kind: target.kind.as_str(),
-        namespace: facts.namespace.clone(),
-        name: target.name.clone(),
+        kind: held.kind.as_str(),
+        namespace: held.namespace.clone(),
+        name: held.name.clone(),
         source,
     };
     let mut refused = None;
@@ -86,13 +123,13 @@ async fn release(client: &Client, facts: &Facts, target: &Target, mut known: Opt
         let meta = match known.take() {
             Some(meta) => Some(meta),
             None => api
-                .get_metadata_opt(&target.name)
+                .get_metadata_opt(&held.name)
                 .await
                 .map_err(error)?
                 .map(|found| found.metadata),
         };
         // Gone, or another object of the same name: there is nothing of ours.
-        let Some(meta) = meta.filter(|meta| meta.uid.as_ref() == Some(&target.uid)) else {
+        let Some(meta) = meta.filter(|meta| meta.uid.as_ref() == Some(&held.uid)) else {
             return Ok(());
         };
         let entries = meta.managed_fields.as_deref().unwrap_or_default();
@@ -113,10 +150,7 @@ async fn release(client: &Client, facts: &Facts, target: &Target, mut known: Opt
             field_manager: Some(PROBES_MANAGER.into()),
             ..PatchParams::default()
         };
-        match api
-            .patch_metadata(&target.name, &params, &Patch::<()>::Json(steps))
-            .await
-        {
+        match api.patch_metadata(&held.name, &params, &Patch::<()>::Json(steps)).await {
             Ok(_) => return Ok(()),
             // The test failed, or another write came between: look again.
             Err(source) if matches!(&source, kube::Error::Api(status) if matches!(status.code, 404 | 409 | 422)) => {
@@ -183,13 +217,13 @@ fn probe(shape: &ProbeShape, replaces: bool) -> Value {
     probe
 }
 
-fn api(client: &Client, facts: &Facts, target: &Target) -> Api<DynamicObject> {
+fn api(client: &Client, namespace: &str, kind: TargetKind) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "apps".into(),
         version: "v1".into(),
         api_version: "apps/v1".into(),
-        kind: target.kind.as_str().into(),
-        plural: target.kind.plural().into(),
+        kind: kind.as_str().into(),
+        plural: kind.plural().into(),
     };
-    Api::namespaced_with(client.clone(), &facts.namespace, &resource)
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }

@@ -17,6 +17,10 @@ use serde_json::{Value, json};
 use super::{Error, api, compare, decided, preconditions};
 use crate::api_error;
 
+/// A resourceVersion that no object has, as etcd's first revision is empty: with it an apply makes an object, and is
+/// refused where there is one by now.
+const NO_OBJECT: &str = "1";
+
 /// Annotations and labels by which people recognise who manages an object.
 const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 
@@ -113,10 +117,14 @@ pub(super) async fn bring_about(
                 source,
             }),
         };
-    // Without force: if somebody else makes an object of this name at this moment, it is theirs.
-    let create = PatchParams::apply(MANAGER);
+    // If somebody else makes an object of this name at this moment, it is theirs.
+    let create = async || {
+        let mut body = wanted.clone();
+        body["metadata"]["resourceVersion"] = json!(NO_OBJECT);
+        write(&body, PatchParams::apply(MANAGER)).await
+    };
     let Some(found) = found else {
-        return write(wanted, create).await;
+        return create().await;
     };
     if found.metadata.deletion_timestamp.is_some() {
         return Ok(ApplyOutcome::Conflict(format!(
@@ -138,7 +146,7 @@ pub(super) async fn bring_about(
     }
     if is_of_a_predecessor(&found, facts) {
         delete(client, facts, child.kind, &found).await?;
-        return write(wanted, create).await;
+        return create().await;
     }
     Ok(ApplyOutcome::NameCollision(format!(
         "{} {:?} {}",

@@ -92,7 +92,7 @@ async fn outcome(client: &Client, children: Vec<Child>) -> ApplyOutcome {
 }
 
 #[tokio::test]
-async fn a_child_that_does_not_exist_is_made_by_server_side_apply_and_without_force() {
+async fn a_child_that_does_not_exist_is_made_by_server_side_apply_and_only_if_there_is_still_none() {
     let (client, log) = mock::client(with(None));
     assert_eq!(outcome(&client, vec![config_map()]).await, ApplyOutcome::Written);
     let writes = log.writes();
@@ -104,6 +104,7 @@ async fn a_child_that_does_not_exist_is_made_by_server_side_apply_and_without_fo
         "{}",
         writes[0].query
     );
+    assert_eq!(writes[0].body["metadata"]["resourceVersion"], "1");
 }
 
 #[tokio::test]

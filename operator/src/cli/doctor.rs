@@ -6,15 +6,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use observed_core::doctor::{self, Diagnosis, Finding, Kind, Scope, Severity, Snapshot, Unseen};
 use serde_json::json;
 use strum::IntoEnumIterator;
 
+use super::cluster::{Access, connected};
 use super::input;
 use super::output;
-use super::{Error, Outcome, connected};
+use super::{Error, Outcome};
 use crate::snapshot::{Addresses, snapshot};
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,9 +43,8 @@ pub(super) struct Args {
     /// need the cluster are named and not run.
     #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1.., conflicts_with_all = ["prometheus", "alertmanager", "context"])]
     files: Vec<PathBuf>,
-    /// Context of the kubeconfig. Default: the current one.
-    #[arg(long, value_name = "CONTEXT")]
-    context: Option<String>,
+    #[command(flatten)]
+    access: Access,
     /// Address of Prometheus. Default: every Prometheus resource, through the API server.
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
@@ -118,25 +116,8 @@ pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
 
 fn cluster(args: &Args) -> Result<Snapshot, Error> {
     connected(async {
-        let config = match &args.context {
-            Some(context) => {
-                let options = KubeConfigOptions {
-                    context: Some(context.clone()),
-                    ..KubeConfigOptions::default()
-                };
-                let read = Kubeconfig::read().map_err(|error| Error::Cluster(error.to_string()))?;
-                let config = Config::from_custom_kubeconfig(read, &options).await;
-                config.map_err(|error| Error::Cluster(error.to_string()))?
-            }
-            None => Config::infer()
-                .await
-                .map_err(|error| Error::Cluster(error.to_string()))?,
-        };
-        let namespace = args
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| Error::Cluster(error.to_string()))?;
+        let (client, default) = args.access.client().await?;
+        let namespace = args.namespace.clone().unwrap_or(default);
         let scope = Scope {
             namespace: (!args.all_namespaces).then_some(namespace),
             name: args.name.clone(),
@@ -145,9 +126,7 @@ fn cluster(args: &Args) -> Result<Snapshot, Error> {
             prometheus: args.prometheus.clone(),
             alertmanager: args.alertmanager.clone(),
         };
-        snapshot(&client, scope, &addresses)
-            .await
-            .map_err(|error| Error::Cluster(error.to_string()))
+        snapshot(&client, scope, &addresses).await.map_err(Error::cluster)
     })?
 }
 

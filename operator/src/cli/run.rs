@@ -1,6 +1,7 @@
 //! `observed run`: the operator.
 
-use super::{Error, Outcome, connected};
+use super::cluster::connected;
+use super::{Error, Outcome};
 use crate::controller;
 use crate::settings::Settings;
 

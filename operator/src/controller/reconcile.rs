@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -15,13 +15,12 @@ use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
 use observed_core::{outputs, resolve, status};
-use observed_crds::STATUS_MANAGER;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
-use serde_json::json;
 
 use super::memory::{Key, Memory, spread};
 use super::watches::{self, Guarded, Known};
+use super::write_status::write_status;
 use crate::api_error::{self, Retry};
 use crate::apply::{self, Writing, apply};
 use crate::events::Events;
@@ -225,7 +224,9 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
             {
                 let (reason, words) = (error.reason(), error.to_string());
                 let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
-                write_status(&api, &live.metadata, previous.as_ref(), &now).await?;
+                write_status(&api, &live.metadata, previous.as_ref(), &now)
+                    .await
+                    .map_err(Error::Status)?;
             }
             done
         }
@@ -243,7 +244,9 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
                 "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
             );
             let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            write_status(&api, &live.metadata, previous.as_ref(), &now).await?;
+            write_status(&api, &live.metadata, previous.as_ref(), &now)
+                .await
+                .map_err(Error::Status)?;
             Ok(Action::await_change())
         }
     }
@@ -305,7 +308,7 @@ async fn six_calls(
                 }
                 failed = Some(error);
             }
-            let backends = Backends::of(&facts, &context.prometheus, settings.prometheus_url.as_deref());
+            let backends = Backends::of(&facts, &context.prometheus, settings);
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
             status::status(
                 &plan,
@@ -322,7 +325,9 @@ async fn six_calls(
             status::refused(&findings, &facts, previous, generation, Timestamp::now())
         }
     };
-    write_status(api, &service.metadata, previous, &now).await?;
+    write_status(api, &service.metadata, previous, &now)
+        .await
+        .map_err(Error::Status)?;
     if facts.exposed.is_known() {
         memory.page_was_read(key, Instant::now());
     }
@@ -377,32 +382,4 @@ fn on_its_way(status: &ObservedServiceStatus) -> bool {
         .conditions
         .iter()
         .any(|condition| condition.type_ == ConditionType::Reconciling.as_str())
-}
-
-async fn write_status(
-    api: &Api<DynamicObject>,
-    service: &kube::api::ObjectMeta,
-    before: Option<&ObservedServiceStatus>,
-    now: &ObservedServiceStatus,
-) -> Result<(), Error> {
-    if before == Some(now) {
-        return Ok(());
-    }
-    let name = service.name.clone().unwrap_or_default();
-    let body = json!({
-        "apiVersion": ObservedService::api_version(&()),
-        "kind": ObservedService::kind(&()),
-        // A service of the same name that was made anew in the meantime is not meant.
-        "metadata": {"name": name, "uid": service.uid},
-        "status": now,
-    });
-    match api
-        .patch_status(&name, &PatchParams::apply(STATUS_MANAGER).force(), &Patch::Apply(body))
-        .await
-    {
-        Ok(_) => Ok(()),
-        // Deleted or made anew: its watch event is on its way.
-        Err(error) if api_error::is_not_found(&error) || api_error::is_conflict(&error) => Ok(()),
-        Err(error) => Err(Error::Status(error)),
-    }
 }

@@ -24,6 +24,7 @@ use observed_crds::{GROUP, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_LABEL};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::orphans::Tell;
 use crate::api_error;
 use crate::gather::{self, Surroundings};
 
@@ -127,16 +128,21 @@ fn refs(services: &[Arc<Guarded>]) -> Vec<ObjectRef<Guarded>> {
         .collect()
 }
 
-/// Changes of the workloads, mapped to the services that point at them.
-pub(super) fn workloads(client: &Client, namespace: Option<&str>, known: &Known) -> Vec<Triggers> {
+/// Whether any service points at this workload.
+pub(super) fn is_pointed_at(known: &Known, namespace: &str, kind: TargetKind, name: &str) -> bool {
+    !pointing_at(known, Some(namespace), kind, name).is_empty()
+}
+
+/// Changes of the workloads, mapped to the services that point at them. Each workload that is seen is told.
+pub(super) fn workloads(client: &Client, namespace: Option<&str>, known: &Known, tell: &Tell) -> Vec<Triggers> {
     vec![
-        workload::<Deployment>(client, namespace, known, TargetKind::Deployment),
-        workload::<StatefulSet>(client, namespace, known, TargetKind::StatefulSet),
-        workload::<DaemonSet>(client, namespace, known, TargetKind::DaemonSet),
+        workload::<Deployment>(client, namespace, known, TargetKind::Deployment, tell.clone()),
+        workload::<StatefulSet>(client, namespace, known, TargetKind::StatefulSet, tell.clone()),
+        workload::<DaemonSet>(client, namespace, known, TargetKind::DaemonSet, tell.clone()),
     ]
 }
 
-fn workload<W>(client: &Client, namespace: Option<&str>, known: &Known, kind: TargetKind) -> Triggers
+fn workload<W>(client: &Client, namespace: Option<&str>, known: &Known, kind: TargetKind, tell: Tell) -> Triggers
 where
     W: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -148,6 +154,7 @@ where
         kind.plural().to_owned(),
     )
     .flat_map(move |changed| {
+        tell.workload(kind, &changed.metadata);
         let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
         stream::iter(refs(&pointing_at(&known, namespace, kind, &name)))
     })

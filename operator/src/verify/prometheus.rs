@@ -1,4 +1,4 @@
-//! A thin client of Prometheus' HTTP API: the two questions that verification asks, and nothing else.
+//! A thin client of the HTTP APIs of Prometheus and Alertmanager: the questions that verification asks, and no others.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -45,8 +45,8 @@ pub enum Error {
         /// Its address.
         url: String,
     },
-    /// The answer is not that of a Prometheus.
-    #[error("the answer of {url} is not that of a Prometheus: {words}")]
+    /// The answer is not that of a Prometheus or Alertmanager.
+    #[error("the answer of {url} is not understood: {words}")]
     Answer {
         /// Its address.
         url: String,
@@ -95,6 +95,18 @@ pub(super) enum Health {
     /// Not scraped yet.
     #[serde(other)]
     Unknown,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Alertmanagers {
+    #[serde(default)]
+    active_alertmanagers: Option<Vec<Alertmanager>>,
+}
+
+#[derive(Deserialize)]
+struct Alertmanager {
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -158,7 +170,20 @@ impl Prometheus {
         Ok(answer.data.groups.unwrap_or_default())
     }
 
-    async fn get<T: DeserializeOwned>(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+    /// Who sends alerts on for this Prometheus: the addresses that it posts them to.
+    pub(super) async fn alertmanagers(&self, base: &str) -> Result<Vec<String>, Error> {
+        let answer: Envelope<Alertmanagers> = self.get(base, "/api/v1/alertmanagers", &[]).await?;
+        let active = answer.data.active_alertmanagers.unwrap_or_default();
+        Ok(active.into_iter().map(|alertmanager| alertmanager.url).collect())
+    }
+
+    /// An answer in JSON. An address that does not answer is left alone for a while.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        base: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Error> {
         let url = base.trim_end_matches('/').to_owned();
         if let Some((since, error)) = self.silent().get(&url)
             && since.elapsed() < LEFT_ALONE

@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod routes;
+
 fn client() -> Prometheus {
     crate::mock::provide_tls();
     Prometheus::new().unwrap()
@@ -118,6 +120,18 @@ fn prometheus(name: &str, url: &str, objects: Option<LabelSelector>) -> facts::P
     }
 }
 
+/// Those that the facts name, and no other address.
+fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
+    Backends {
+        prometheus,
+        prometheus_url: None,
+        alertmanager_url: None,
+        prometheuses: &facts.prometheuses,
+        namespace: &facts.namespace,
+        namespace_labels: &facts.namespace_labels,
+    }
+}
+
 async fn ask(prometheuses: Vec<facts::Prometheus>, url: Option<&str>, check: Check) -> Verdict {
     let facts = Facts {
         namespace: "prod".into(),
@@ -125,7 +139,11 @@ async fn ask(prometheuses: Vec<facts::Prometheus>, url: Option<&str>, check: Che
         ..Default::default()
     };
     let client = client();
-    verify(&Backends::of(&facts, &client, url), &[check]).await.remove(0)
+    let backends = Backends {
+        prometheus_url: url,
+        ..backends(&facts, &client)
+    };
+    verify(&backends, &[check]).await.remove(0)
 }
 
 async fn ask_one(url: &str, check: Check) -> Verdict {
@@ -297,7 +315,7 @@ async fn who_does_not_answer_as_a_prometheus_leaves_it_unknown() {
     let large = serve(Router::new().route("/api/v1/targets", get(async || vec![b' '; (16 << 20) + 1]))).await;
     for (url, words) in [
         (closed, "does not answer"),
-        (broken, "is not that of a Prometheus"),
+        (broken, "is not understood"),
         (forbidden, "answers HTTP 403"),
         (moved, "answers HTTP 307"),
         (large, "larger than 16 MiB"),

@@ -48,7 +48,10 @@ fn good() -> Objects {
         pods: Ok(json!({"items": [pod("True"), pod("True")]})),
         service: Ok(json!({
             "metadata": {"name": "claude-api", "generation": 1},
-            "status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]},
+            "status": {"observedGeneration": 1, "conditions": [
+                {"type": "Ready", "status": "True"},
+                {"type": "AlertsRouted", "status": "True", "message": "each of 9 alerts is sent on: \"prod/webhook\" (9)"},
+            ]},
         })),
         monitors: Ok(named),
         rules: Ok(json!({"items": [rule]})),
@@ -73,13 +76,14 @@ fn deleted() -> Objects {
     }
 }
 
-const AFTER_APPLY: [Promise; 8] = [
+const AFTER_APPLY: [Promise; 9] = [
     Promise::ProbesGiven,
     Promise::OneRollout,
     Promise::PodsReady,
     Promise::MonitorThere,
     Promise::TargetsUp,
     Promise::RulesHealthy,
+    Promise::RoutesKnown,
     Promise::DashboardThere,
     Promise::StatusReady,
 ];
@@ -224,6 +228,19 @@ fn a_status_that_is_old_or_not_ready_is_told_with_what_is_open() {
     ]);
     let open = no(Promise::StatusReady, &seen);
     assert_eq!(open, "Ready=Unknown NotVerified: Prometheus is away");
+}
+
+#[test]
+fn alerts_that_reach_nobody_are_told_in_the_words_of_the_status() {
+    let told = objects(Promise::RoutesKnown, &good(), BEFORE).unwrap();
+    assert_eq!(told, "\"prod/webhook\" (9)");
+    let mut seen = good();
+    let conditions = &mut seen.service.as_mut().unwrap()["status"]["conditions"];
+    conditions[1]["status"] = json!("False");
+    conditions[1]["message"] = json!("2 of 9 alerts reach nobody");
+    assert_eq!(no(Promise::RoutesKnown, &seen), "2 of 9 alerts reach nobody");
+    seen.service.as_mut().unwrap()["status"]["conditions"] = json!([]);
+    assert!(no(Promise::RoutesKnown, &seen).contains("does not say where the alerts go"));
 }
 
 #[test]

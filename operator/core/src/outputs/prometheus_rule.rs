@@ -60,16 +60,25 @@ impl Output for PrometheusRule {
 
     fn checks(&self, plan: &Plan) -> Vec<Check> {
         let groups = rule_groups(plan);
-        self.render(plan)
-            .iter()
-            .map(|child| Check::Rules {
+        let rules = || groups.iter().flat_map(|group| &group.rules);
+        let alerts: Vec<_> = rules().filter(|rule| rule.alert.is_some()).cloned().collect();
+        let mut checks = Vec::new();
+        for child in self.render(plan) {
+            checks.push(Check::Rules {
                 namespace: plan.owner.namespace.clone(),
                 name: child.name.clone(),
-                labels: labels(child),
+                labels: labels(&child),
                 groups: groups.iter().map(|group| group.name.clone()).collect(),
-                expected: groups.iter().map(|group| group.rules.len()).sum(),
-            })
-            .collect()
+                expected: rules().count(),
+            });
+            if !alerts.is_empty() {
+                checks.push(Check::Routes {
+                    labels: labels(&child),
+                    alerts: alerts.clone(),
+                });
+            }
+        }
+        checks
     }
 }
 

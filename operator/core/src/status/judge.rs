@@ -108,6 +108,13 @@ pub(super) fn output(kind: ConditionType, plan: &Plan, applied: &[Applied], verd
     }
 }
 
+/// Where the alerts go. Without alerts nobody asks.
+pub(super) fn routes(verdicts: &[Verdict]) -> Judged {
+    let kind = ConditionType::AlertsRouted;
+    worst(kind, verdicts)
+        .unwrap_or_else(|| Judged::new(kind, Truth::Unknown, Reason::Disabled, "There are no alerts to route"))
+}
+
 fn worst(kind: ConditionType, verdicts: &[Verdict]) -> Option<Judged> {
     let of_kind = verdicts.iter().filter(|verdict| verdict.condition == kind);
     let verdict = of_kind.min_by_key(|verdict| match verdict.truth {

@@ -81,10 +81,7 @@ fn ready(looked: &[Judged], under_way: &[&Judged], moment: &Moment<'_>) -> Judge
     };
     if missing().next().is_none() {
         let mut message = "Everything that was asked for is in place and was seen to work".to_owned();
-        for advice in looked
-            .iter()
-            .filter(|judged| is_advice(judged) && judged.truth == Truth::False)
-        {
+        for advice in looked.iter().filter(|judged| is_told(judged)) {
             let reason = advice.reason.as_str();
             message.push_str(&format!(". Worth knowing: see {} ({reason})", advice.kind.as_str()));
         }
@@ -126,9 +123,20 @@ fn is_asked_for(judged: &Judged) -> bool {
     !is_advice(judged) && !matches!(judged.reason, Reason::Disabled | Reason::Observed)
 }
 
-/// What could be more is told, and what is there is ready all the same.
+/// What could be more is told, and what is there is ready all the same. So it is where nobody can say who is told of an
+/// alert: Thanos and others that evaluate rules do not say whom they tell.
 fn is_advice(judged: &Judged) -> bool {
-    judged.kind == ConditionType::SignalsResolved
+    match judged.kind {
+        ConditionType::SignalsResolved => true,
+        ConditionType::AlertsRouted => judged.truth == Truth::Unknown,
+        _ => false,
+    }
+}
+
+/// Advice that is worth a word.
+fn is_told(judged: &Judged) -> bool {
+    let unknown = judged.kind == ConditionType::AlertsRouted && judged.reason != Reason::Disabled;
+    is_advice(judged) && (judged.truth == Truth::False || unknown)
 }
 
 fn needs_somebody(reason: Reason) -> bool {
@@ -165,6 +173,7 @@ fn is_under_way(judged: &Judged, moment: &Moment<'_>) -> bool {
         Reason::TargetsDown => has_pods && !is_seen(judged, moment) && is_new(judged, moment),
         Reason::ApiError
         | Reason::RulesNotLoaded
+        | Reason::NoAlertmanager
         | Reason::Unreachable
         | Reason::NotVerified
         | Reason::PreflightFailed => is_new(judged, moment),

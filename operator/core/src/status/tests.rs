@@ -96,6 +96,7 @@ impl Case {
                     Reason::RulesLoaded,
                     Some((14, 14)),
                 ),
+                verdict(ConditionType::AlertsRouted, Truth::True, Reason::Routed, Some((9, 9))),
             ],
         }
     }
@@ -153,13 +154,14 @@ fn types(status: &ObservedServiceStatus) -> Vec<&str> {
         .collect()
 }
 
-const LOOKED_AT: [&str; 7] = [
+const LOOKED_AT: [&str; 8] = [
     "Ready",
     "TargetResolved",
     "SignalsResolved",
     "ProbesInstalled",
     "ScrapeVerified",
     "RulesHealthy",
+    "AlertsRouted",
     "DashboardLoaded",
 ];
 
@@ -369,4 +371,31 @@ fn messages_are_bounded_and_hold_no_control_characters() {
         assert!(condition.message.chars().count() <= 1024 && !condition.message.is_empty());
         assert!(!condition.message.contains(['\u{0}', '\u{1b}']));
     }
+}
+
+#[test]
+fn an_alert_that_reaches_nobody_is_not_ready_and_who_cannot_say_it_holds_nothing_up() {
+    let of_routes = |truth, reason| {
+        let status = Case::good()
+            .verdict(ConditionType::AlertsRouted, truth, reason)
+            .status();
+        let ready = get(&status, "Ready").unwrap().clone();
+        (ready.status, ready.reason, ready.message)
+    };
+    let (ready, reason, message) = of_routes(Truth::False, Reason::NotRouted);
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "OutputNotReady"));
+    assert!(message.contains("AlertsRouted (NotRouted)"), "{message}");
+    // Prometheus finds its Alertmanagers a while after its start.
+    let (ready, reason, _) = of_routes(Truth::False, Reason::NoAlertmanager);
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "Progressing"));
+    let (ready, _, message) = of_routes(Truth::Unknown, Reason::Unreachable);
+    assert_eq!(ready, "True");
+    assert!(message.contains("see AlertsRouted (Unreachable)"), "{message}");
+    // Where there is nothing to route nothing is said.
+    let mut none = Case::good();
+    none.verdicts
+        .retain(|verdict| verdict.condition != ConditionType::AlertsRouted);
+    let status = none.status();
+    assert_eq!(of(&status, "AlertsRouted"), ("Unknown", "Disabled"));
+    assert!(!get(&status, "Ready").unwrap().message.contains("AlertsRouted"));
 }

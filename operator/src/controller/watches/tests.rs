@@ -1,6 +1,7 @@
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
+use super::super::orphans::Orphans;
 use super::*;
 use crate::mock;
 
@@ -78,7 +79,7 @@ async fn every_kind_of_child_is_watched_and_one_that_is_not_served_once_it_is() 
 #[tokio::test]
 async fn a_workload_leads_to_the_service_that_points_at_it_and_only_by_its_own_kind() {
     let client = listing(vec![meta("another", &Value::Null), meta("web", &Value::Null)]);
-    let mut streams = workloads(&client, None, &known());
+    let mut streams = workloads(&client, None, &known(), &Orphans::new().0);
     assert_eq!(streams.len(), TargetKind::ALL.len());
     let mut others = streams.split_off(1);
     assert_eq!(first(streams.remove(0), 1).await, ["api"]);

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::super::kind::{Kind, Need};
-use super::super::routing::{Alert, Routing};
 use super::super::snapshot::Snapshot;
 use super::super::{Found, Rule, Severity, alerts};
 use super::alert_without_namespace::namespaced_route;
+use crate::routing::{Alert, Routing};
 
 pub(super) const RULE: Rule = Rule {
     id: "alert-not-delivered",
@@ -15,11 +15,8 @@ pub(super) const RULE: Rule = Rule {
     find,
 };
 
-/// Severities and alerts that are meant to reach nobody by themselves.
-const SILENT: [&str; 2] = ["none", "info"];
+/// Alerts that are meant to reach nobody by themselves.
 const INTERNAL: [&str; 2] = ["Watchdog", "InfoInhibitor"];
-/// Labels that come from outside of the rule: a route may ask for them.
-const EXTERNAL: [&str; 4] = ["prometheus", "prometheus_replica", "cluster", "replica"];
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
     let routings: Vec<_> = snapshot
@@ -50,41 +47,17 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             let (Some(alert), Some(expr)) = (rule.alert(), rule.parsed()) else {
                 continue;
             };
-            let mut known = rule.labels();
-            let severity = known.get("severity").cloned().unwrap_or_default();
-            if INTERNAL.contains(&alert) || SILENT.contains(&severity.as_str()) {
-                continue;
-            }
+            let labels = rule.labels();
             // That it has none is a finding of its own, which names the cause.
-            if namespaced
-                && !known.contains_key("namespace")
-                && !expr.keeps("namespace", &|metric| recorded.get(metric).copied())
-            {
+            let lost_namespace = namespaced
+                && !labels.contains_key("namespace")
+                && !expr.keeps("namespace", &|metric| recorded.get(metric).copied());
+            let labelled = Alert::of(alert, &labels, expr);
+            if INTERNAL.contains(&alert) || !labelled.is_for_somebody() || lost_namespace {
                 continue;
             }
-            known.insert("alertname".into(), alert.to_owned());
-            // A template can become anything.
-            let open: Vec<String> = known
-                .iter()
-                .filter(|(_, value)| value.contains("{{"))
-                .map(|(key, _)| key.clone())
-                .collect();
-            known.retain(|_, value| !value.contains("{{"));
-            let pinned = expr.pinned("namespace").filter(|_| expr.keeps("namespace", &|_| None));
-            known.extend(
-                pinned
-                    .filter(|_| !open.iter().any(|label| label == "namespace"))
-                    .map(|value| ("namespace".to_owned(), value)),
-            );
-            let may_have = |label: &str| {
-                open.iter().any(|open| open == label) || EXTERNAL.contains(&label) || expr.keeps(label, &|_| None)
-            };
             for (answers, routing) in &routings {
-                let alert_labels = Alert {
-                    known: known.clone(),
-                    may_have: &may_have,
-                };
-                let receivers = routing.receivers(&alert_labels);
+                let receivers = routing.receivers(&labelled);
                 if !receivers.is_empty() && receivers.values().all(|sends| !sends) {
                     let names: Vec<&str> = receivers.keys().map(String::as_str).collect();
                     lost.entry((answers.who.clone(), names.join(", ")))

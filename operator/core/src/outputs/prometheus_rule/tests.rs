@@ -75,7 +75,7 @@ fn a_pack_without_rules_makes_no_group_and_a_plan_without_rules_no_object() {
 }
 
 #[test]
-fn the_check_asks_for_the_groups_and_the_number_of_rules_that_were_rendered() {
+fn the_checks_ask_for_the_groups_and_the_rules_that_were_rendered_and_where_the_alerts_go() {
     let plan = plan();
     let groups = spec(&plan).groups;
     let checks = PrometheusRule.checks(&plan);
@@ -87,6 +87,10 @@ fn the_check_asks_for_the_groups_and_the_number_of_rules_that_were_rendered() {
             groups: names,
             expected,
         },
+        Check::Routes {
+            labels: selected,
+            alerts,
+        },
     ] = checks.as_slice()
     else {
         panic!("{checks:?}");
@@ -95,5 +99,8 @@ fn the_check_asks_for_the_groups_and_the_number_of_rules_that_were_rendered() {
     assert_eq!(labels["release"], "monitoring");
     assert_eq!(labels[observed_crds::SERVICE_LABEL], "claude");
     assert!(groups.iter().map(|group| &group.name).eq(names));
-    assert_eq!(groups.iter().map(|group| group.rules.len()).sum::<usize>(), *expected);
+    let rules = || groups.iter().flat_map(|group| &group.rules);
+    assert_eq!(rules().count(), *expected);
+    assert_eq!(selected, labels);
+    assert!(!alerts.is_empty() && alerts.iter().eq(rules().filter(|rule| rule.alert.is_some())));
 }

@@ -3,24 +3,95 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::snapshot::list;
+use crate::promql::Expression;
 use crate::yaml;
 
+/// Severities that are meant to reach nobody by themselves.
+const SILENT: [&str; 2] = ["none", "info"];
+/// Labels that come from outside of a rule: a route may ask for them.
+const EXTERNAL: [&str; 4] = ["prometheus", "prometheus_replica", "cluster", "replica"];
+
 /// What is read of a configuration.
-pub(super) struct Routing {
+#[derive(Debug)]
+pub struct Routing {
     root: Value,
     /// Receivers, and whether they send anything anywhere.
     receivers: BTreeMap<String, bool>,
 }
 
-/// What is known of an alert's labels.
-pub(super) struct Alert<'a> {
-    /// Labels with a value that is known.
-    pub(super) known: BTreeMap<String, String>,
-    /// Whether it may have a label whose value is not known.
-    pub(super) may_have: &'a dyn Fn(&str) -> bool,
+/// What is known of the labels that the alerts of a rule have.
+#[derive(Debug)]
+pub struct Alert {
+    known: BTreeMap<String, String>,
+    /// Labels that a template fills in: they can become anything.
+    open: Vec<String>,
+    expr: Expression,
+}
+
+impl Alert {
+    /// The alerts of a rule, by its name, the labels that it adds and its expression.
+    pub fn of(name: &str, labels: &BTreeMap<String, String>, expr: Expression) -> Self {
+        let mut known = labels.clone();
+        known.insert("alertname".into(), name.to_owned());
+        let mut open = Vec::new();
+        known.retain(|label, value| {
+            let filled_in = value.contains("{{");
+            if filled_in {
+                open.push(label.clone());
+            }
+            !filled_in
+        });
+        let pinned = expr.pinned("namespace").filter(|_| expr.keeps("namespace", &|_| None));
+        known.extend(
+            pinned
+                .filter(|_| !open.iter().any(|label| label == "namespace"))
+                .map(|value| ("namespace".to_owned(), value)),
+        );
+        Self { known, open, expr }
+    }
+
+    /// Whether it is meant to reach anybody, by its severity.
+    pub fn is_for_somebody(&self) -> bool {
+        let severity = self.known.get("severity").map(String::as_str);
+        !severity.is_some_and(|severity| SILENT.contains(&severity))
+    }
+
+    fn may_have(&self, label: &str) -> bool {
+        self.open.iter().any(|open| open == label) || EXTERNAL.contains(&label) || self.expr.keeps(label, &|_| None)
+    }
+}
+
+/// A matcher of a silence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Matcher {
+    name: String,
+    value: String,
+    #[serde(default)]
+    is_regex: bool,
+    #[serde(default = "yes")]
+    is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether every alert of the rule is silenced by these matchers.
+pub fn is_silenced(matchers: &[Matcher], alert: &Alert) -> bool {
+    let holds = |matcher: &Matcher| {
+        let op = match (matcher.is_regex, matcher.is_equal) {
+            (false, true) => "=",
+            (false, false) => "!=",
+            (true, true) => "=~",
+            (true, false) => "!~",
+        };
+        one(&matcher.name, op, &matcher.value, alert) == Match::Yes
+    };
+    !matchers.is_empty() && matchers.iter().all(holds)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -32,7 +103,7 @@ enum Match {
 
 impl Routing {
     /// Reads `config.original`. None: it has no route.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub fn read(text: &str) -> Option<Self> {
         let config = yaml::parse(text).documents.first()?.to_json();
         let root = config.get("route").filter(|route| route.is_object())?.clone();
         let receivers = list(&config["receivers"]).iter().filter_map(|receiver| {
@@ -49,12 +120,12 @@ impl Routing {
     }
 
     /// Whether any receiver sends anything anywhere.
-    pub(super) fn sends(&self) -> bool {
+    pub fn sends(&self) -> bool {
         self.receivers.values().any(|sends| *sends)
     }
 
     /// The receivers that an alert can come to, each with whether it sends anything anywhere.
-    pub(super) fn receivers(&self, alert: &Alert<'_>) -> BTreeMap<String, bool> {
+    pub fn receivers(&self, alert: &Alert) -> BTreeMap<String, bool> {
         let mut names = BTreeSet::new();
         let root = self.root["receiver"].as_str().unwrap_or_default();
         walk(&self.root, root, alert, &mut names);
@@ -63,9 +134,14 @@ impl Routing {
     }
 }
 
+/// The items of a list; of anything else none.
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
 /// As Alertmanager walks its routes: the first child that matches, and the next ones while `continue` is set; the route
 /// itself when no child does.
-fn walk(route: &Value, inherited: &str, alert: &Alert<'_>, names: &mut BTreeSet<String>) {
+fn walk(route: &Value, inherited: &str, alert: &Alert, names: &mut BTreeSet<String>) {
     let receiver = route["receiver"]
         .as_str()
         .filter(|name| !name.is_empty())
@@ -89,7 +165,7 @@ fn walk(route: &Value, inherited: &str, alert: &Alert<'_>, names: &mut BTreeSet<
     }
 }
 
-fn matches(route: &Value, alert: &Alert<'_>) -> Match {
+fn matches(route: &Value, alert: &Alert) -> Match {
     let pairs = |field: &str| route[field].as_object().into_iter().flatten();
     let old = pairs("match").map(|(label, value)| (label.clone(), "=", value.as_str().unwrap_or_default().to_owned()));
     let old_patterns =
@@ -109,10 +185,10 @@ fn matches(route: &Value, alert: &Alert<'_>) -> Match {
     all
 }
 
-fn one(label: &str, op: &str, value: &str, alert: &Alert<'_>) -> Match {
+fn one(label: &str, op: &str, value: &str, alert: &Alert) -> Match {
     let actual = match alert.known.get(label) {
         Some(actual) => actual.as_str(),
-        None if (alert.may_have)(label) => return Match::Perhaps,
+        None if alert.may_have(label) => return Match::Perhaps,
         None => "",
     };
     let pattern = || Regex::new(&format!("^(?:{value})$"));
@@ -161,6 +237,8 @@ fn matcher(text: &str) -> Option<(String, &'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const CONFIG: &str = r#"
@@ -180,21 +258,65 @@ receivers:
 - {name: old, webhook_configs: [{url: http://x}]}
 "#;
 
-    fn receivers(labels: &[(&str, &str)], may: &[&str]) -> Vec<String> {
-        let routing = Routing::read(CONFIG).unwrap();
-        let known = labels
+    /// An alert with these labels, of an expression that keeps others.
+    fn alert(labels: &[(&str, &str)], kept: &[&str]) -> Alert {
+        let mut labels: BTreeMap<String, String> = labels
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        let may_have = |label: &str| may.contains(&label);
-        let found = routing.receivers(&Alert {
-            known,
-            may_have: &may_have,
-        });
+        let name = labels.remove("alertname").unwrap_or_default();
+        let expr = Expression::parse(&format!("sum by ({}) (up) == 0", kept.join(", "))).unwrap();
+        Alert::of(&name, &labels, expr)
+    }
+
+    fn receivers(labels: &[(&str, &str)], kept: &[&str]) -> Vec<String> {
+        let routing = Routing::read(CONFIG).unwrap();
+        let found = routing.receivers(&alert(labels, kept));
         found
             .into_iter()
             .map(|(name, sends)| format!("{name} {sends}"))
             .collect()
+    }
+
+    #[test]
+    fn a_silence_counts_where_all_of_its_matchers_fit_for_certain() {
+        let silenced = |matchers: Value| {
+            let matchers: Vec<Matcher> = serde_json::from_value(matchers).unwrap();
+            is_silenced(
+                &matchers,
+                &alert(&[("alertname", "Slow"), ("severity", "page")], &["handler"]),
+            )
+        };
+        let name = json!({"name": "alertname", "value": "Slow", "isRegex": false, "isEqual": true});
+        let severity = json!({"name": "severity", "value": "p.*", "isRegex": true, "isEqual": true});
+        assert!(silenced(json!([name])));
+        assert!(silenced(json!([name, severity])));
+        for other in [
+            json!([]),
+            json!([name, {"name": "severity", "value": "page", "isRegex": false, "isEqual": false}]),
+            json!([name, {"name": "handler", "value": "/a", "isRegex": false, "isEqual": true}]),
+            json!([{"name": "alertname", "value": "Other"}]),
+        ] {
+            assert!(!silenced(other.clone()), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_template_fills_in_can_become_anything() {
+        let found = receivers(&[("namespace", "prod"), ("severity", "{{ $labels.x }}")], &[]);
+        assert_eq!(found, ["nobody false", "prod/pager true"]);
+    }
+
+    #[test]
+    fn only_severities_that_say_so_are_meant_for_nobody() {
+        for (severity, somebody) in [("critical", true), ("warning", true), ("info", false), ("none", false)] {
+            assert_eq!(
+                alert(&[("severity", severity)], &[]).is_for_somebody(),
+                somebody,
+                "{severity}"
+            );
+        }
+        assert!(alert(&[], &[]).is_for_somebody());
     }
 
     #[test]

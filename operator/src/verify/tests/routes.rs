@@ -1,0 +1,184 @@
+//! Whom the alerts reach.
+
+use super::*;
+
+const CONFIG: &str = r#"
+route:
+  receiver: nobody
+  routes:
+  - {receiver: pager, matchers: ['namespace="prod"', 'severity="critical"']}
+  - {receiver: chat, matchers: ['namespace="prod"', 'alertname!="Forgotten"']}
+receivers:
+- {name: nobody}
+- {name: pager, webhook_configs: [{url: http://x}]}
+- {name: chat, slack_configs: [{channel: c}]}
+"#;
+
+fn alert(name: &str, severity: &str) -> observed_crds::foreign::Rule {
+    serde_json::from_value(json!({
+        "alert": name, "expr": "sum(rate(x_total{namespace=\"prod\"}[5m])) > 1",
+        "labels": {"severity": severity, "namespace": "prod"},
+    }))
+    .unwrap()
+}
+
+fn routes(alerts: &[(&str, &str)]) -> Check {
+    Check::Routes {
+        labels: BTreeMap::new(),
+        alerts: alerts.iter().map(|(name, severity)| alert(name, severity)).collect(),
+    }
+}
+
+/// An Alertmanager with this configuration, in which these silences are.
+async fn alertmanager(config: &str, silences: Value) -> String {
+    // As Alertmanager 0.28 answers, with what is not read left in.
+    let status = json!({
+        "cluster": {"status": "ready", "peers": []}, "versionInfo": {"version": "0.28.1"},
+        "uptime": "2026-11-24T15:00:00Z", "config": {"original": config},
+    });
+    let answer = |body: Value| get(async move || body.to_string());
+    let router = Router::new()
+        .route("/prefix/api/v2/status", answer(status))
+        .route("/prefix/api/v2/silences", answer(silences));
+    format!("{}/prefix", serve(router).await)
+}
+
+/// A Prometheus that posts its alerts to these Alertmanagers.
+async fn telling(alertmanagers: &[&str]) -> String {
+    let active: Vec<Value> = alertmanagers
+        .iter()
+        .map(|base| json!({"url": format!("{base}/api/v2/alerts")}))
+        .collect();
+    let data = json!({"status": "success", "data": {"activeAlertmanagers": active, "droppedAlertmanagers": []}});
+    let router = Router::new().route("/api/v1/alertmanagers", get(async move || data.to_string()));
+    serve(router).await
+}
+
+#[tokio::test]
+async fn alerts_that_all_come_to_somebody_are_routed() {
+    let alertmanager = alertmanager(CONFIG, json!([])).await;
+    let prometheus = telling(&[&alertmanager]).await;
+    let alerts = [("Down", "critical"), ("Slow", "warning"), ("Told", "info")];
+    let verdict = ask_one(&prometheus, routes(&alerts)).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::True, Reason::Routed),
+        "{verdict:?}"
+    );
+    assert_eq!(verdict.count, Some((2, 2)));
+    for part in ["monitoring/main", "\"chat\" (1)", "\"pager\" (1)"] {
+        assert!(verdict.message.contains(part), "{}", verdict.message);
+    }
+}
+
+#[tokio::test]
+async fn an_alert_that_ends_at_a_receiver_without_an_integration_is_named() {
+    let alertmanager = alertmanager(CONFIG, json!([])).await;
+    let prometheus = telling(&[&alertmanager]).await;
+    let verdict = ask_one(&prometheus, routes(&[("Down", "critical"), ("Forgotten", "warning")])).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::False, Reason::NotRouted),
+        "{verdict:?}"
+    );
+    assert_eq!(verdict.count, Some((1, 2)));
+    assert!(
+        verdict.message.contains("Forgotten can only come to \"nobody\"") && !verdict.message.contains("Down"),
+        "{}",
+        verdict.message
+    );
+}
+
+#[tokio::test]
+async fn a_silence_is_told_with_who_made_it_and_until_when() {
+    let silence = |state: &str, alert: &str| {
+        json!({
+            "id": alert, "status": {"state": state}, "createdBy": "alice", "comment": "", "startsAt": "2026-11-24T15:00:00Z",
+            "endsAt": "2026-11-25T15:00:00Z", "updatedAt": "2026-11-24T15:00:00Z",
+            "matchers": [{"name": "alertname", "value": alert, "isRegex": false, "isEqual": true}],
+        })
+    };
+    let silences = json!([
+        silence("active", "Down"),
+        silence("expired", "Slow"),
+        silence("active", "Other")
+    ]);
+    let alertmanager = alertmanager(CONFIG, silences).await;
+    let prometheus = telling(&[&alertmanager]).await;
+    let verdict = ask_one(&prometheus, routes(&[("Down", "critical"), ("Slow", "warning")])).await;
+    assert_eq!(verdict.truth, Truth::True);
+    let told = "Silenced now: Down by alice until 2026-11-25T15:00:00Z";
+    assert!(verdict.message.ends_with(told), "{}", verdict.message);
+}
+
+#[tokio::test]
+async fn a_prometheus_that_tells_no_alertmanager_is_a_fault_and_one_that_does_not_say_is_not_known() {
+    let verdict = ask_one(&telling(&[]).await, routes(&[("Down", "critical")])).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::False, Reason::NoAlertmanager),
+        "{verdict:?}"
+    );
+
+    // As a Thanos answers.
+    let verdict = ask_one(&serve(Router::new()).await, routes(&[("Down", "critical")])).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::Unknown, Reason::Unreachable),
+        "{verdict:?}"
+    );
+    assert!(verdict.message.contains("--alertmanager-url"), "{}", verdict.message);
+}
+
+#[tokio::test]
+async fn an_alertmanager_that_cannot_be_asked_or_understood_is_not_known_and_another_one_will_do() {
+    let good = alertmanager(CONFIG, json!([])).await;
+    for broken in [
+        "http://127.0.0.1:1".to_owned(),
+        alertmanager("a: [", json!([])).await,
+        alertmanager(CONFIG, json!({"code": 1})).await,
+        serve(Router::new().fallback(async || "<html>")).await,
+    ] {
+        let verdict = ask_one(&telling(&[&broken]).await, routes(&[("Down", "critical")])).await;
+        assert_eq!(
+            (verdict.truth, verdict.reason),
+            (Truth::Unknown, Reason::Unreachable),
+            "{verdict:?}"
+        );
+        let verdict = ask_one(&telling(&[&broken, &good]).await, routes(&[("Down", "critical")])).await;
+        assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_given_is_asked_instead_of_those_that_prometheus_names() {
+    let alertmanager = alertmanager(CONFIG, json!([])).await;
+    let facts = Facts {
+        namespace: "prod".into(),
+        prometheuses: vec![prometheus("main", "http://127.0.0.1:1", Some(LabelSelector::default()))],
+        ..Default::default()
+    };
+    let client = client();
+    let backends = Backends {
+        alertmanager_url: Some(&alertmanager),
+        ..backends(&facts, &client)
+    };
+    let verdict = verify(&backends, &[routes(&[("Down", "critical")])]).await.remove(0);
+    assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
+}
+
+#[tokio::test]
+async fn alerts_that_no_prometheus_evaluates_are_not_judged() {
+    let nothing = LabelSelector {
+        match_labels: [("team".to_owned(), "x".to_owned())].into(),
+        ..Default::default()
+    };
+    let prometheuses = vec![prometheus("main", "http://127.0.0.1:1", Some(nothing))];
+    let verdict = ask(prometheuses, None, routes(&[("Down", "critical")])).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::Unknown, Reason::NotSelected),
+        "{verdict:?}"
+    );
+    assert!(verdict.message.contains("RulesHealthy"), "{}", verdict.message);
+}

@@ -85,7 +85,14 @@ impl<'a> Scenario<'a> {
         self.kubectl(&["apply", "--server-side", "--field-manager=helm", "-f", "-"], yaml)
     }
 
+    /// Observes it, and is content with one good answer of each pod.
     fn observe(&self, probes: &str) {
+        self.observe_for("1s", probes);
+    }
+
+    /// Observes it, where the pods must answer well for so long.
+    fn observe_for(&self, window: &str, probes: &str) {
+        let probes = probes.replacen('{', &format!("{{preflight: {{window: {window}}}, "), 1);
         let service = format!(
             "{{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {{name: api}}, spec: {{targetRef: {{name: api}}, probes: {probes}}}}}"
         );
@@ -300,7 +307,13 @@ async fn refused_and_then_given(cluster: &Cluster) {
         before.metadata.generation
     );
 
-    scenario.observe("{}");
+    scenario.observe_for("20s", "{}");
+    let message = scenario.probes_become("PreflightPending").await;
+    assert!(message.contains("asked for 20 s"), "{message}");
+    assert_eq!(
+        scenario.deployment().await.metadata.generation,
+        before.metadata.generation
+    );
     scenario.probes_become("Installed").await;
     scenario.settles().await;
     assert_eq!(probes(&scenario.deployment().await), (true, true, true));

@@ -142,6 +142,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         prometheuses,
         namespace_labels,
         preflight: BTreeMap::new(),
+        asking: false,
         exposed: Exposed::default(),
         seen: service
             .status

@@ -3,8 +3,9 @@
 //! Who writes an ObservedService decides where these requests go, so they go nowhere but to declared ports of pods that
 //! belong to the target, straight to the pod's address: no redirect is followed, no proxy is used, no header comes from
 //! the user, loopback, link-local and the node's own addresses are refused, and of the answer nothing is kept but its
-//! status and how long it took; of a metrics page, the names on it.
+//! status, how long it took and whether its content contradicts the status; of a metrics page, the names on it.
 
+mod content;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +36,8 @@ const MOST_REQUESTS: usize = 20;
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long all pods together have, so that nothing else of the service waits for them.
 const ALL_WITHIN: Duration = Duration::from_secs(20);
-/// Bytes of an answer that are read, and thrown away.
-const MOST_BYTES: usize = 1024;
+/// Bytes of an answer that are read, looked at and thrown away.
+const MOST_BYTES: usize = 4096;
 
 /// The pods could not be found out.
 #[derive(Debug, thiserror::Error)]
@@ -231,17 +232,20 @@ impl Preflight {
         let left = allowed.saturating_sub(began.elapsed());
         match self.http.get(url).timeout(left).send().await {
             Ok(mut response) => {
-                let status = response.status().as_u16();
-                let mut read = 0;
-                while read < MOST_BYTES {
+                let status = response.status();
+                let mut body = Vec::new();
+                while body.len() < MOST_BYTES {
                     match response.chunk().await {
-                        Ok(Some(chunk)) => read += chunk.len(),
+                        Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(MOST_BYTES - body.len())]),
                         Ok(None) => break,
                         Err(error) if error.is_timeout() => return AnswerOutcome::TimedOut,
                         Err(_) => break,
                     }
                 }
-                AnswerOutcome::Status(status)
+                match content::told(&body).filter(|_| status.is_success()) {
+                    Some(content) => AnswerOutcome::Content(content),
+                    None => AnswerOutcome::Status(status.as_u16()),
+                }
             }
             Err(error) if error.is_timeout() => AnswerOutcome::TimedOut,
             Err(_) => AnswerOutcome::Refused,

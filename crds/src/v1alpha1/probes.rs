@@ -14,6 +14,9 @@ pub struct Probes {
     /// it). `Observe` only reports what would be added. `Disabled` does neither.
     #[serde(default, skip_serializing_if = "ProbesMode::is_default")]
     pub mode: ProbesMode,
+    /// preflight is how the running pods are asked before anything is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
     /// liveness restarts a container that no longer answers. It must not touch a dependency.
     /// Default: `GET /health`, every 10 s, 5 s to answer, 6 failures in a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +29,19 @@ pub struct Probes {
     /// 5 s, 3 s to answer, within 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<StartupSettings>,
+}
+
+/// How the running pods are asked before anything is given.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preflight {
+    /// window is how long every running pod must have answered well, asked every few seconds. Default: `30s`. A
+    /// Prometheus duration, at most `10m`.
+    ///
+    /// Example: `2m`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+m)?([0-9]+s)?$"))]
+    pub window: Option<String>,
 }
 
 /// What Observed does with a probe that is missing.

@@ -41,6 +41,9 @@ pub struct Facts {
     pub namespace_labels: BTreeMap<String, String>,
     /// What the running pods answered to the questions of [`crate::resolve::questions`].
     pub preflight: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// They have not been asked for as long as [`crate::resolve::preflight_seconds`] says. The answers are the worst ones
+    /// of that time.
+    pub asking: bool,
     /// What the running pods' metrics pages say. Nothing: everything that is wanted counts as exposed.
     pub exposed: Exposed,
     /// What the status keeps of what they said before.
@@ -213,6 +216,8 @@ pub struct Answer {
 pub enum AnswerOutcome {
     /// An HTTP status.
     Status(u16),
+    /// A good HTTP status, with a content that says that it is none.
+    Content(Content),
     /// The connection was accepted (a TCP question).
     Connected,
     /// Nothing listens there, or what listens hangs up without an answer.
@@ -222,6 +227,41 @@ pub enum AnswerOutcome {
     /// The pod could not be reached at all, for instance because of a network policy: this says nothing about it.
     #[default]
     Unreachable,
+}
+
+/// What a content with a good HTTP status gives away about the endpoint.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Content {
+    /// A JSON array of an object and a number that is an HTTP status: what a framework makes of a pair that it does not
+    /// take for an answer with a status (FastAPI and `return {...}, 503`).
+    StatusInside(u16),
+    /// A JSON object that says that all is not well.
+    NotWell,
+    /// A page for people: a login, or the first page of a web application.
+    Page,
+    /// A metrics page.
+    Metrics,
+}
+
+impl AnswerOutcome {
+    /// The more it speaks against a probe, the greater.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Status(200..300) | Self::Connected => 0,
+            Self::Unreachable => 1,
+            Self::Status(_) | Self::Content(_) | Self::Refused | Self::TimedOut => 2,
+        }
+    }
+}
+
+impl Answer {
+    /// The worse of two answers of one pod to one question; of two that are as good the slower.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        let badness = |answer: &Self| (answer.outcome.weight(), answer.millis);
+        if badness(&other) > badness(&self) { other } else { self }
+    }
 }
 
 /// A pod that runs with the probes that were given.

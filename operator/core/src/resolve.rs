@@ -10,7 +10,7 @@ mod target;
 use observed_crds::v1alpha1::ObservedServiceSpec;
 use observed_crds::v1alpha1::signal_pack::SeriesType;
 
-pub use probes::{on_trial, risky_probes};
+pub use probes::{on_trial, preflight_seconds, risky_probes};
 
 use crate::facts::{Facts, PageQuestion, Question};
 use crate::finding::{Code, Finding};

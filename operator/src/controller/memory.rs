@@ -1,14 +1,18 @@
 //! What the controller remembers of each service. Losing it (a restart) costs patience, never correctness.
 
-use std::collections::{BTreeSet, HashMap};
+mod asked;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use observed_core::facts::Facts;
+use observed_core::facts::{Answer, Facts};
 use observed_core::gift::{Gift, ProbeKind};
 use observed_crds::v1alpha1::ObservedServiceStatus;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+
+use asked::Asked;
 
 /// First and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -39,6 +43,7 @@ struct Service {
     hurry_until: Option<Instant>,
     page_read: Option<Instant>,
     contest: Contest,
+    asked: Asked,
 }
 
 impl Memory {
@@ -135,6 +140,22 @@ impl Memory {
         if let Some(service) = self.lock().get_mut(key) {
             service.contest.given = None;
         }
+    }
+
+    /// The worst answers of the window, these among them, and whether the pods have been asked for less than that.
+    pub(super) fn asked(
+        &self,
+        key: &Key,
+        facts: &Facts,
+        answers: BTreeMap<ProbeKind, Vec<Answer>>,
+        window: Duration,
+        now: Instant,
+    ) -> (BTreeMap<ProbeKind, Vec<Answer>>, bool) {
+        let mut services = self.lock();
+        let service = services.entry(key.clone()).or_default();
+        let target = facts.target.as_ref();
+        let of = target.map(|target| (target.uid.clone(), target.template.clone(), service.generation));
+        service.asked.add(of, answers, window, now)
     }
 
     /// Who takes the gift away again and again, if somebody does.

@@ -286,7 +286,8 @@ async fn six_calls(
     let asked = context.preflight.ask(client, &facts, &questions, page.as_ref()).await;
     // That the pods cannot be listed holds the probes up, and nothing else.
     let (heard, mut failed) = asked.map_or_else(|error| (Heard::default(), Some(error.into())), |heard| (heard, None));
-    facts.preflight = heard.answers;
+    let window = Duration::from_secs(resolve::preflight_seconds(&service.spec).into());
+    (facts.preflight, facts.asking) = memory.asked(key, &facts, heard.answers, window, Instant::now());
     facts.exposed = heard.exposed;
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
+use observed_core::facts::Content;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -22,6 +23,11 @@ async fn serve(address: Ipv4Addr) -> SocketAddr {
         .route("/ok", get(async || "fine"))
         .route("/down", get(async || StatusCode::SERVICE_UNAVAILABLE))
         .route("/moved", get(async || Redirect::temporary("/ok")))
+        .route("/tuple", get(async || r#"[{"status":"not_ready"},503]"#))
+        .route(
+            "/tuple-down",
+            get(async || (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"down"}"#)),
+        )
         .route("/slow", get(async || std::future::pending::<()>().await))
         .route("/large", get(async || vec![b'x'; 1 << 20]));
     let listener = TcpListener::bind((address, 0)).await.unwrap();
@@ -42,6 +48,9 @@ async fn what_comes_back_is_told_apart() {
         (Some("/moved"), AnswerOutcome::Status(307)),
         (Some("/slow"), AnswerOutcome::TimedOut),
         (Some("/large"), AnswerOutcome::Status(200)),
+        (Some("/tuple"), AnswerOutcome::Content(Content::StatusInside(503))),
+        // A status that is bad is worth more than what stands beside it.
+        (Some("/tuple-down"), AnswerOutcome::Status(503)),
         (None, AnswerOutcome::Connected),
     ] {
         assert_eq!(preflight.outcome(address, path, SECOND).await, outcome, "{path:?}");

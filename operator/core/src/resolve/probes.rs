@@ -80,9 +80,15 @@ pub(super) fn probes(
     let judged = judge(&mut gaps, facts, target, container);
     let probes = match mode {
         ProbesMode::Observe => observe(judged, present),
-        _ => give(judged, present, facts, target, container),
+        _ => give(judged, present, facts, target, container, preflight_seconds(spec)),
     };
     Ok((probes, warnings))
+}
+
+/// Seconds for which preflight asks before anything is given.
+pub fn preflight_seconds(spec: &ObservedServiceSpec) -> u32 {
+    // What is no duration is a finding, and nothing is given then.
+    wanted::window(spec).unwrap_or_default()
 }
 
 /// What is risky about the probes that a container has, whoever gave them.
@@ -288,6 +294,7 @@ fn give(
     facts: &Facts,
     target: &Target,
     container: &Container,
+    window: u32,
 ) -> Probes {
     let Judged {
         fits,
@@ -295,14 +302,17 @@ fn give(
         mut refused,
         may_pass,
     } = judged;
-    if !pending.is_empty() || fits.is_empty() || may_pass {
+    let early = facts.asking && !fits.is_empty();
+    if !pending.is_empty() || fits.is_empty() || may_pass || early {
         // A gift now and one more later would be two rollouts.
-        let reason = if refused.is_empty() {
+        let reason = if refused.is_empty() || (early && pending.is_empty() && !may_pass) {
             Reason::PreflightPending
         } else {
             Reason::PreflightFailed
         };
+        let asked = || format!("The running pods answer, and are asked for {window} s before anything is given");
         let message = sentences([
+            early.then(asked),
             refusals(&refused),
             waits(&pending),
             all_words("To be given", &fits),

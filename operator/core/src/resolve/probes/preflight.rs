@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::wanted::Wanted;
-use crate::facts::{Answer, AnswerOutcome};
+use crate::facts::{Answer, AnswerOutcome, Content};
 use crate::gift::{Handler, ProbeKind, port_words};
 
 /// Whether a probe may be given.
@@ -50,7 +50,13 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
             .collect();
         return Judgement::Refused {
             words: format!("{asked}: {}; {}", said.join(", "), next_step(kind, wanted, worst)),
-            may_pass: matches!(worst, AnswerKey::Status(500..) | AnswerKey::TimedOut),
+            // What speaks of a state is gone with it, and the endpoint is none the better for it: it is waited for, too.
+            may_pass: matches!(
+                worst,
+                AnswerKey::Status(500..)
+                    | AnswerKey::TimedOut
+                    | AnswerKey::Content(Content::NotWell | Content::StatusInside(400..))
+            ),
         };
     }
     if let Some(count) = wrong.get(&AnswerKey::Unreachable) {
@@ -84,6 +90,7 @@ pub(super) fn question(wanted: &Wanted) -> String {
 /// A wrong answer, the most telling first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum AnswerKey {
+    Content(Content),
     Status(u16),
     Refused,
     TimedOut,
@@ -96,6 +103,7 @@ fn key(wanted: &Wanted, answer: &Answer) -> Option<AnswerKey> {
         AnswerOutcome::Status(status) if http && (200..300).contains(&status) => None,
         AnswerOutcome::Connected if !http => None,
         AnswerOutcome::Status(status) => Some(AnswerKey::Status(status)),
+        AnswerOutcome::Content(content) => Some(AnswerKey::Content(content)),
         AnswerOutcome::Refused => Some(AnswerKey::Refused),
         AnswerOutcome::TimedOut => Some(AnswerKey::TimedOut),
         // A connection says nothing about an HTTP request.
@@ -106,6 +114,16 @@ fn key(wanted: &Wanted, answer: &Answer) -> Option<AnswerKey> {
 fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
     let what = match key {
         AnswerKey::Status(status) => format!("{} HTTP {status}", verb(count, "answers", "answer")),
+        AnswerKey::Content(Content::StatusInside(status)) => format!(
+            "{} a good HTTP status with a JSON array that holds the status {status}",
+            verb(count, "answers", "answer")
+        ),
+        AnswerKey::Content(Content::NotWell) => format!(
+            "{} a good HTTP status with a JSON object that says that all is not well",
+            verb(count, "answers", "answer")
+        ),
+        AnswerKey::Content(Content::Page) => format!("{} a page for people", verb(count, "answers", "answer")),
+        AnswerKey::Content(Content::Metrics) => format!("{} a metrics page", verb(count, "answers", "answer")),
         AnswerKey::Refused => verb(count, "refuses the connection", "refuse the connection").to_owned(),
         AnswerKey::TimedOut => format!(
             "{} within {} s",
@@ -124,6 +142,21 @@ fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
     };
     let at = format!("spec.probes.{kind}");
     match key {
+        AnswerKey::Content(Content::StatusInside(_)) => {
+            "a probe that asks it can never fail: the framework takes the pair of content and status for the content. Set \
+             the status on the answer (FastAPI: JSONResponse(content, status_code=503))"
+                .to_owned()
+        }
+        AnswerKey::Content(Content::NotWell) => {
+            "a probe looks at the status alone, so that it can never fail: answer 503 when all is not well".to_owned()
+        }
+        AnswerKey::Content(Content::Page) => format!(
+            "such a page is there whatever the state of the application is: give the path of a health check in \
+             {at}.httpGet.path"
+        ),
+        AnswerKey::Content(Content::Metrics) => format!(
+            "it is costly to make and says nothing about health: give the path of a health check in {at}.httpGet.path"
+        ),
         AnswerKey::Status(300..=399) => {
             format!(
                 "a probe would take the redirect for success: give the path that answers itself in {at}.httpGet.path"

@@ -326,3 +326,29 @@ fn mode_observe_asks_and_says_what_would_be_given_and_gives_nothing() {
     );
     assert!(probes.message.contains("HTTP 404"), "{}", probes.message);
 }
+
+#[test]
+fn a_good_status_whose_content_says_otherwise_refuses_and_says_what_to_write_instead() {
+    for (content, words, holds_all) in [
+        (json!({"statusInside": 503}), "JSONResponse", true),
+        (json!({"statusInside": 200}), "can never fail", false),
+        (json!("notWell"), "answer 503 when all is not well", true),
+        (
+            json!("page"),
+            "path of a health check in spec.probes.readiness.httpGet.path",
+            false,
+        ),
+        (json!("metrics"), "path of a health check", false),
+    ] {
+        let facts = facts(|facts| answers(facts, "readiness", json!({"content": content})));
+        let probes = resolved(&spec(json!({})), &facts);
+        assert!(probes.message.contains(words), "{}", probes.message);
+        // What tells of a state may be otherwise at the next look, and would then cost a second rollout.
+        let expected = if holds_all {
+            vec![]
+        } else {
+            vec![ProbeKind::Liveness, ProbeKind::Startup]
+        };
+        assert_eq!(given(&probes), expected, "{content}");
+    }
+}

@@ -16,6 +16,29 @@ const LONGEST_START_SECONDS: u32 = 3600;
 /// How long a start may take when the spec says nothing.
 const DEFAULT_START_SECONDS: u32 = 300;
 
+/// Longest time that the pods are asked before anything is given.
+const LONGEST_WINDOW_SECONDS: u32 = 600;
+/// How long they are asked when the spec says nothing.
+const DEFAULT_WINDOW_SECONDS: u32 = 30;
+
+/// How long the running pods must have answered well.
+pub(super) fn window(spec: &ObservedServiceSpec) -> Result<u32, Finding> {
+    let probes = spec.probes.as_ref();
+    let written = probes.and_then(|probes| probes.preflight.as_ref()?.window.as_deref());
+    let Some(text) = written else {
+        return Ok(DEFAULT_WINDOW_SECONDS);
+    };
+    let seconds = duration::seconds(text).filter(|seconds| *seconds <= LONGEST_WINDOW_SECONDS);
+    seconds.ok_or_else(|| {
+        Finding::error(
+            Code::Duration,
+            "spec.probes.preflight.window",
+            format!("{text:?} is not a duration from 1s to 10m"),
+            "Write it as Prometheus does, for instance 30s or 2m",
+        )
+    })
+}
+
 /// A probe that the container should have.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wanted {
@@ -78,6 +101,7 @@ pub(super) fn wanted(
         followed,
         &mut findings,
     );
+    findings.extend(window(spec).err());
     if !findings.is_empty() {
         return Err(findings);
     }

@@ -130,3 +130,33 @@ fn risky_probes_are_told_and_sound_ones_are_not() {
 fn what_observed_gives_by_itself_is_never_risky() {
     assert_eq!(outcome(&spec(json!({})), &facts(|_| {})).unwrap().1, []);
 }
+
+#[test]
+fn nothing_is_given_before_the_pods_have_answered_for_the_window_and_the_window_is_told() {
+    let asking = facts(|facts| facts["asking"] = json!(true));
+    let probes = resolved(&spec(json!({"preflight": {"window": "2m"}})), &asking);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::PreflightPending));
+    assert!(probes.message.contains("asked for 120 s"), "{}", probes.message);
+    assert_eq!(given(&resolved(&spec(json!({})), &facts(|_| {}))), ALL);
+    // What a pod refuses is told at once, and the rest still waits.
+    let refused = facts(|facts| {
+        facts["asking"] = json!(true);
+        answers(facts, "readiness", json!({"status": 404}));
+    });
+    let probes = resolved(&spec(json!({})), &refused);
+    assert_eq!((given(&probes), probes.reason), (vec![], Reason::PreflightPending));
+    assert!(
+        probes.message.contains("asked for 30 s") && probes.message.contains("404"),
+        "{}",
+        probes.message
+    );
+}
+
+#[test]
+fn a_window_that_is_no_duration_or_too_long_is_a_finding() {
+    for window in ["0s", "11m", "30", "soon"] {
+        let findings = outcome(&spec(json!({"preflight": {"window": window}})), &facts(|_| {})).unwrap_err();
+        assert_eq!(findings[0].path, "spec.probes.preflight.window", "{window}");
+        assert!(findings[0].message.contains(window), "{}", findings[0].message);
+    }
+}

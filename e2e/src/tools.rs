@@ -39,6 +39,8 @@ pub enum Family {
     Pods,
     /// Sloth, a generator of rules for objectives.
     Sloth,
+    /// Helm.
+    Helm,
 }
 
 impl Family {
@@ -56,6 +58,7 @@ impl Family {
             Self::Alertmanager => "alertmanager",
             Self::Pods => "pods",
             Self::Sloth => "sloth",
+            Self::Helm => "helm",
         }
     }
 
@@ -85,6 +88,7 @@ impl Family {
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),
             Self::Sloth => module!("sloth"),
+            Self::Helm => module!("helm"),
             Self::Pods => vec![
                 ("go.mod", include_str!("../tools/pods/go.mod")),
                 ("pause/main.go", include_str!("../tools/pods/pause/main.go")),
@@ -102,6 +106,7 @@ impl Family {
             Self::Prometheus => "-s -w -X github.com/prometheus/common/version.Version=3.16.0",
             Self::Alertmanager => "-s -w -X github.com/prometheus/common/version.Version=0.28.1",
             Self::PrometheusOperator => "-s -w -X github.com/prometheus/common/version.Version=0.93.0",
+            Self::Helm => "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.2",
             _ => "-s -w",
         }
     }
@@ -141,6 +146,7 @@ pub enum Tool {
     Reply,
     /// A peer that benchmarks compare with.
     Sloth,
+    Helm,
 }
 
 /// Where a tool comes from in its module.
@@ -157,6 +163,9 @@ pub(crate) enum Origin {
 impl Tool {
     /// Programs of others that do a part of what Observed does. Only benchmarks need them.
     pub const PEERS: [Self; 1] = [Self::Sloth];
+
+    /// What users install Observed with. The cluster does without.
+    pub const INSTALLERS: [Self; 1] = [Self::Helm];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
@@ -329,12 +338,13 @@ impl Tool {
             Self::Pause => (Family::Pods, Package("./pause"), "pause", 2),
             Self::Reply => (Family::Pods, Package("./reply"), "reply", 5),
             Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
+            Self::Helm => (Family::Helm, Package("helm.sh/helm/v4/cmd/helm"), "helm", 120),
         }
     }
 
     /// Everything that there is, in the order it is built.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::PEERS)
+        Self::ALL.into_iter().chain(Self::PEERS).chain(Self::INSTALLERS)
     }
 
     /// Whose Go module it is built from.

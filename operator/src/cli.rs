@@ -9,7 +9,6 @@ mod doctor;
 mod drill;
 mod input;
 mod lint;
-mod manifests;
 mod output;
 mod preview;
 mod rbac;
@@ -35,7 +34,6 @@ struct Line {
 
 const EXAMPLES: &str = "\
 Examples:
-  observed manifests | kubectl apply --server-side -f -   install into the cluster
   observed lint -f service.yaml                           say what is wrong with an ObservedService
   observed render -f service.yaml                         show what a cluster would get
   observed drill -f service.yaml                          prove that its alerts fire, and when they do not
@@ -75,9 +73,6 @@ enum Verb {
     /// Print the ServiceAccount, roles and bindings that the operator needs.
     #[command(after_help = rbac::EXAMPLES)]
     Rbac(rbac::Args),
-    /// Print everything that is installed to run the operator in a cluster.
-    #[command(after_help = manifests::EXAMPLES)]
-    Manifests(manifests::Args),
     /// Print the version.
     #[command(after_help = version::EXAMPLES)]
     Version(version::Args),
@@ -146,7 +141,6 @@ pub fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),
-        Verb::Manifests(args) => manifests::manifests(&args),
         Verb::Version(args) => version::version(&args),
         Verb::Completions(args) => completions::completions(&args),
     };

@@ -34,9 +34,12 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 fn is_up_to_date(path: &str, arguments: &[&str]) {
-    let text = printed(arguments);
+    is_current(path, &printed(arguments));
+}
+
+fn is_current(path: &str, text: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(file(path), &text).unwrap();
+        fs::write(file(path), text).unwrap();
     }
     let written = fs::read_to_string(file(path)).unwrap_or_default();
     assert!(
@@ -52,67 +55,35 @@ fn the_crd_in_the_repository_is_the_one_of_the_program() {
 }
 
 #[test]
-fn the_installation_in_the_repository_is_the_one_of_the_program() {
-    is_up_to_date("manifests/install.yaml", &["manifests"]);
+fn the_crds_and_rules_in_the_chart_are_those_of_the_program() {
+    for kind in ["observedservice", "signalpack"] {
+        let path = format!("charts/observed/files/crds/{kind}s.yaml");
+        is_up_to_date(&path, &["crds", "--only", kind]);
+    }
+    is_current("charts/observed/files/rbac.yaml", &rules_of_the_chart());
+}
+
+/// The rules of every role, by what the chart makes of them.
+fn rules_of_the_chart() -> String {
+    let everywhere = objects(&printed(&["rbac"]));
+    let in_one_namespace = objects(&printed(&["rbac", "--watch-namespace", "prod"]));
+    let rules = |objects: &[Value], kind: &str, name: &str| {
+        let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        objects.iter().find(is_it).unwrap()["rules"].clone()
+    };
+    let rules = serde_json::json!({
+        "services": rules(&in_one_namespace, "Role", "observed"),
+        "everywhere": rules(&in_one_namespace, "ClusterRole", "observed-prod"),
+        "view": rules(&everywhere, "ClusterRole", "observed-view"),
+        "edit": rules(&everywhere, "ClusterRole", "observed-edit"),
+    });
+    let text = observed_core::yaml::to_string([&rules]).unwrap();
+    format!("# Generated from `observed rbac`. Changes here are lost.\n{text}")
 }
 
 #[test]
 fn the_page_about_the_rules_of_doctor_is_the_one_of_the_program() {
     is_up_to_date("docs/doctor.md", &["doctor", "--page"]);
-}
-
-#[test]
-fn the_image_and_the_namespace_of_an_installation_can_be_chosen() {
-    let objects = objects(&printed(&[
-        "manifests",
-        "--image",
-        "registry.example.org/o:1",
-        "-n",
-        "elsewhere",
-    ]));
-    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    assert_eq!(
-        deployment["spec"]["template"]["spec"]["containers"][0]["image"],
-        "registry.example.org/o:1"
-    );
-    let namespaces = objects
-        .iter()
-        .filter_map(|object| object["metadata"]["namespace"].as_str());
-    assert!(namespaces.clone().count() >= 2 && namespaces.clone().all(|namespace| namespace == "elsewhere"));
-}
-
-#[test]
-fn the_operator_runs_as_restricted_as_its_namespace_demands() {
-    let objects = objects(&printed(&["manifests"]));
-    let namespace = objects.iter().find(|object| object["kind"] == "Namespace").unwrap();
-    assert_eq!(
-        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
-        "restricted"
-    );
-    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    let pod = &deployment["spec"]["template"]["spec"];
-    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-    for container in pod["containers"].as_array().unwrap() {
-        let context = &container["securityContext"];
-        assert_eq!(context["allowPrivilegeEscalation"], false);
-        assert_eq!(context["readOnlyRootFilesystem"], true);
-        assert_eq!(context["capabilities"]["drop"][0], "ALL");
-        assert!(container["resources"]["limits"]["memory"].is_string());
-    }
-    for volume in ["volumes", "hostNetwork", "hostPID"] {
-        assert!(pod[volume].is_null(), "{volume}");
-    }
-}
-
-#[test]
-fn the_roles_of_the_installation_are_those_of_rbac() {
-    let all = objects(&printed(&["manifests"]));
-    for object in objects(&printed(&["rbac"])) {
-        assert!(all.contains(&object), "{}", object["metadata"]["name"]);
-    }
-    let other = objects(&printed(&["rbac", "-n", "elsewhere"]));
-    assert!(!other.iter().all(|object| all.contains(object)));
 }
 
 #[test]

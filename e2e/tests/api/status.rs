@@ -126,5 +126,10 @@ async fn a_cluster_without_observed_is_told_how_to_install_it() {
     let bare = Cluster::control_plane(plane, &Progress::silent()).await.unwrap();
     let output = observed(bare.kubeconfig(), &["-A"]).await;
     assert_eq!(output.0, 2, "{output:?}");
-    assert!(output.2.contains("observed manifests | kubectl apply"), "{output:?}");
+    assert!(
+        output
+            .2
+            .contains("kubectl apply --server-side -f manifests/install.yaml"),
+        "{output:?}"
+    );
 }

@@ -17,7 +17,6 @@ pub mod facts;
 pub mod finding;
 pub mod gift;
 pub mod grafana;
-pub mod install;
 pub mod lint;
 pub mod names;
 pub mod objectives;

@@ -12,6 +12,9 @@ use crate::outputs;
 /// Name of the operator's roles, bindings and ServiceAccount.
 pub const NAME: &str = "observed";
 
+/// Namespace that the operator runs in, if nothing else is said.
+pub const NAMESPACE: &str = "observed-system";
+
 /// Where the operator works.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
@@ -111,7 +114,7 @@ pub fn user_roles() -> Vec<Value> {
 }
 
 /// Labels of everything that is installed for the operator.
-pub(crate) fn metadata(name: &str, namespace: Option<&str>) -> Value {
+fn metadata(name: &str, namespace: Option<&str>) -> Value {
     let mut metadata = json!({"name": name, "labels": {"app.kubernetes.io/name": NAME}});
     if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);

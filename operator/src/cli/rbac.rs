@@ -1,7 +1,6 @@
 //! `observed rbac`: what the operator may do.
 
-use observed_core::install;
-use observed_core::rbac::{self, Scope};
+use observed_core::rbac::{self, NAMESPACE, Scope};
 
 use super::{Error, Outcome, output};
 
@@ -19,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAMESPACE")]
     watch_namespace: Option<String>,
     /// Namespace that the operator runs in.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = install::NAMESPACE)]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = NAMESPACE)]
     namespace: String,
 }
 

@@ -155,8 +155,8 @@ async fn list(api: &Api<DynamicObject>, name: Option<&str>, namespace: Option<&s
     let found = api.list(&params).await.map_err(|error| {
         if api_error::is_not_found(&error) {
             Error::Cluster(
-                "it does not know the kind ObservedService. Install Observed: observed manifests | kubectl apply \
-                 --server-side -f -"
+                "it does not know the kind ObservedService. Install Observed: kubectl apply --server-side \
+                 -f manifests/install.yaml"
                     .to_owned(),
             )
         } else {

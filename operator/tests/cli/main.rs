@@ -152,7 +152,7 @@ fn findings_are_there_for_programs_too() {
 #[test]
 fn a_reader_that_has_enough_ends_the_program_quietly() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_observed"))
-        .arg("manifests")
+        .arg("crds")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -171,7 +171,6 @@ fn everything_that_is_printed_as_yaml_is_read_alike_by_a_second_parser() {
         &["crds"][..],
         &["rbac"],
         &["rbac", "--watch-namespace", "prod"],
-        &["manifests"],
         &["render", "-f", "-"],
     ] {
         let done = observed(arguments, GOOD);

@@ -1,0 +1,65 @@
+{{- define "observed.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "observed.fullname" -}}
+{{- $name := include "observed.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "observed.serviceAccountName" -}}
+{{- default (include "observed.fullname" .) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- /* What never changes in the life of a release: selectors cannot be changed. */}}
+{{- define "observed.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "observed.name" . | quote }}
+app.kubernetes.io/instance: {{ quote .Release.Name }}
+{{- end }}
+
+{{- define "observed.labels" -}}
+{{- $labels := include "observed.selectorLabels" . | fromYaml }}
+{{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- toYaml (merge $labels .Values.commonLabels) }}
+{{- end }}
+
+{{- define "observed.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- /* A role and its binding to the operator: root, kind, name, namespace (only of a Role), rules. */}}
+{{- define "observed.role" -}}
+{{- $metadata := dict "name" .name "labels" (include "observed.labels" .root | fromYaml) }}
+{{- with .namespace }}{{ $_ := set $metadata "namespace" . }}{{ end }}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}
+metadata:
+  {{- toYaml $metadata | nindent 2 }}
+rules:
+  {{- toYaml .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}Binding
+metadata:
+  {{- toYaml $metadata | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ quote .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "observed.serviceAccountName" .root | quote }}
+    namespace: {{ quote .root.Release.Namespace }}
+{{- end }}

@@ -1,0 +1,12 @@
+//! The Helm chart, by a real Helm: what its values may be, what is rendered of them, and what becomes of a release on a real API server.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod helm;
+mod install;
+mod life;
+mod matrix;
+mod operator;
+mod rendered;
+mod schema;
+mod values;

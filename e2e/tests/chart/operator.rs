@@ -1,0 +1,61 @@
+//! The operator of a release: the real program, as the ServiceAccount and with the settings that the chart gives it. No node runs its pod here.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+use observed_e2e::{Cluster, wait};
+
+use super::helm::program;
+
+/// It ends with the test.
+pub struct Operator {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Operator {
+    /// Starts what the Deployment of the release says.
+    pub async fn start(cluster: &Cluster, namespace: &str, name: &str) -> Self {
+        let deployments: Api<Deployment> = Api::namespaced(cluster.client().unwrap(), namespace);
+        let pod = deployments.get(name).await.unwrap().spec.template.spec.unwrap();
+        let account = pod.service_account_name.unwrap();
+        let token = async || cluster.kubeconfig_for_service_account(namespace, &account).await;
+        let kubeconfig = wait::until(Duration::from_secs(30), "the ServiceAccount", token)
+            .await
+            .unwrap();
+        let container = &pod.containers[0];
+        let log = cluster.run_dir().join("operator.log");
+        let mut command = Command::new(program().await);
+        command
+            .args(container.args.iter().flatten())
+            .env("KUBECONFIG", kubeconfig);
+        for variable in container.env.iter().flatten() {
+            command.env(&variable.name, variable.value.as_deref().unwrap_or_default());
+        }
+        // Other operators run on this machine.
+        command.env("OBSERVED_LISTEN", "127.0.0.1:0");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap());
+        let child = command.spawn().unwrap();
+        Self { child, log }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!(
+                "the operator's log:\n{}",
+                std::fs::read_to_string(&self.log).unwrap_or_default()
+            );
+        }
+    }
+}

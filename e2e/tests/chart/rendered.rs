@@ -1,0 +1,205 @@
+//! What is rendered is what the program says of itself: rights, settings, and no more than a restricted pod may.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::helm::{chart, chart_with, helm, objects, observed, only, render};
+
+/// Rights without the labels of who installs them.
+fn rights(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let kinds = [
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    ];
+    let rights = objects
+        .into_iter()
+        .filter(|object| kinds.contains(&object["kind"].as_str().unwrap()));
+    let named = rights.map(|mut object| {
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        let labels = metadata.remove("labels").unwrap();
+        let aggregated: Vec<_> = labels
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| key.contains("aggregate"))
+            .collect();
+        let name = format!("{} {} {aggregated:?}", object["kind"], object["metadata"]);
+        (name, object)
+    });
+    named.collect()
+}
+
+#[tokio::test]
+async fn the_rights_in_every_mode_are_those_of_the_program() {
+    let everywhere = rights(render(&chart(), &[]).await.unwrap());
+    assert_eq!(everywhere, rights(objects(&observed(&["rbac"]).await)));
+
+    let options = ["--set", "watchNamespace=prod,rbac.userRoles=false"];
+    let in_one = rights(render(&chart(), &options).await.unwrap());
+    let of_program = observed(&["rbac", "--watch-namespace", "prod"]).await;
+    assert_eq!(in_one, rights(objects(&of_program)));
+    assert_ne!(in_one, everywhere);
+
+    let none = rights(render(&chart(), &["--set", "rbac.create=false"]).await.unwrap());
+    assert_eq!(none.len(), 1, "only the ServiceAccount: {none:?}");
+}
+
+#[tokio::test]
+async fn a_right_more_or_less_would_be_noticed() {
+    let of_program = rights(objects(&observed(&["rbac"]).await));
+    for (from, to) in [("- prometheuses\n", "- secrets\n"), ("- patch\n", "- update\n")] {
+        let other = chart_with("files/rbac.yaml", from, to);
+        assert_ne!(rights(render(other.path(), &[]).await.unwrap()), of_program, "{from}");
+    }
+}
+
+/// The names of settings in a help text: `[env: OBSERVED_LOG=]`.
+fn settings(help: &str) -> BTreeSet<String> {
+    let names = help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next());
+    names.map(str::to_owned).collect()
+}
+
+fn environment(deployment: &Value) -> BTreeMap<String, String> {
+    let all = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        .as_array()
+        .unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    all.iter()
+        .map(|entry| (text(&entry["name"]), text(&entry["value"])))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
+    let help = observed(&["run", "--help"]).await;
+    let mut known = settings(&help);
+    // Fixed: the probes and the Service name its port.
+    assert!(known.remove("OBSERVED_LISTEN"), "{help}");
+    known.insert("RUST_LOG".to_owned());
+
+    let all = "watchNamespace=prod,prometheusUrl=http://prometheus:9090,alertmanagerUrl=http://alertmanager:9093,log.filter=debug";
+    let rendered = render(&chart(), &["--set", all]).await.unwrap();
+    let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
+    assert_eq!(set, known);
+
+    let defaults = environment(only(&render(&chart(), &[]).await.unwrap(), "Deployment"));
+    for name in ["OBSERVED_RESYNC", "OBSERVED_CONCURRENCY"] {
+        let default = format!("[default: {}]", defaults[name]);
+        let (_, rest) = help.split_once(&format!("[env: {name}=]")).unwrap();
+        assert!(
+            rest.trim_start().starts_with(&default),
+            "{name}: {default} is not in {rest}"
+        );
+    }
+
+    let other = chart_with("templates/deployment.yaml", "OBSERVED_RESYNC", "OBSERVED_RESYNK");
+    let rendered = render(other.path(), &["--set", all]).await.unwrap();
+    let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
+    assert_ne!(set, known);
+}
+
+#[tokio::test]
+async fn there_is_one_replica_and_never_a_second_beside_it() {
+    let rendered = render(&chart(), &[]).await.unwrap();
+    let spec = &only(&rendered, "Deployment")["spec"];
+    assert_eq!(
+        (&spec["replicas"], &spec["strategy"]["type"]),
+        (&1.into(), &"Recreate".into())
+    );
+}
+
+#[tokio::test]
+async fn a_digest_wins_over_a_tag_and_a_tag_over_the_version() {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let by_digest = format!("image.repository=r.example.org/o,image.tag=v1,image.digest={digest}");
+    for (options, image) in [
+        ("image.repository=observed", "observed:0.1.0".to_owned()),
+        (
+            "image.repository=r.example.org/o,image.tag=v1",
+            "r.example.org/o:v1".to_owned(),
+        ),
+        (by_digest.as_str(), format!("r.example.org/o@{digest}")),
+    ] {
+        let rendered = render(&chart(), &["--set", options]).await.unwrap();
+        let pod = &only(&rendered, "Deployment")["spec"]["template"]["spec"];
+        assert_eq!(pod["containers"][0]["image"], *image);
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_the_chart_is_that_of_the_program() {
+    let text = std::fs::read_to_string(chart().join("Chart.yaml")).unwrap();
+    let (chart, version) = (&objects(&text)[0], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        (&chart["version"], &chart["appVersion"]),
+        (&version.into(), &version.into())
+    );
+
+    // What Artifact Hub shows is what is installed, and its example is one that lint accepts.
+    let annotation =
+        |name: &str| objects(chart["annotations"][format!("artifacthub.io/{name}")].as_str().unwrap())[0].clone();
+    let shown: BTreeSet<_> = annotation("crds")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|crd| crd["name"].to_string())
+        .collect();
+    let installed = objects(&observed(&["crds"]).await);
+    assert_eq!(
+        shown,
+        installed
+            .iter()
+            .map(|crd| crd["metadata"]["name"].to_string())
+            .collect()
+    );
+    let example = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(example.path(), annotation("crdsExamples")[0].to_string()).unwrap();
+    assert_eq!(
+        observed(&["lint", "--strict", "-f", example.path().to_str().unwrap()]).await,
+        ""
+    );
+}
+
+#[tokio::test]
+async fn after_the_installation_three_commands_are_told() {
+    let chart = chart();
+    let told = async |options: &[&str]| {
+        let arguments = [
+            &[
+                "install",
+                "o",
+                chart.to_str().unwrap(),
+                "-n",
+                "home",
+                "--dry-run=client",
+            ],
+            options,
+        ]
+        .concat();
+        helm(&arguments)
+            .await
+            .unwrap()
+            .split_once("NOTES:")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    let notes = told(&[]).await;
+    for words in [
+        "kubectl -n home rollout status deployment/o-observed",
+        "kubectl apply -f - <<EOF",
+        "kubectl get observedservices -A",
+        "observed:0.1.0 is published nowhere",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    let notes = told(&["--set", "image.repository=r.example.org/o,watchNamespace=prod"]).await;
+    assert!(
+        notes.contains("the namespace prod") && !notes.contains("published nowhere"),
+        "{notes}"
+    );
+}

@@ -348,7 +348,7 @@ mod tests {
             "cache",
             "target directory",
             "Ctrl-C",
-            "21 promises",
+            "22 promises",
         ] {
             assert!(own.contains(word), "{word}: {own}");
         }

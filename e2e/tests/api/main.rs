@@ -15,3 +15,4 @@ mod schema;
 mod signals;
 mod status;
 mod steady;
+mod writes;

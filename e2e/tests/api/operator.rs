@@ -1,12 +1,13 @@
 //! The operator under test: the real program, as its own ServiceAccount, for one namespace.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DynamicObject};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use observed_crds::v1alpha1::ObservedService;
 use observed_e2e::{Cluster, ControlPlane, Progress, binaries, wait};
@@ -100,6 +101,16 @@ impl Stage {
              spec: {{targetRef: {{name: {target}}}}}}}"
         ))
         .await;
+    }
+
+    /// A client with the rights of the operator.
+    pub async fn operators_client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .unwrap();
+        Client::try_from(config).unwrap()
     }
 
     pub fn services(&self) -> Api<ObservedService> {
@@ -226,6 +237,11 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the stage's namespace, with a resync of one second, and waits until it is ready.
     pub async fn start(stage: &Stage) -> Self {
+        Self::start_by(stage, &stage.kubeconfig).await
+    }
+
+    /// The same, on the way that a kubeconfig says.
+    pub async fn start_by(stage: &Stage, kubeconfig: &Path) -> Self {
         let log = stage
             .cluster
             .run_dir()
@@ -241,7 +257,7 @@ impl Operator {
                 "--watch-namespace",
                 &stage.namespace,
             ])
-            .env("KUBECONFIG", &stage.kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "observed=debug,warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -85,7 +85,7 @@ impl Process {
 }
 
 /// An address of this machine that is not the loopback: the operator never asks that one.
-fn own_address() -> IpAddr {
+pub fn own_address() -> IpAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // Nothing is sent: it only chooses the interface.
     let connected = socket.connect("203.0.113.1:9");

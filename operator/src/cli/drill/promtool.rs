@@ -16,7 +16,8 @@ const REPORT: &str = "report.xml";
 pub(crate) enum PromtoolError {
     #[error(
         "cannot run {program}: promtool 3 comes with Prometheus, or by `go install \
-         github.com/prometheus/prometheus/cmd/promtool@latest`; --promtool names another place"
+         github.com/prometheus/prometheus/cmd/promtool@latest`; --promtool names another place, and \
+         `observed drill --out DIR` only writes the tests"
     )]
     Run { program: String, source: std::io::Error },
     #[error("{0} is older than Prometheus 3: it cannot report each test by itself (--junit)")]

@@ -1,0 +1,173 @@
+//! Nothing lost in between: every write of the operator is a point where it may die, be refused, or get no answer.
+//!
+//! For each workload a reference run is recorded, without a fault, on the real API server with a proxy between it and
+//! the operator. From the writes that it made the cases are generated: one fault at one write. After each case the
+//! oracle holds: the same end state as in the reference run (which counts rollouts, as generations do), nobody else's
+//! field changed, no field held, and quiet afterwards. `cargo faults` runs all of them, `cargo test` a subset in which
+//! each workload meets each of its writes and each kind of write meets each fault.
+
+mod oracle;
+mod plan;
+mod proxy;
+mod rivals;
+mod scene;
+
+use std::collections::BTreeSet;
+
+use comfy_table::{Table, presets};
+use futures::{StreamExt, stream};
+
+use plan::{Case, Fault, WORKLOADS, Workload};
+use proxy::{Sabotage, Write};
+use scene::{Reference, Scene};
+
+/// Cases that run at once.
+const AT_ONCE: usize = 4;
+
+/// Every write of each workload, once with each fault.
+fn all(references: &[(&'static Workload, Reference)]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (workload, reference) in references {
+        for write in &reference.writes {
+            let case = |fault| Case {
+                workload: workload.name.to_owned(),
+                write: write.clone(),
+                fault,
+            };
+            cases.extend(Fault::ALL.into_iter().map(case));
+        }
+    }
+    cases
+}
+
+/// Of all cases so many that each workload meets each of its kinds of writes, and each kind of write each fault.
+fn pairwise(all: &[Case]) -> Vec<Case> {
+    let mut met = BTreeSet::new();
+    let mut chosen = Vec::new();
+    // The faults are turned from write to write, so that one case meets two new pairs where it can.
+    let turned = |turn: usize| {
+        all.iter()
+            .enumerate()
+            .filter(move |(at, _)| (at / Fault::ALL.len() + at) % Fault::ALL.len() == turn)
+    };
+    for (_, case) in (0..Fault::ALL.len()).flat_map(turned) {
+        let pairs = [
+            (case.write.what.clone(), case.workload.clone()),
+            (case.write.what.clone(), format!("{:?}", case.fault)),
+        ];
+        if pairs.iter().any(|pair| !met.contains(pair)) {
+            met.extend(pairs);
+            chosen.push(case.clone());
+        }
+    }
+    chosen
+}
+
+async fn references() -> Vec<(&'static Workload, Reference)> {
+    let recorded = stream::iter(WORKLOADS).map(async |workload| (workload, scene::record(workload).await));
+    recorded.buffered(AT_ONCE).collect().await
+}
+
+fn reference<'a>(references: &'a [(&'static Workload, Reference)], case: &Case) -> &'a (&'static Workload, Reference) {
+    let of = |(workload, _): &&(&'static Workload, Reference)| workload.name == case.workload;
+    references
+        .iter()
+        .find(of)
+        .unwrap_or_else(|| panic!("there is no workload {:?}", case.workload))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_fault_at_any_write_ends_where_the_run_without_it_ends() {
+    let references = references().await;
+    let all = all(&references);
+    let cases = match std::env::var("OBSERVED_FAULTS") {
+        Err(_) => pairwise(&all),
+        Ok(which) if which == "all" => all,
+        Ok(file) => vec![Case::read(&file)],
+    };
+    let run = cases.iter().map(async |case| {
+        let (workload, reference) = reference(&references, case);
+        (case, scene::replay(workload, reference, Some(case)).await)
+    });
+    let ran: Vec<_> = stream::iter(run).buffer_unordered(AT_ONCE).collect().await;
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["WORKLOAD", "WRITES", "CASES", "MET", "FAILED"]);
+    for (workload, reference) in &references {
+        let of: Vec<_> = ran.iter().filter(|(case, _)| case.workload == workload.name).collect();
+        let count =
+            |wanted: fn(&Result<bool, String>) -> bool| of.iter().filter(|(_, end)| wanted(end)).count().to_string();
+        table.add_row([
+            workload.name.to_owned(),
+            reference.writes.len().to_string(),
+            of.len().to_string(),
+            count(|end| *end == Ok(true)),
+            count(Result::is_err),
+        ]);
+    }
+    println!("{table}");
+    let failed: Vec<String> = ran
+        .iter()
+        .filter_map(|(case, end)| Some(format!("{}\n{}", case.plan(), end.as_ref().err()?)))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n{}",
+        failed.len(),
+        ran.len(),
+        failed.join("\n")
+    );
+    // A fault that is not met proves nothing: what is written when depends on time only where two looks meet.
+    let met = ran.iter().filter(|(_, end)| *end == Ok(true)).count();
+    assert!(met * 5 >= ran.len() * 4, "only {met} of {} faults were met", ran.len());
+}
+
+/// The twin: operators that are known to be wrong, made by a proxy that changes what the operator writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_operator_that_gives_twice_never_lets_go_or_writes_the_time_is_noticed() {
+    let workload = &WORKLOADS[0];
+    let reference = scene::record(workload).await;
+    let wrong = [Sabotage::GivesOneByOne, Sabotage::NeverLetsGo, Sabotage::TimeInStatus].map(async |sabotage| {
+        let mut scene = Scene::new(workload).await;
+        scene.proxy.sabotage(sabotage);
+        (sabotage, scene.follow(&reference).await)
+    });
+    for (sabotage, end) in futures::future::join_all(wrong).await {
+        assert!(end.is_err(), "{sabotage:?} was not noticed");
+    }
+    assert_eq!(
+        scene::replay(workload, &reference, None).await,
+        Ok(false),
+        "the right one is not blamed"
+    );
+}
+
+#[test]
+fn the_subset_has_every_pair_and_is_much_smaller_than_the_whole() {
+    let write = |what: &str, nth| Write {
+        what: what.to_owned(),
+        nth,
+    };
+    let reference = |whats: &[&str]| Reference {
+        writes: whats.iter().flat_map(|what| [write(what, 1), write(what, 2)]).collect(),
+        ends: Vec::new(),
+    };
+    let references = [
+        (&WORKLOADS[0], reference(&["PATCH a", "PATCH b", "DELETE c"])),
+        (&WORKLOADS[1], reference(&["PATCH a", "DELETE c"])),
+    ];
+    let all = all(&references);
+    let chosen = pairwise(&all);
+    let pairs = |cases: &[Case]| -> BTreeSet<(String, String)> {
+        let of = |case: &Case| {
+            [
+                (case.write.what.clone(), case.workload.clone()),
+                (case.write.what.clone(), format!("{:?}", case.fault)),
+            ]
+        };
+        cases.iter().flat_map(of).collect()
+    };
+    assert_eq!(pairs(&chosen), pairs(&all));
+    assert!(chosen.len() * 2 < all.len(), "{} of {}", chosen.len(), all.len());
+}

@@ -1,0 +1,286 @@
+//! Stands between the operator and the API server, numbers the writes, and does to one of them what the case says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use futures::stream;
+use kube::Client;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::plan::Fault;
+
+/// A write, told by what it is and by how many like it came before.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Write {
+    pub what: String,
+    pub nth: usize,
+}
+
+/// An operator that is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sabotage {
+    /// Gives each probe in a patch of its own.
+    GivesOneByOne,
+    /// Holds what it gave.
+    NeverLetsGo,
+    /// Writes the time into the status.
+    TimeInStatus,
+    /// Ties no write to the object that it has looked at.
+    NoPreconditions,
+    /// Applies with force, whosever it is.
+    Force,
+}
+
+/// Something that happens right before a write reaches the API server.
+type Before = Box<dyn Fn() -> futures::future::BoxFuture<'static, ()> + Send + Sync>;
+
+#[derive(Default)]
+struct Inner {
+    seen: BTreeMap<String, usize>,
+    writes: Vec<Write>,
+    planned: Option<(Write, Fault)>,
+    rival: Option<(String, Before)>,
+    sabotage: Option<Sabotage>,
+    met: bool,
+}
+
+#[derive(Clone)]
+pub struct Proxy {
+    client: Client,
+    inner: Arc<Mutex<Inner>>,
+    /// Told when the operator is to die.
+    pub killed: Arc<Notify>,
+    kubeconfig: PathBuf,
+}
+
+impl Proxy {
+    /// A proxy to the API server of a client. The operator that uses its kubeconfig has that client's rights.
+    pub async fn start(client: Client, directory: &Path, name: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let kubeconfig = directory.join(format!("{name}-proxy.kubeconfig"));
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let proxy = Self {
+            client,
+            inner: Arc::default(),
+            killed: Arc::default(),
+            kubeconfig,
+        };
+        let router = Router::new().fallback(pass).with_state(proxy.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        proxy
+    }
+
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    pub fn plan(&self, write: Write, fault: Fault) {
+        self.inner.lock().unwrap().planned = Some((write, fault));
+    }
+
+    pub fn sabotage(&self, sabotage: Sabotage) {
+        self.inner.lock().unwrap().sabotage = Some(sabotage);
+    }
+
+    /// Lets something happen once, right before the first write of this kind.
+    pub fn rival(&self, what: &str, before: Before) {
+        self.inner.lock().unwrap().rival = Some((what.to_owned(), before));
+    }
+
+    /// The writes so far, Events apart: how many of those there are depends on how fast the others are.
+    pub fn writes(&self) -> Vec<Write> {
+        self.inner.lock().unwrap().writes.clone()
+    }
+
+    /// Whether what was planned has happened.
+    pub fn met(&self) -> bool {
+        self.inner.lock().unwrap().met
+    }
+}
+
+/// `PATCH deployments/shop`, with what tells the patches of one object apart.
+fn what(method: &Method, path: &str, kind: &str) -> String {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let at = parts
+        .iter()
+        .position(|part| *part == "namespaces")
+        .map_or(0, |at| at + 2);
+    let of = parts.get(at..).unwrap_or_default().join("/");
+    match kind {
+        "application/strategic-merge-patch+json" => format!("give to {of}"),
+        "application/json-patch+json" => format!("let go of {of}"),
+        _ => format!("{method} {of}"),
+    }
+}
+
+async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let kind = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let is_write = parts.method != Method::GET && !parts.uri.path().contains("/events");
+    let what = what(&parts.method, parts.uri.path(), kind);
+    let (mut fault, mut rival, mut sabotage) = (None, None, None);
+    if is_write {
+        let mut inner = proxy.inner.lock().unwrap();
+        let nth = inner.seen.entry(what.clone()).or_default();
+        *nth += 1;
+        let write = Write {
+            what: what.clone(),
+            nth: *nth,
+        };
+        fault = inner
+            .planned
+            .take_if(|(planned, _)| *planned == write)
+            .map(|(_, fault)| fault);
+        rival = inner.rival.take_if(|(of, _)| *of == what).map(|(_, before)| before);
+        inner.met |= fault.is_some() || rival.is_some();
+        sabotage = inner.sabotage;
+        inner.writes.push(write);
+    }
+    if let Some(before) = rival {
+        before().await;
+    }
+    match fault {
+        Some(Fault::KilledBefore) => {
+            proxy.killed.notify_one();
+            std::future::pending().await
+        }
+        Some(Fault::LostBefore) => broken_off(),
+        Some(Fault::Conflict) => refusal(409, "Conflict"),
+        Some(Fault::TooManyRequests) => refusal(429, "TooManyRequests"),
+        Some(Fault::InternalError) => refusal(500, "InternalError"),
+        Some(Fault::Forbidden) => refusal(403, "Forbidden"),
+        Some(Fault::KilledAfter) => {
+            forward(&proxy.client, &parts, parts.uri.to_string(), body).await;
+            proxy.killed.notify_one();
+            std::future::pending().await
+        }
+        Some(Fault::LostAfter) => {
+            forward(&proxy.client, &parts, parts.uri.to_string(), body).await;
+            broken_off()
+        }
+        None => wrong(&proxy.client, &parts, &what, body, sabotage).await,
+    }
+}
+
+/// Passes a request on, changed into what a wrong operator would have sent.
+async fn wrong(
+    client: &Client,
+    parts: &http::request::Parts,
+    what: &str,
+    body: Bytes,
+    sabotage: Option<Sabotage>,
+) -> Response {
+    let mut uri = parts.uri.to_string();
+    let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match sabotage {
+        Some(Sabotage::NeverLetsGo) if what.starts_with("let go") => return answer(200, value),
+        Some(Sabotage::TimeInStatus) if what.ends_with("/status") => {
+            let now = jiff::Timestamp::now().to_string();
+            for condition in value["status"]["conditions"].as_array_mut().into_iter().flatten() {
+                condition["message"] = Value::from(now.clone());
+            }
+        }
+        Some(Sabotage::GivesOneByOne) if what.starts_with("give") => {
+            let container = value["spec"]["template"]["spec"]["containers"][0].clone();
+            let mut last = None;
+            for (probe, shape) in container
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(key, _)| *key != "name")
+            {
+                let mut one = value.clone();
+                one["metadata"]["resourceVersion"] = Value::Null;
+                one["spec"]["template"]["spec"]["containers"][0] = json!({"name": container["name"], probe: shape});
+                last = Some(forward(client, parts, uri.clone(), one.to_string().into()).await);
+            }
+            return last.unwrap_or_else(|| refusal(400, "BadRequest"));
+        }
+        Some(Sabotage::NoPreconditions | Sabotage::Force) if value.is_object() => {
+            value.as_object_mut().map(|value| value.remove("preconditions"));
+            for field in ["uid", "resourceVersion"] {
+                value["metadata"].as_object_mut().map(|meta| meta.remove(field));
+            }
+            if sabotage == Some(Sabotage::Force) && !uri.contains("force=") && what.starts_with("PATCH") {
+                uri.push_str("&force=true");
+            }
+        }
+        _ => return forward(client, parts, uri, body).await,
+    }
+    forward(client, parts, uri, value.to_string().into()).await
+}
+
+async fn forward(client: &Client, parts: &http::request::Parts, uri: String, body: Bytes) -> Response {
+    let mut request = http::Request::builder().method(parts.method.clone()).uri(uri);
+    for name in [header::CONTENT_TYPE, header::ACCEPT, header::USER_AGENT] {
+        if let Some(value) = parts.headers.get(&name) {
+            request = request.header(name, value);
+        }
+    }
+    let request = request.body(kube::client::Body::from(body.to_vec())).unwrap();
+    match client.send(request).await {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            let mut passed = Response::new(Body::new(body));
+            *passed.status_mut() = parts.status;
+            if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
+                passed.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+            }
+            passed
+        }
+        Err(error) => answer(502, json!({"message": error.to_string()})),
+    }
+}
+
+fn answer(code: u16, body: Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+fn refusal(code: u16, reason: &str) -> Response {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "a fault of the test",
+    });
+    let mut response = answer(code, status);
+    if code == 429 {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// An answer of which nothing but the beginning arrives.
+fn broken_off() -> Response {
+    let error = std::io::Error::other("a fault of the test");
+    let body = Body::from_stream(stream::iter([Ok(Bytes::from_static(b"{")), Err(error)]));
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from_static("2"));
+    response
+}

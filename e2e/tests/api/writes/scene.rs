@@ -1,0 +1,347 @@
+//! A namespace in which a workload is played: pods that answer, an operator behind a proxy, and who starts it again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use observed_e2e::wait;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::super::operator::{CONFIG_MAP, DEPLOYMENT, Operator, RULE, Stage};
+use super::super::signals::own_address;
+use super::oracle::{self, End};
+use super::plan::{Case, Step, Workload};
+use super::proxy::{Proxy, Write};
+
+/// What anything may take after a fault. The longest pause of the operator is the one after a 403, a minute and a tenth.
+const SOON: Duration = Duration::from_secs(100);
+/// What an operator that is wrong is given to show it.
+const NOTICED: Duration = Duration::from_secs(20);
+/// How often the kubelet's part is played.
+const TICK: Duration = Duration::from_millis(100);
+
+const SERVICE: (&str, &str, &str) = ("v1", "Service", "services");
+
+const TARGET: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME_, namespace: NAMESPACE}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: NAME_}}
+  template:
+    metadata: {labels: {app: NAME_}}
+    spec:
+      automountServiceAccountToken: false
+      containers: [{name: NAME_, image: 'observed.local/none:1', ports: [{name: http, containerPort: PORT}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
+spec: {selector: {app: NAME_}, ports: [{name: http, port: 80, targetPort: http}]}
+";
+
+/// What the run without a fault did.
+#[derive(Debug)]
+pub struct Reference {
+    pub writes: Vec<Write>,
+    /// How everything was after each step.
+    pub ends: Vec<End>,
+}
+
+pub struct Scene {
+    pub stage: Arc<Stage>,
+    pub proxy: Proxy,
+    pub port: u16,
+    workload: &'static Workload,
+    ready: Arc<AtomicBool>,
+    operator: Arc<Mutex<Option<Operator>>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Scene {
+    pub async fn new(workload: &'static Workload) -> Self {
+        let stage = Arc::new(Stage::shared("writes").await);
+        let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ready = Arc::new(AtomicBool::new(true));
+        let says = Arc::clone(&ready);
+        let is_ready = async move || match says.load(Ordering::Relaxed) {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let router = Router::new()
+            .route("/health", get(async || "ok"))
+            .route("/metrics", get(async || "# TYPE up gauge\n"))
+            .route("/ready", get(is_ready));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let client = stage.operators_client().await;
+        let proxy = Proxy::start(client, stage.cluster.run_dir(), &stage.namespace).await;
+        let operator = Arc::new(Mutex::new(Some(Operator::start_by(&stage, proxy.kubeconfig()).await)));
+        let supervised = supervise(Arc::clone(&stage), proxy.clone(), Arc::clone(&operator));
+        let kubelet = kubelet(Arc::clone(&stage), address.ip().to_string());
+        Self {
+            tasks: [tokio::spawn(supervised), tokio::spawn(kubelet)],
+            port: address.port(),
+            stage,
+            proxy,
+            workload,
+            ready,
+            operator,
+        }
+    }
+
+    pub async fn step(&self, step: Step) {
+        let stage = &self.stage;
+        let observe = async |spec: &str| {
+            stage
+                .apply(&format!(
+                    "{{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {{name: shop, namespace: NAMESPACE}}, spec: {spec}}}"
+                ))
+                .await;
+        };
+        let forget = async || {
+            stage.services().delete("shop", &DeleteParams::default()).await.unwrap();
+        };
+        match step {
+            Step::Target(name) => {
+                let yaml = TARGET.replace("NAME_", name).replace("PORT", &self.port.to_string());
+                stage.apply(&yaml).await;
+                let look = async || {
+                    let found = stage
+                        .objects(DEPLOYMENT)
+                        .get(name)
+                        .await
+                        .map_err(|error| error.to_string())?;
+                    let available = &found.data["status"]["availableReplicas"];
+                    if *available == 1 {
+                        Ok(())
+                    } else {
+                        Err(found.data["status"].to_string())
+                    }
+                };
+                wait::until(SOON, "the workload to be available", look).await.unwrap();
+            }
+            Step::NoTarget(name) => {
+                stage
+                    .objects(DEPLOYMENT)
+                    .delete(name, &DeleteParams::default())
+                    .await
+                    .unwrap();
+                stage.vanishes(DEPLOYMENT, name).await;
+            }
+            Step::NoService(name) => {
+                stage
+                    .objects(SERVICE)
+                    .delete(name, &DeleteParams::default())
+                    .await
+                    .unwrap();
+            }
+            Step::Observe(spec) => observe(spec).await,
+            Step::Forget => forget().await,
+            Step::Anew(spec) => {
+                forget().await;
+                observe(spec).await;
+            }
+            Step::Ready(ready) => self.ready.store(ready, Ordering::Relaxed),
+            Step::Drift => self.drift().await,
+            Step::Upgrade => self.proxy.killed.notify_one(),
+        }
+    }
+
+    async fn drift(&self) {
+        let somebody = PatchParams {
+            field_manager: Some("somebody".into()),
+            ..PatchParams::default()
+        };
+        let rules = Patch::Merge(json!({"metadata": {"labels": {"theirs": "stays"}}, "spec": {"groups": []}}));
+        self.stage.objects(RULE).patch("shop", &somebody, &rules).await.unwrap();
+        let labels = Patch::Merge(json!({"metadata": {"labels": null}}));
+        let maps = self.stage.objects(CONFIG_MAP);
+        maps.patch("shop-dashboard", &somebody, &labels).await.unwrap();
+    }
+
+    pub async fn end(&self) -> End {
+        oracle::end(&self.stage, self.port).await
+    }
+
+    /// Waits until the operator has looked twice and written nothing.
+    pub async fn is_quiet(&self) -> Result<(), String> {
+        let look = async || {
+            let before = self.proxy.writes().len();
+            let operator = self.operator.lock().await;
+            let Some(operator) = operator.as_ref() else {
+                return Err("it is being started".to_owned());
+            };
+            if self
+                .stage
+                .services()
+                .get_opt("shop")
+                .await
+                .is_ok_and(|found| found.is_some())
+            {
+                operator.reconciles(2.0).await;
+            }
+            let after = self.proxy.writes();
+            if after.len() == before {
+                Ok(())
+            } else {
+                Err(format!("{:?}", &after[before..]))
+            }
+        };
+        let quiet = wait::until(NOTICED, "the writes to end", look).await;
+        quiet.map_err(|error| error.to_string())
+    }
+
+    /// Plays the workload. After each step everything must come to be as it was in the reference run, and stay so.
+    pub async fn follow(&mut self, reference: &Reference) -> Result<(), String> {
+        self.follow_within(reference, NOTICED).await
+    }
+
+    async fn follow_within(&mut self, reference: &Reference, limit: Duration) -> Result<(), String> {
+        for (step, wanted) in self.workload.steps.iter().zip(&reference.ends) {
+            self.step(*step).await;
+            let look = async || {
+                let seen = self.end().await;
+                if seen == *wanted {
+                    Ok(())
+                } else {
+                    Err(oracle::difference(wanted, &seen))
+                }
+            };
+            let same = wait::until(limit, "the end of the run without a fault", look).await;
+            same.map_err(|error| format!("after {step:?}: {error}"))?;
+        }
+        self.is_quiet().await?;
+        // What was written after the service was gone is collected as soon as it is seen.
+        let (last, none) = (reference.ends.last(), End::new());
+        let look = async || match oracle::difference(last.unwrap_or(&none), &self.end().await) {
+            none if none.is_empty() => Ok(()),
+            difference => Err(difference),
+        };
+        let stayed = wait::until(NOTICED, "it to stay so", look).await;
+        stayed.map_err(|error| error.to_string())
+    }
+}
+
+/// Plays a workload without a fault.
+pub async fn record(workload: &'static Workload) -> Reference {
+    let scene = Scene::new(workload).await;
+    let mut ends = Vec::new();
+    for step in workload.steps {
+        scene.step(*step).await;
+        ends.push(scene.settled(step).await);
+    }
+    Reference {
+        writes: scene.proxy.writes(),
+        ends,
+    }
+}
+
+impl Scene {
+    /// How everything is once a step has had its whole effect.
+    async fn settled(&self, step: &Step) -> End {
+        let look = async || {
+            self.is_quiet().await?;
+            let seen = self.end().await;
+            let service = seen.get("ObservedService shop");
+            let children = seen.keys().filter(|name| name.ends_with("shop-dashboard")).count();
+            let pending = service
+                .map(|service| service["status"]["conditions"].to_string())
+                .unwrap_or_default();
+            // The gift comes after the window of preflight, in which nothing is written.
+            let on_its_way = ["PreflightPending", "RolloutInProgress"]
+                .iter()
+                .find(|reason| pending.contains(**reason));
+            match (service, on_its_way) {
+                (None, _) if children > 0 => Err("the children are not collected yet".to_owned()),
+                (Some(service), _) if service["status"]["observedGeneration"] != service["metadata"]["generation"] => {
+                    Err("the spec is not seen yet".to_owned())
+                }
+                (Some(_), Some(reason)) => Err((*reason).to_owned()),
+                _ => Ok(seen),
+            }
+        };
+        let seen = wait::until(SOON, "the run without a fault to settle", look).await;
+        seen.unwrap_or_else(|error| panic!("{}, {step:?}: {error}", self.workload.name))
+    }
+}
+
+/// Plays a workload with one fault. Whether the fault was met, or what is otherwise than without it.
+pub async fn replay(workload: &'static Workload, reference: &Reference, case: Option<&Case>) -> Result<bool, String> {
+    let mut scene = Scene::new(workload).await;
+    if let Some(case) = case {
+        scene.proxy.plan(case.write.clone(), case.fault);
+    }
+    let end = scene.follow_within(reference, SOON).await;
+    let told = async |difference: String| match scene.operator.lock().await.as_ref() {
+        Some(operator) => format!("{difference}\n{}", last_lines(&operator.log())),
+        None => difference,
+    };
+    match end {
+        Ok(()) => Ok(scene.proxy.met()),
+        Err(difference) => Err(told(difference).await),
+    }
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Kills the operator when the proxy says so, and starts it again.
+async fn supervise(stage: Arc<Stage>, proxy: Proxy, operator: Arc<Mutex<Option<Operator>>>) {
+    loop {
+        proxy.killed.notified().await;
+        let mut operator = operator.lock().await;
+        if let Some(operator) = operator.take() {
+            operator.kill();
+        }
+        *operator = Some(Operator::start_by(&stage, proxy.kubeconfig()).await);
+    }
+}
+
+/// Plays the kubelet: every pod runs, is ready, and has the address at which this process answers.
+async fn kubelet(stage: Arc<Stage>, address: String) {
+    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        ticks.tick().await;
+        let Ok(list) = pods.list(&ListParams::default()).await else {
+            continue;
+        };
+        let is_new = |pod: &&Pod| pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
+        for pod in list.items.iter().filter(is_new) {
+            let container = pod.spec.iter().flat_map(|spec| &spec.containers).next();
+            let now = jiff::Timestamp::now();
+            let status = json!({"status": {
+                "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
+                "containerStatuses": [{
+                    "name": container.map(|container| &container.name), "image": "observed.local/none:1", "imageID": "",
+                    "ready": true, "started": true, "restartCount": 0, "state": {"running": {"startedAt": now}},
+                }],
+            }});
+            // It may be gone by now.
+            let _ = pods
+                .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status))
+                .await;
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub async fn end(stage: &Stage, port: u16) -> End {
             if name != "kube-root-ca.crt" {
                 end.insert(
                     format!("{} {name}", kind.1),
-                    masked(object, kind.1, &stage.namespace, port),
+                    masked(&object, kind.1, &stage.namespace, port),
                 );
             }
         }
@@ -31,7 +31,7 @@ pub async fn end(stage: &Stage, port: u16) -> End {
     end
 }
 
-fn masked(object: DynamicObject, kind: &str, namespace: &str, port: u16) -> Value {
+fn masked(object: &DynamicObject, kind: &str, namespace: &str, port: u16) -> Value {
     let managers = object.metadata.managed_fields.iter().flatten().map(|entry| {
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         format!(
@@ -44,7 +44,7 @@ fn masked(object: DynamicObject, kind: &str, namespace: &str, port: u16) -> Valu
     let mut managers: Vec<String> = managers.collect();
     managers.sort();
     managers.dedup();
-    let mut value = serde_json::to_value(&object).unwrap();
+    let mut value = serde_json::to_value(object).unwrap();
     let meta = &mut value["metadata"];
     for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
         meta[field] = Value::Null;

@@ -194,7 +194,7 @@ async fn wrong(
     let mut uri = parts.uri.to_string();
     let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
     match sabotage {
-        Some(Sabotage::NeverLetsGo) if what.starts_with("let go") => return answer(200, value),
+        Some(Sabotage::NeverLetsGo) if what.starts_with("let go") => return answer(200, &value),
         Some(Sabotage::TimeInStatus) if what.ends_with("/status") => {
             let now = jiff::Timestamp::now().to_string();
             for condition in value["status"]["conditions"].as_array_mut().into_iter().flatten() {
@@ -249,11 +249,11 @@ async fn forward(client: &Client, parts: &http::request::Parts, uri: String, bod
             }
             passed
         }
-        Err(error) => answer(502, json!({"message": error.to_string()})),
+        Err(error) => answer(502, &json!({"message": error.to_string()})),
     }
 }
 
-fn answer(code: u16, body: Value) -> Response {
+fn answer(code: u16, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     let json = HeaderValue::from_static("application/json");
@@ -265,7 +265,7 @@ fn refusal(code: u16, reason: &str) -> Response {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "a fault of the test",
     });
-    let mut response = answer(code, status);
+    let mut response = answer(code, &status);
     if code == 429 {
         response
             .headers_mut()

@@ -198,6 +198,12 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
         ),
         ("dashboards.folder", json!(long), "128", json!("Team A")),
         (
+            "dashboards.logsURL",
+            json!("javascript:alert(1)"),
+            "should match",
+            json!("https://logs.example.org/?namespace=${namespace}&app=${service}"),
+        ),
+        (
             "runbooks",
             json!({"baseURL": "javascript:alert(1)"}),
             "should match",

@@ -4,11 +4,13 @@
 //! `apps/dashboard/pkg/migration/schemaversion` and its dashboard JSON reference.
 
 mod layout;
+mod variable;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use layout::{COLUMNS, meaning, widths};
+pub use variable::{Values, Variable};
 
 /// The latest version of the classic format.
 const SCHEMA_VERSION: u32 = 42;
@@ -30,10 +32,23 @@ pub struct Dashboard {
     pub tags: Vec<String>,
     /// Prometheus duration between two refreshes.
     pub refresh: String,
+    /// What links and queries may name, beside the Prometheus that the viewer chooses.
+    pub variables: Vec<Variable>,
+    /// Pages that belong to it.
+    pub links: Vec<Link>,
     /// What is marked on the time axis of every panel.
     pub annotations: Vec<Annotation>,
     /// Its rows.
     pub rows: Vec<Row>,
+}
+
+/// A page that belongs to a dashboard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// What stands there.
+    pub title: String,
+    /// Its address, in which Grafana fills in variables.
+    pub url: String,
 }
 
 /// Times at which a query has values, marked on the time axis.
@@ -54,6 +69,8 @@ pub struct Annotation {
 pub struct Row {
     /// Title.
     pub title: String,
+    /// It is closed until somebody opens it.
+    pub closed: bool,
     /// Its panels, from left to right and from top to bottom.
     pub panels: Vec<Panel>,
 }
@@ -86,6 +103,8 @@ pub enum PanelKind {
     Stat,
     /// Lines over time.
     Timeseries,
+    /// The labels of what is there now, a line for each series.
+    Table,
 }
 
 /// A query.
@@ -216,20 +235,27 @@ impl Dashboard {
             "schemaVersion": SCHEMA_VERSION,
             "refresh": self.refresh,
             "time": {"from": "now-3h", "to": "now"},
-            "templating": {"list": [{
-                "name": DATASOURCE,
-                "type": "datasource",
-                "label": "Data source",
-                "query": "prometheus",
-                "refresh": 1,
-                "hide": 0,
-                "multi": false,
-                "includeAll": false,
-                "regex": "",
-            }]},
+            "templating": {"list": variable::list(&self.variables)},
             "annotations": {"list": self.annotations.iter().map(Annotation::to_json).collect::<Vec<_>>()},
-            "links": [],
+            "links": self.links.iter().map(Link::to_json).collect::<Vec<_>>(),
             "panels": layout::panels(&self.rows),
+        })
+    }
+}
+
+impl Link {
+    fn to_json(&self) -> Value {
+        json!({
+            "title": plain(&self.title),
+            "type": "link",
+            "url": self.url,
+            "icon": "external link",
+            "targetBlank": true,
+            "keepTime": true,
+            "includeVars": false,
+            "asDropdown": false,
+            "tags": [],
+            "tooltip": "",
         })
     }
 }

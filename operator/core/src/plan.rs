@@ -415,4 +415,8 @@ pub struct Dashboard {
     pub folder: Option<String>,
     /// Labels of the ConfigMap.
     pub labels: BTreeMap<String, String>,
+    /// Page above the runbooks.
+    pub runbooks_url: Option<String>,
+    /// Page with the logs, in which Grafana fills in variables.
+    pub logs_url: Option<String>,
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drill::replay::{Replay, Replayed};
 use crate::duration;
-use crate::grafana::Dashboard;
+use crate::grafana::{Dashboard, Query, Variable};
 
 pub use page::page;
 
@@ -110,18 +110,20 @@ pub fn replayed(expressions: &BTreeSet<String>, mut replayed: Replayed) -> Answe
 pub fn questions(dashboard: &Dashboard, span: &Span) -> BTreeSet<String> {
     let panels = dashboard.rows.iter().flat_map(|row| &row.panels);
     let queries = panels.flat_map(|panel| &panel.queries);
-    let asked = queries.map(|query| asked(&query.expr, query.step_seconds, span));
+    let asked = queries.map(|query| asked(dashboard, query, span));
     let marks = dashboard.annotations.iter().map(|marks| marks.expr.clone());
     asked.chain(marks).collect()
 }
 
 /// The expression with what Grafana puts for its variables.
-fn asked(expr: &str, step_seconds: u32, span: &Span) -> String {
-    let shortest = step_seconds.max(1);
+fn asked(dashboard: &Dashboard, query: &Query, span: &Span) -> String {
+    let shortest = query.step_seconds.max(1);
     let interval = span.step.max(shortest);
     let window = (interval + shortest).max(STEPS_IN_WINDOW * shortest);
-    expr.replace("$__rate_interval", &duration::text(window))
-        .replace("$__interval", &duration::text(interval))
+    let expr = query.expr.replace("$__rate_interval", &duration::text(window));
+    let expr = expr.replace("$__interval", &duration::text(interval));
+    let fill = |expr: String, variable: &Variable| expr.replace(&format!("${}", variable.name), variable.unchosen());
+    dashboard.variables.iter().fold(expr, fill)
 }
 
 /// A legend or title, where `{{label}}` stands for a label's value. Without one the labels themselves.

@@ -192,6 +192,8 @@ fn dashboard(spec: &ObservedServiceSpec) -> Dashboard {
     Dashboard {
         folder: dashboards.folder,
         labels,
+        runbooks_url: spec.runbooks.as_ref().map(|runbooks| runbooks.base_url.clone()),
+        logs_url: dashboards.logs_url,
     }
 }
 

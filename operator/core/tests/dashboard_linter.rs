@@ -4,7 +4,6 @@
 //! - `template-job-rule`, `template-instance-rule`: the dashboard is about one service, whose job stands in each query;
 //!   recorded series have no instance.
 //! - `target-job-rule`, `target-instance-rule`: they ask for the variables of the two rules above.
-//! - `template-label-promql-rule`, `template-on-time-change-reload-rule`: they are about query variables; there is none.
 //! - `target-rate-interval-rule` for a `rate` over a window of `OWN_WINDOWS`, over which a pack defines its signal.
 //! - `target-rate-interval-rule` for `increase`: a count over a window that its alert shares ("restarts in 15 minutes")
 //!   must not change with the zoom.
@@ -28,6 +27,8 @@ static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""(?:[^"\\]|\\.)*
 /// A counter's range, and the function over it.
 static RANGE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b(?:rate|irate)\([\w:]+(?:\{[^{}]*\})?\[([^\]]*)\]").unwrap());
+/// The series whose label a variable takes.
+static LABEL_VALUES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^label_values\((.+), \w+\)$").unwrap());
 /// What ends in `_total`, and the function over it.
 static TOTAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?:\b(\w+)\()?([\w:]+_total)\b(?:[{\[)\s]|$)").unwrap());
 
@@ -69,6 +70,16 @@ fn broken(dashboard: &Value) -> BTreeSet<&'static str> {
     };
     if !variables.iter().any(chooses) {
         broken.insert("template-datasource-rule");
+    }
+    for variable in variables.iter().filter(|variable| variable["type"] == "query") {
+        let query = variable["query"]["query"].as_str().unwrap();
+        let asked = LABEL_VALUES.captures(query).map(|found| found[1].to_owned());
+        if asked.is_none_or(|selector| promql_parser::parser::parse(&selector).is_err()) {
+            broken.insert("template-label-promql-rule");
+        }
+        if variable["refresh"] != 2 {
+            broken.insert("template-on-time-change-reload-rule");
+        }
     }
     if dashboard["editable"] != false {
         broken.insert("uneditable-dashboard-rule");
@@ -138,8 +149,18 @@ fn every_golden_dashboard_keeps_the_rules_of_the_dashboard_linter() {
 
 #[test]
 fn a_dashboard_that_breaks_a_rule_is_noticed() {
-    let wrong: [(&str, &str, Value); 13] = [
+    let wrong: [(&str, &str, Value); 15] = [
         ("template-datasource-rule", "/templating/list/0/query", json!("loki")),
+        (
+            "template-label-promql-rule",
+            "/templating/list/3/query/query",
+            json!("label_values(up{, pod)"),
+        ),
+        (
+            "template-on-time-change-reload-rule",
+            "/templating/list/3/refresh",
+            json!(1),
+        ),
         ("uneditable-dashboard-rule", "/editable", json!(true)),
         ("panel-datasource-rule", "/panels/1/datasource/uid", json!("P1")),
         ("panel-title-description-rule", "/panels/1/title", json!("")),

@@ -34,8 +34,10 @@ pub(super) fn panels(rows: &[Row]) -> Vec<Value> {
         id
     };
     for row in rows.iter().filter(|row| !row.panels.is_empty()) {
-        queries += row.panels.iter().map(|panel| panel.queries.len()).sum::<usize>();
-        let closed = queries > MOST_QUERIES;
+        if !row.closed {
+            queries += row.panels.iter().map(|panel| panel.queries.len()).sum::<usize>();
+        }
+        let closed = row.closed || queries > MOST_QUERIES;
         let own = next();
         let place = Place {
             x: 0,
@@ -80,6 +82,7 @@ fn places(panels: &[Panel], top: usize) -> (Vec<Place>, usize) {
         let (most, height) = match first.kind {
             PanelKind::Stat => (MOST_STATS, 4),
             PanelKind::Timeseries => (2, 8),
+            PanelKind::Table => (1, 5),
         };
         let beside = alike.min(most);
         let width = COLUMNS / beside;
@@ -115,8 +118,9 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
                 "expr": query.expr,
                 "legendFormat": query.legend,
                 "interval": format!("{}s", query.step_seconds.max(1)),
-                "range": true,
-                "instant": false,
+                "range": panel.kind != PanelKind::Table,
+                "instant": panel.kind == PanelKind::Table,
+                "format": if panel.kind == PanelKind::Table { "table" } else { "time_series" },
             })
         })
         .collect();
@@ -158,8 +162,9 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
             });
             ("timeseries", options)
         }
+        PanelKind::Table => ("table", json!({"showHeader": true})),
     };
-    json!({
+    let mut json = json!({
         "id": id,
         "type": kind,
         "title": plain(&panel.title),
@@ -169,7 +174,12 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
         "targets": targets,
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
-    })
+    });
+    if panel.kind == PanelKind::Table {
+        let hidden = json!({"Time": true, "Value": true});
+        json["transformations"] = json!([{"id": "organize", "options": {"excludeByName": hidden}}]);
+    }
+    json
 }
 
 /// `A` to `Z`, then `A1`, and so on.
@@ -196,7 +206,7 @@ fn steps(panel: &Panel) -> Vec<Value> {
     let mut steps = vec![json!({"color": base, "value": null})];
     for (n, threshold) in thresholds.iter().enumerate() {
         let color = match panel.kind {
-            PanelKind::Timeseries => threshold.color.as_str(),
+            PanelKind::Timeseries | PanelKind::Table => threshold.color.as_str(),
             PanelKind::Stat => {
                 let next = thresholds.get(n + 1).map_or(threshold.value + 2.0, |next| next.value);
                 color((threshold.value + next) / 2.0)

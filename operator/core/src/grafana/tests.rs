@@ -26,6 +26,8 @@ fn dashboard(rows: Vec<Row>) -> Value {
         description: String::new(),
         tags: vec![],
         refresh: "30s".into(),
+        variables: vec![],
+        links: vec![],
         annotations: vec![],
         rows,
     }
@@ -35,6 +37,7 @@ fn dashboard(rows: Vec<Row>) -> Value {
 fn row(kind: PanelKind, panels: usize) -> Row {
     Row {
         title: "Row".into(),
+        closed: false,
         panels: (0..panels).map(|n| panel(kind, &format!("Panel {n}"), &[])).collect(),
     }
 }
@@ -135,6 +138,21 @@ fn rows_that_would_send_too_many_queries_are_closed() {
 }
 
 #[test]
+fn a_closed_row_sends_no_query_and_so_closes_no_other() {
+    let closed = Row {
+        closed: true,
+        ..row(PanelKind::Timeseries, 40)
+    };
+    let dashboard = dashboard(vec![closed, row(PanelKind::Timeseries, 1)]);
+    let rows = dashboard["panels"].as_array().unwrap().iter();
+    let states: Vec<_> = rows
+        .filter(|panel| panel["type"] == "row")
+        .map(|row| row["collapsed"].clone())
+        .collect();
+    assert_eq!(states, [true, false]);
+}
+
+#[test]
 fn a_query_names_the_viewers_datasource_and_the_shortest_step() {
     let dashboard = dashboard(vec![row(PanelKind::Timeseries, 1)]);
     let panel = all(&dashboard)[1];
@@ -154,6 +172,7 @@ fn a_query_names_the_viewers_datasource_and_the_shortest_step() {
 fn steps(kind: PanelKind, thresholds: &[Threshold]) -> Vec<(Option<f64>, String)> {
     let dashboard = dashboard(vec![Row {
         title: "Row".into(),
+        closed: false,
         panels: vec![panel(kind, "Panel", thresholds)],
     }]);
     let steps = all(&dashboard)[1]["fieldConfig"]["defaults"]["thresholds"]["steps"].clone();
@@ -177,6 +196,7 @@ fn a_threshold_is_a_line_in_its_colour_whichever_side_is_wrong() {
     for (thresholds, lines) in [(&thresholds[..], "line"), (&[], "off")] {
         let dashboard = dashboard(vec![Row {
             title: "Row".into(),
+            closed: false,
             panels: vec![panel(PanelKind::Timeseries, "Panel", thresholds)],
         }]);
         let style = &all(&dashboard)[1]["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"];

@@ -9,13 +9,17 @@ use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, owned};
 use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::duration;
-use crate::grafana::{self, Color, PanelKind, Query, Row};
+use crate::grafana::{self, Color, Link, PanelKind, Query, Row, Values, Variable};
 use crate::names;
 use crate::plan::{self, Plan};
 use crate::promql::quoted;
 
 /// Annotation by which the sidecar of Grafana's chart chooses the folder.
 const FOLDER: &str = "grafana_folder";
+/// What says that alerts fire.
+const ALERTS_FIRING: &str = "Alerts firing";
+/// Two scrapes of kube-state-metrics at least, at the longest interval that is usual.
+const CHANGE_WINDOW: &str = "2m";
 /// A ConfigMap holds 1 MiB; its metadata needs room too.
 const MOST_BYTES: usize = 900 * 1024;
 
@@ -79,18 +83,28 @@ fn text(whole: &grafana::Dashboard, most_bytes: usize) -> String {
 /// The dashboard of a plan.
 pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
     let plan::Owner { namespace, name, .. } = &plan.owner;
+    let firing = format!(
+        "ALERTS{{alertstate=\"firing\",namespace={},service={}}}",
+        quoted(namespace),
+        quoted(name)
+    );
+    let signals = plan
+        .packs
+        .iter()
+        .flat_map(|pack| &pack.panels)
+        .chain(plan.objectives.iter().flat_map(|objective| &objective.panels))
+        .filter_map(stat);
     let overview = Row {
         title: "Overview".into(),
-        panels: plan
-            .packs
-            .iter()
-            .flat_map(|pack| &pack.panels)
-            .chain(plan.objectives.iter().flat_map(|objective| &objective.panels))
-            .filter_map(stat)
+        closed: false,
+        panels: std::iter::once(count_firing(&firing, plan))
+            .chain(signals)
+            .chain([list_firing(&firing, plan)])
             .collect(),
     };
     let objectives = Row {
         title: "Objectives".into(),
+        closed: false,
         panels: plan
             .objectives
             .iter()
@@ -102,6 +116,8 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
     let packs = plan.packs.iter().filter(|pack| !pack.panels.is_empty());
     let packs = packs.map(|pack| Row {
         title: pack.title.clone(),
+        // What the service depends on explains what is seen of itself, and is looked at after that.
+        closed: pack.dependency.is_some(),
         panels: pack.panels.iter().map(timeseries).collect(),
     });
     grafana::Dashboard {
@@ -114,17 +130,111 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
         ),
         tags: vec!["observed".into()],
         refresh: duration::text(plan.scrape.interval_seconds),
-        annotations: vec![grafana::Annotation {
-            name: "Alerts firing".into(),
-            expr: format!(
-                "ALERTS{{alertstate=\"firing\",namespace={},service={}}}",
-                quoted(namespace),
-                quoted(name)
-            ),
-            title: "{{alertname}}".into(),
+        variables: variables(plan),
+        links: links(plan),
+        annotations: vec![
+            grafana::Annotation {
+                name: ALERTS_FIRING.into(),
+                expr: firing,
+                title: "{{alertname}}".into(),
+                color: Color::Red,
+            },
+            changes(plan),
+        ],
+        rows: [overview, objectives].into_iter().chain(packs).collect(),
+    }
+}
+
+/// The names that links and queries use.
+fn variables(plan: &Plan) -> Vec<Variable> {
+    let constant = |name: &str, label: &str, value: &str| Variable {
+        name: name.into(),
+        label: label.into(),
+        values: Values::Constant(value.into()),
+    };
+    let namespace = &plan.owner.namespace;
+    let targets = format!("up{{job={},namespace={}}}", quoted(&plan.scrape.job), quoted(namespace));
+    vec![
+        constant("namespace", "Namespace", namespace),
+        constant("service", "Service", &plan.owner.name),
+        Variable {
+            name: "pod".into(),
+            label: "Pod".into(),
+            values: Values::Label {
+                label: "pod".into(),
+                of: targets,
+            },
+        },
+    ]
+}
+
+fn links(plan: &Plan) -> Vec<Link> {
+    let pages = [
+        ("Runbooks", &plan.dashboard.runbooks_url),
+        ("Logs", &plan.dashboard.logs_url),
+    ];
+    let given = pages.into_iter().filter_map(|(title, url)| Some((title, url.clone()?)));
+    given
+        .map(|(title, url)| Link {
+            title: title.into(),
+            url,
+        })
+        .collect()
+}
+
+/// When the workload was changed: what goes wrong after that often does so because of it.
+fn changes(plan: &Plan) -> grafana::Annotation {
+    let kind = plan.target.kind.as_str();
+    let label = kind.to_lowercase();
+    grafana::Annotation {
+        name: format!("Changes of the {kind}"),
+        expr: format!(
+            "changes(kube_{label}_metadata_generation{{{label}={},namespace={}}}[{CHANGE_WINDOW}]) > 0",
+            quoted(&plan.target.name),
+            quoted(&plan.owner.namespace)
+        ),
+        title: format!("{kind} {{{{{label}}}}} was changed"),
+        color: Color::Blue,
+    }
+}
+
+/// How many alerts fire. It shows 0 where there is none, so that silence is not taken for health.
+fn count_firing(firing: &str, plan: &Plan) -> grafana::Panel {
+    grafana::Panel {
+        kind: PanelKind::Stat,
+        title: ALERTS_FIRING.into(),
+        description: "How many alerts of the service fire now.".into(),
+        unit: grafana::Unit::Number,
+        queries: vec![Query {
+            expr: format!("count({firing}) or vector(0)"),
+            legend: "firing".into(),
+            step_seconds: plan.scrape.interval_seconds,
+        }],
+        min: Some(0.0),
+        max: None,
+        thresholds: vec![grafana::Threshold {
+            value: 0.0,
+            above: true,
             color: Color::Red,
         }],
-        rows: [overview, objectives].into_iter().chain(packs).collect(),
+    }
+}
+
+/// Which ones.
+fn list_firing(firing: &str, plan: &Plan) -> grafana::Panel {
+    grafana::Panel {
+        kind: PanelKind::Table,
+        title: "Which alerts fire".into(),
+        description: "The alerts of the service that fire now. Empty in health.".into(),
+        unit: grafana::Unit::Number,
+        queries: vec![Query {
+            expr: format!("max by (alertname, severity, role, dependency) ({firing})"),
+            legend: String::new(),
+            step_seconds: plan.scrape.interval_seconds,
+        }],
+        min: None,
+        max: None,
+        thresholds: Vec::new(),
     }
 }
 

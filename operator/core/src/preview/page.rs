@@ -1,5 +1,7 @@
 //! The page: rows, panels, and what is said where there is nothing to draw.
 
+use std::collections::BTreeSet;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, Line};
@@ -13,7 +15,11 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The dashboard as one HTML page. `source` says where the values come from.
 pub fn page(dashboard: &Dashboard, span: &Span, answers: &Answers, source: &str) -> String {
-    let drawn = Drawn { span, answers };
+    let drawn = Drawn {
+        dashboard,
+        span,
+        answers,
+    };
     let marked = dashboard
         .annotations
         .iter()
@@ -49,6 +55,7 @@ pub fn page(dashboard: &Dashboard, span: &Span, answers: &Answers, source: &str)
 
 /// What is drawn.
 struct Drawn<'a> {
+    dashboard: &'a Dashboard,
     span: &'a Span,
     answers: &'a Answers,
 }
@@ -89,7 +96,7 @@ impl Drawn<'_> {
                         p.help { (panel.description) }
                         details {
                             summary { "Queries" }
-                            @for query in &panel.queries { pre { (asked(&query.expr, query.step_seconds, self.span)) } }
+                            @for query in &panel.queries { pre { (asked(self.dashboard, query, self.span)) } }
                         }
                     }
                 }
@@ -99,7 +106,7 @@ impl Drawn<'_> {
 
     fn panel(&self, panel: &Panel, marks: &[Mark<'_>], columns: usize) -> Markup {
         let answers = panel.queries.iter().map(|query| {
-            let answer = self.answer(&asked(&query.expr, query.step_seconds, self.span));
+            let answer = self.answer(&asked(self.dashboard, query, self.span));
             (query, answer)
         });
         let answers: Vec<_> = answers.collect();
@@ -118,7 +125,32 @@ impl Drawn<'_> {
             @match (panel.kind, lines.as_slice()) {
                 (_, []) => p.none { "no data" },
                 (PanelKind::Stat, lines) => (self.stat(panel, lines)),
+                (PanelKind::Table, lines) => (self.table(lines)),
                 (PanelKind::Timeseries, lines) => (chart::chart(panel, self.span, lines, marks, columns)),
+            }
+        }
+    }
+
+    /// The labels of the series that are there at the end, a line for each.
+    fn table(&self, lines: &[Line<'_>]) -> Markup {
+        let is_now = |line: &&Line<'_>| {
+            line.series
+                .points
+                .last()
+                .is_some_and(|(second, _)| second + i64::from(self.span.step) > self.span.end)
+        };
+        let now: Vec<&Line<'_>> = lines.iter().filter(is_now).collect();
+        let labels: BTreeSet<&String> = now.iter().flat_map(|line| line.series.labels.keys()).collect();
+        html! {
+            @if now.is_empty() { p.none { "no data at the end of this time" } } @else {
+                table.list {
+                    thead { tr { @for label in &labels { th { (label) } } } }
+                    tbody {
+                        @for line in now {
+                            tr { @for label in &labels { td { (line.series.labels.get(*label).map_or("", String::as_str)) } } }
+                        }
+                    }
+                }
             }
         }
     }
@@ -135,9 +167,12 @@ impl Drawn<'_> {
         };
         html! {
             @for line in lines {
-                @if let Some((_, value)) = last(line) {
+                @if let Some((second, value)) = last(line) {
                     p.value style={"color: " (grafana::meaning(&panel.thresholds, value).as_str())} {
                         (quantity::text(panel.unit, value))
+                    }
+                    @if second + i64::from(self.span.step) < self.span.end {
+                        p.help { "last seen at " (axis::moment(second, self.span.clock)) }
                     }
                     @if lines.len() > 1 { p.help { (line.name) } }
                 } @else {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::grafana::{Annotation, Color, Panel, PanelKind, Query, Row, Threshold, Unit};
+use crate::grafana::{Annotation, Color, Panel, PanelKind, Query, Row, Threshold, Unit, Values};
 
 const EXPR: &str = "sum(rate(a_total[$__rate_interval]))";
 const FIRING: &str = "ALERTS{alertstate=\"firing\"}";
@@ -32,6 +32,8 @@ fn dashboard(panels: Vec<Panel>) -> Dashboard {
         description: String::new(),
         tags: vec![],
         refresh: "30s".into(),
+        variables: vec![],
+        links: vec![],
         annotations: vec![Annotation {
             name: "Alerts firing".into(),
             expr: FIRING.into(),
@@ -40,9 +42,15 @@ fn dashboard(panels: Vec<Panel>) -> Dashboard {
         }],
         rows: vec![Row {
             title: "Requests".into(),
+            closed: false,
             panels,
         }],
     }
+}
+
+/// What is asked for a panel.
+fn question() -> String {
+    asked(&dashboard(vec![]), &panel("").queries[0], &SPAN)
 }
 
 const SPAN: Span = Span {
@@ -66,22 +74,51 @@ fn series(labels: &[(&str, &str)], points: &[(i64, f64)]) -> Series {
 fn drawn(panel: Panel, answer: Answer, firing: Answer) -> String {
     let dashboard = dashboard(vec![panel]);
     let mut answers = Answers::from([(FIRING.to_owned(), firing)]);
-    answers.insert(asked(EXPR, 30, &SPAN), answer);
+    answers.insert(question(), answer);
     assert_eq!(questions(&dashboard, &SPAN), answers.keys().cloned().collect());
     page(&dashboard, &SPAN, &answers, "Drill: x")
 }
 
 #[test]
 fn grafanas_variables_become_what_grafana_puts_for_them() {
-    let asked = |step, seconds| {
-        asked(
-            "rate(a[$__rate_interval]) + b[$__interval]",
-            seconds,
-            &Span { step, ..SPAN },
+    let mut dashboard = dashboard(vec![]);
+    dashboard.variables = vec![Variable {
+        name: "pod".into(),
+        label: "Pod".into(),
+        values: Values::Label {
+            label: "pod".into(),
+            of: "up".into(),
+        },
+    }];
+    let asked = |step, step_seconds| {
+        let query = Query {
+            expr: "rate(a{pod=~\"$pod\"}[$__rate_interval]) + b[$__interval]".into(),
+            legend: String::new(),
+            step_seconds,
+        };
+        asked(&dashboard, &query, &Span { step, ..SPAN })
+    };
+    assert_eq!(asked(15, 30), "rate(a{pod=~\".*\"}[2m]) + b[30s]");
+    assert_eq!(asked(300, 30), "rate(a{pod=~\".*\"}[5m30s]) + b[5m]");
+}
+
+#[test]
+fn a_table_has_the_labels_of_what_is_there_at_the_end() {
+    let table = || Panel {
+        kind: PanelKind::Table,
+        ..panel("Which alerts fire")
+    };
+    let alert = |name: &str, last| {
+        series(
+            &[("alertname", name), ("severity", "critical")],
+            &[(0, 1.0), (last, 1.0)],
         )
     };
-    assert_eq!(asked(15, 30), "rate(a[2m]) + b[30s]");
-    assert_eq!(asked(300, 30), "rate(a[5m30s]) + b[5m]");
+    let page = drawn(table(), Ok(vec![alert("Now", 300), alert("Before", 270)]), Ok(vec![]));
+    assert!(page.contains("<tr><th>alertname</th><th>severity</th></tr>"), "{page}");
+    assert!(page.contains("<tr><td>Now</td><td>critical</td></tr>") && !page.contains("Before"));
+    let page = drawn(table(), Ok(vec![alert("Before", 270)]), Ok(vec![]));
+    assert!(page.contains("no data at the end of this time") && !page.contains("Before"));
 }
 
 #[test]
@@ -166,6 +203,17 @@ fn a_number_has_the_colour_of_what_is_wrong_at_it() {
 }
 
 #[test]
+fn a_number_that_is_not_of_the_end_says_when_it_was_seen() {
+    let stat = || Panel {
+        kind: PanelKind::Stat,
+        ..panel("Errors")
+    };
+    let shown = |second| drawn(stat(), Ok(vec![series(&[], &[(second, 0.5)])]), Ok(vec![]));
+    assert!(shown(240).contains("last seen at 4m"));
+    assert!(!shown(300).contains("last seen at"));
+}
+
+#[test]
 fn text_of_the_user_stays_text_and_the_page_may_load_and_run_nothing() {
     let hostile = "\"'><script>alert(1)</script><img src=x onerror=y>&amp;";
     let mut panel = panel(hostile);
@@ -174,10 +222,7 @@ fn text_of_the_user_stays_text_and_the_page_may_load_and_run_nothing() {
     let firing = series(&[("alertname", hostile)], &[(0, 1.0)]);
     let mut dashboard = dashboard(vec![panel]);
     (dashboard.title, dashboard.rows[0].title) = (hostile.into(), hostile.into());
-    let answers = Answers::from([
-        (asked(EXPR, 30, &SPAN), Ok(vec![line])),
-        (FIRING.to_owned(), Ok(vec![firing])),
-    ]);
+    let answers = Answers::from([(question(), Ok(vec![line])), (FIRING.to_owned(), Ok(vec![firing]))]);
     let page = page(&dashboard, &SPAN, &answers, hostile);
     assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
     assert!(page.matches("&lt;script&gt;").count() >= 8);

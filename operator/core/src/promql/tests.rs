@@ -72,6 +72,25 @@ fn a_panel_has_grafanas_range_for_the_window_and_no_other() {
 }
 
 #[test]
+fn a_panel_is_of_the_pods_that_the_viewer_chose_where_a_series_has_pods_and_a_rule_is_of_all() {
+    let expr = parsed("rate(requests_total[5m]) / up");
+    let panel = tie(&[]).panel(&expr).unwrap();
+    assert!(
+        panel
+            .expr
+            .contains("api_requests_total{job=\"api\",namespace=\"prod\",pod=~\"$pod\"}"),
+        "{}",
+        panel.expr
+    );
+    assert!(
+        panel.expr.contains("up{job=\"api\",namespace=\"prod\"}"),
+        "{}",
+        panel.expr
+    );
+    assert!(!rule(&tie(&[]), "rate(requests_total[5m])").contains("$pod"));
+}
+
+#[test]
 fn an_expression_that_cannot_be_tied_is_refused() {
     for (text, wrong) in [
         ("rate(requests_total[5m]", "is not PromQL"),

@@ -18,6 +18,20 @@ const METRIC_NAME: &str = "__name__";
 
 /// Grafana's range that fits both the width of the graph and the scrape interval.
 const RATE_INTERVAL: &str = "$__rate_interval";
+/// The label of a pod, and Grafana's variable for the pods that the viewer chose.
+const POD: &str = "pod";
+const CHOSEN_PODS: &str = "$pod";
+
+/// What an expression is tied for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Purpose {
+    /// Somebody else takes the parts out of native histograms.
+    Whole,
+    /// A rule.
+    Rule,
+    /// A panel, of the pods that the viewer chose.
+    Panel,
+}
 
 /// How a label is matched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +65,8 @@ pub struct Tie {
     window: Duration,
     /// New names of labels.
     labels: BTreeMap<String, String>,
+    /// The pods that the viewer of a dashboard chose.
+    chosen: Pattern,
     series: BTreeMap<String, Series>,
     numbers: BTreeMap<String, f64>,
     priced: BTreeMap<String, Priced>,
@@ -109,6 +125,7 @@ impl Tie {
                 pack_window,
                 window,
                 labels,
+                chosen: Pattern::new(POD, CHOSEN_PODS)?,
                 series: BTreeMap::new(),
                 numbers: BTreeMap::new(),
                 priced: BTreeMap::new(),
@@ -161,7 +178,7 @@ impl Tie {
     /// # Errors
     /// It cannot be tied.
     pub fn whole(&self, selector: &Expression) -> Result<Expression, Error> {
-        self.changed(selector, |_| self.window, false)
+        self.changed(selector, |_| self.window, Purpose::Whole)
     }
 
     /// Declares that a name stands for a number.
@@ -197,7 +214,7 @@ impl Tie {
             .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
             .find(|candidate| !printed.contains(&display_duration(candidate)))
             .unwrap_or_default();
-        let marked = self.apply(expr, |_| sentinel)?.to_string();
+        let marked = self.changed(expr, |_| sentinel, Purpose::Panel)?.to_string();
         let expr = marked.replace(
             &format!("[{}]", display_duration(&sentinel)),
             &format!("[{RATE_INTERVAL}]"),
@@ -206,25 +223,18 @@ impl Tie {
     }
 
     fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
-        self.changed(expr, range, true)
+        self.changed(expr, range, Purpose::Rule)
     }
 
     fn changed(
         &self,
         expr: &Expression,
         range: impl Fn(&Series) -> Duration,
-        takes_parts: bool,
+        purpose: Purpose,
     ) -> Result<Expression, Error> {
         let tie = self;
         let mut expression = expr.clone();
-        walk::change(
-            &mut expression.0,
-            &Application {
-                tie,
-                range,
-                takes_parts,
-            },
-        )?;
+        walk::change(&mut expression.0, &Application { tie, range, purpose })?;
         Ok(expression)
     }
 
@@ -251,8 +261,7 @@ pub struct Panel {
 struct Application<'a, F> {
     tie: &'a Tie,
     range: F,
-    /// Whether parts of native histograms are taken out of them.
-    takes_parts: bool,
+    purpose: Purpose,
 }
 
 impl<F: Fn(&Series) -> Duration> Application<'_, F> {
@@ -355,7 +364,10 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
             name: self.tie.label(&own.name).to_owned(),
             ..own
         });
-        vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).collect();
+        // What is scraped from the service has the label of its pod, and so has what is told of its pods.
+        let of_pods = self.purpose == Purpose::Panel && (series.windowed || tied(POD));
+        let chosen = of_pods.then(|| matcher(POD, Match::Like(&self.tie.chosen)));
+        vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).chain(chosen).collect();
         let native = series.native.as_ref();
         vector.name = Some(native.map_or(&series.name, |native| &native.histogram).clone());
         if let Some(range) = range

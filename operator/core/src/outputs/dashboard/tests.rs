@@ -91,6 +91,89 @@ fn alerts_that_fire_are_marked_on_every_panel() {
 }
 
 #[test]
+fn that_no_alert_fires_is_a_number_and_not_nothing() {
+    let shown = shown(&plan(json!({})));
+    let firing = "ALERTS{alertstate=\"firing\",namespace=\"prod\",service=\"api\"}";
+    let expr = |panel: usize| shown["panels"][panel]["targets"][0]["expr"].clone();
+    assert_eq!(expr(1), format!("count({firing}) or vector(0)"));
+    assert_eq!(
+        expr(4),
+        format!("max by (alertname, severity, role, dependency) ({firing})")
+    );
+    let target = &shown["panels"][4]["targets"][0];
+    assert_eq!(
+        (&target["instant"], &target["range"], &target["format"]),
+        (&json!(true), &json!(false), &json!("table"))
+    );
+}
+
+#[test]
+fn changes_of_the_workload_are_marked_by_its_own_kind_and_name() {
+    let mut plan = plan(json!({}));
+    let marked = |plan: &Plan| shown(plan)["annotations"]["list"][1]["expr"].clone();
+    assert_eq!(
+        marked(&plan),
+        "changes(kube_deployment_metadata_generation{deployment=\"api\",namespace=\"prod\"}[2m]) > 0"
+    );
+    plan.target.kind = observed_crds::v1alpha1::TargetKind::StatefulSet;
+    plan.target.name = "db".into();
+    assert_eq!(
+        marked(&plan),
+        "changes(kube_statefulset_metadata_generation{statefulset=\"db\",namespace=\"prod\"}[2m]) > 0"
+    );
+}
+
+#[test]
+fn the_viewer_chooses_among_the_pods_of_the_service_and_no_other() {
+    let shown = shown(&plan(json!({})));
+    let variables = shown["templating"]["list"].as_array().unwrap();
+    let names: Vec<_> = variables.iter().map(|variable| variable["name"].clone()).collect();
+    assert_eq!(names, ["datasource", "namespace", "service", "pod"]);
+    assert_eq!(
+        variables[3]["query"]["query"],
+        "label_values(up{job=\"api\",namespace=\"prod\"}, pod)"
+    );
+}
+
+#[test]
+fn the_pages_that_are_given_are_linked_and_no_others() {
+    let mut plan = plan(json!({"logsURL": "https://logs.example.org/?app=${service}"}));
+    let links = |plan: &Plan| {
+        let links = shown(plan)["links"].as_array().unwrap().clone();
+        let link = |link: &Value| (link["title"].clone(), link["url"].clone());
+        links.iter().map(link).collect::<Vec<_>>()
+    };
+    let logs = (json!("Logs"), json!("https://logs.example.org/?app=${service}"));
+    assert_eq!(links(&plan), [logs]);
+    plan.dashboard.runbooks_url = Some("https://runbooks.example.org".into());
+    plan.dashboard.logs_url = None;
+    assert_eq!(
+        links(&plan),
+        [(json!("Runbooks"), json!("https://runbooks.example.org"))]
+    );
+}
+
+#[test]
+fn the_row_of_a_dependency_is_closed_and_the_others_are_open() {
+    let mut plan = plan(json!({}));
+    let closed = |plan: &Plan| {
+        let shown = shown(plan);
+        let rows = shown["panels"].as_array().unwrap().iter();
+        rows.filter(|panel| panel["type"] == "row")
+            .map(|row| row["collapsed"].as_bool().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(closed(&plan), [false, false, false]);
+    plan.packs[1].dependency = Some(plan::Dependency {
+        name: "db".into(),
+        kind: observed_crds::v1alpha1::DependencyType::PostgreSQL,
+        exporter: None,
+        host: None,
+    });
+    assert_eq!(closed(&plan), [false, false, true]);
+}
+
+#[test]
 fn the_first_row_is_the_overview_and_every_pack_has_one() {
     let shown = shown(&plan(json!({})));
     let titles: Vec<_> = shown["panels"]
@@ -103,8 +186,10 @@ fn the_first_row_is_the_overview_and_every_pack_has_one() {
         titles,
         [
             ("row", "Overview"),
+            ("stat", "Alerts firing"),
             ("stat", "Rate"),
             ("stat", "Rate"),
+            ("table", "Which alerts fire"),
             ("row", "Requests"),
             ("timeseries", "Rate"),
             ("timeseries", "Other"),
@@ -135,15 +220,25 @@ fn objectives_have_a_row_after_the_overview_and_their_budget_in_it() {
         .map(|panel| panel["title"].clone())
         .collect();
     assert_eq!(
-        titles[..7],
-        ["Overview", "Rate", "Rate", "Budget", "Objectives", "Budget", "Other"]
+        titles[..9],
+        [
+            "Overview",
+            "Alerts firing",
+            "Rate",
+            "Rate",
+            "Budget",
+            "Which alerts fire",
+            "Objectives",
+            "Budget",
+            "Other"
+        ]
     );
 }
 
 #[test]
 fn the_threshold_of_an_alert_is_a_line_in_the_colour_of_its_severity() {
     let shown = shown(&plan(json!({})));
-    let defaults = &shown["panels"][4]["fieldConfig"]["defaults"];
+    let defaults = &shown["panels"][6]["fieldConfig"]["defaults"];
     assert_eq!(
         defaults["thresholds"]["steps"][1],
         json!({"color": "red", "value": 0.05})
@@ -170,7 +265,7 @@ fn hostile_text_stays_text() {
     plan.packs[0].panels[0].title = hostile.into();
     plan.packs[0].panels[0].description = hostile.into();
     let shown = shown(&plan);
-    let title = shown["panels"][1]["title"].as_str().unwrap();
+    let title = shown["panels"][2]["title"].as_str().unwrap();
     assert!(
         title.contains("{{ .Evil }}`") && !title.contains("$datasource") && !title.contains("[["),
         "{title:?}"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use promql_parser::parser::{Expr, VectorSelector};
 
-use super::{Application, Series};
+use super::{Application, Purpose, Series};
 use crate::promql::Error;
 use crate::promql::native::{self, HistogramPart};
 use crate::promql::walk::{self, Change};
@@ -13,7 +13,7 @@ impl<F: Fn(&Series) -> Duration> Application<'_, F> {
     /// What a selector is part of, if that is a native histogram and the part has to be taken out.
     fn native(&self, vector: &VectorSelector) -> Option<HistogramPart> {
         let series = self.tie.series.get(vector.name.as_ref()?)?;
-        let native = series.native.as_ref().filter(|_| self.takes_parts);
+        let native = series.native.as_ref().filter(|_| self.purpose != Purpose::Whole);
         native.map(|native| native.part)
     }
 

@@ -1,94 +1,12 @@
-//! `observed preview` with a real promtool and a real Prometheus; a real browser says what is drawn.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! `observed preview`.
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use observed_e2e::tools::debian::{self, Debian};
-use observed_e2e::{Cache, Progress, Tool, Tools, binaries, wait};
-use tokio::sync::OnceCell;
+use super::{programs, prometheus, words};
 
-/// The start of a Prometheus on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
-
-/// The programs.
-struct Programs {
-    observed: PathBuf,
-    tools: Tools,
-    debian: Debian,
-}
-
-async fn programs() -> &'static Programs {
-    static PROGRAMS: OnceCell<Programs> = OnceCell::const_new();
-    let ensure = async || {
-        let progress = Progress::detect();
-        let cache = Cache::of_user().unwrap();
-        Programs {
-            tools: Tools::ensure(&[Tool::Prometheus, Tool::Promtool], &progress)
-                .await
-                .unwrap(),
-            debian: Debian::ensure(&cache, &debian::BROWSER, &progress).unwrap(),
-            observed: binaries::debug("observed", &progress).await.unwrap(),
-        }
-    };
-    PROGRAMS.get_or_init(ensure).await
-}
-
-impl Programs {
-    fn tool(&self, tool: Tool) -> &Path {
-        self.tools.path(tool).unwrap()
-    }
-
-    /// `observed preview` of the sample.
-    fn preview(&self, arguments: &[&str]) -> Output {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        Command::new(&self.observed)
-            .args(["preview", "-f"])
-            .arg(root.join("manifests/samples/claude-api.yaml"))
-            .args(arguments)
-            .env("PROMTOOL", self.tool(Tool::Promtool))
-            .output()
-            .unwrap()
-    }
-
-    fn page(&self, arguments: &[&str], file: &Path) -> String {
-        let output = self.preview(&[arguments, &["-o", file.to_str().unwrap()]].concat());
-        assert!(output.status.success(), "{}", words(&output));
-        assert!(output.stdout.is_empty());
-        fs::read_to_string(file).unwrap()
-    }
-
-    /// What stands in the page after a browser has read it.
-    fn shown(&self, file: &Path) -> String {
-        let profile = tempfile::tempdir().unwrap();
-        let output = Command::new(self.debian.program("chromium-headless-shell").unwrap())
-            .args([
-                "--no-sandbox",
-                "--disable-gpu",
-                "--virtual-time-budget=2000",
-                "--dump-dom",
-            ])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg(format!("file://{}", file.display()))
-            .env(
-                "LD_LIBRARY_PATH",
-                std::env::join_paths(self.debian.library_directories()).unwrap(),
-            )
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", words(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
-}
+const NO_RULES: &str = "groups: []\n";
 
 /// The panel of that title.
 fn panel<'a>(page: &'a str, title: &str) -> &'a str {
@@ -151,16 +69,6 @@ async fn the_page_runs_nothing_even_if_something_to_run_came_into_it() {
     assert!(programs.shown(&file).contains(ran));
 }
 
-/// A Prometheus that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The last half hour of the sample's requests, a tenth of which fails.
 fn requests(job: &str) -> String {
     let now = SystemTime::now()
@@ -182,47 +90,11 @@ fn requests(job: &str) -> String {
     text + "# EOF\n"
 }
 
-/// A Prometheus that has those values.
-async fn prometheus(programs: &Programs, directory: &Path, job: &str) -> (String, Running) {
-    let (values, data) = (directory.join("values.txt"), directory.join("tsdb"));
-    fs::write(&values, requests(job)).unwrap();
-    let imported = Command::new(programs.tool(Tool::Promtool))
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .args([&values, &data])
-        .output()
-        .unwrap();
-    assert!(imported.status.success(), "{}", words(&imported));
-    fs::write(directory.join("prometheus.yaml"), "{}\n").unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let log = fs::File::create(directory.join("prometheus.log")).unwrap();
-    let child = Command::new(programs.tool(Tool::Prometheus))
-        .arg(format!("--config.file={}", directory.join("prometheus.yaml").display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let url = format!("http://127.0.0.1:{port}");
-    let running = Running(child);
-    let ready = wait::until(SOON, "Prometheus to answer queries", async || {
-        let output = programs.preview(&["--prometheus", &url, "--last", "30m"]);
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(words(&output))
-        }
-    });
-    ready.await.unwrap();
-    (url, running)
-}
-
 #[tokio::test]
 async fn the_values_of_a_real_prometheus_are_drawn_and_those_of_a_namesake_are_not() {
     let (programs, directory) = (programs().await, tempfile::tempdir().unwrap());
     let file = directory.path().join("live.html");
-    let (url, _prometheus) = prometheus(programs, directory.path(), "claude-api").await;
+    let (url, _prometheus) = prometheus(programs, directory.path(), &requests("claude-api"), NO_RULES).await;
     programs.page(&["--prometheus", &url, "--last", "30m"], &file);
     let shown = programs.shown(&file);
     let errors = chart(&shown, "Error ratio");
@@ -237,7 +109,7 @@ async fn the_values_of_a_real_prometheus_are_drawn_and_those_of_a_namesake_are_n
     assert!(shown.contains(&format!("Prometheus: {url}, ")), "{shown}");
 
     let directory = tempfile::tempdir().unwrap();
-    let (url, _other) = prometheus(programs, directory.path(), "claude-api-worker").await;
+    let (url, _other) = prometheus(programs, directory.path(), &requests("claude-api-worker"), NO_RULES).await;
     programs.page(&["--prometheus", &url, "--last", "30m"], &file);
     assert!(!programs.shown(&file).contains("<path class=\"line\""));
 }

@@ -35,6 +35,8 @@ pub enum Family {
     Prometheus,
     /// Alertmanager.
     Alertmanager,
+    /// The exporter of PostgreSQL.
+    PostgresExporter,
     /// Small programs of our own that run in pods.
     Pods,
     /// Sloth, a generator of rules for objectives.
@@ -54,6 +56,7 @@ impl Family {
             Self::PrometheusOperator => "prometheus-operator",
             Self::Prometheus => "prometheus",
             Self::Alertmanager => "alertmanager",
+            Self::PostgresExporter => "postgres-exporter",
             Self::Pods => "pods",
             Self::Sloth => "sloth",
         }
@@ -84,6 +87,7 @@ impl Family {
             Self::PrometheusOperator => module!("prometheus-operator"),
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),
+            Self::PostgresExporter => module!("postgres-exporter"),
             Self::Sloth => module!("sloth"),
             Self::Pods => vec![
                 ("go.mod", include_str!("../tools/pods/go.mod")),
@@ -102,6 +106,7 @@ impl Family {
             Self::Prometheus => "-s -w -X github.com/prometheus/common/version.Version=3.16.0",
             Self::Alertmanager => "-s -w -X github.com/prometheus/common/version.Version=0.28.1",
             Self::PrometheusOperator => "-s -w -X github.com/prometheus/common/version.Version=0.93.0",
+            Self::PostgresExporter => "-s -w -X github.com/prometheus/common/version.Version=0.19.1",
             _ => "-s -w",
         }
     }
@@ -139,6 +144,8 @@ pub enum Tool {
     Pause,
     /// A server for tests of the cluster itself: answers, fetches, allocates.
     Reply,
+    /// The exporter of the sample's database.
+    PostgresExporter,
     /// A peer that benchmarks compare with.
     Sloth,
 }
@@ -157,6 +164,9 @@ pub(crate) enum Origin {
 impl Tool {
     /// Programs of others that do a part of what Observed does. Only benchmarks need them.
     pub const PEERS: [Self; 1] = [Self::Sloth];
+
+    /// What stands in front of the sample's databases, and is written in Go. Only the test that runs them needs it.
+    pub const DEPENDENCIES: [Self; 1] = [Self::PostgresExporter];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
@@ -328,13 +338,19 @@ impl Tool {
             ),
             Self::Pause => (Family::Pods, Package("./pause"), "pause", 2),
             Self::Reply => (Family::Pods, Package("./reply"), "reply", 5),
+            Self::PostgresExporter => (
+                Family::PostgresExporter,
+                Package("github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"),
+                "postgres_exporter",
+                15,
+            ),
             Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
         }
     }
 
     /// Everything that there is, in the order it is built.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::PEERS)
+        Self::ALL.into_iter().chain(Self::DEPENDENCIES).chain(Self::PEERS)
     }
 
     /// Whose Go module it is built from.

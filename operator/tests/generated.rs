@@ -118,7 +118,7 @@ fn the_roles_of_the_installation_are_those_of_rbac() {
 #[test]
 fn the_samples_have_no_finding() {
     let samples = file("manifests/samples");
-    for sample in ["minimal.yaml", "llm-api.yaml"] {
+    for sample in ["minimal.yaml", "llm-api.yaml", "claude-api-dependencies.yaml"] {
         let printed = printed(&["lint", "--strict", "-f", samples.join(sample).to_str().unwrap()]);
         assert_eq!(printed, "", "{sample}");
     }

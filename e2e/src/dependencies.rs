@@ -197,3 +197,32 @@ impl Root {
 fn passwd(name: &str) -> String {
     format!("root:x:0:0:root:/:/bin/sh\n{name}:x:{USER}:{USER}::/tmp:/bin/sh\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_that_lack_a_program_or_its_loader_are_told_and_make_no_image() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root(directory.path().to_owned());
+        let error = root.postgres().unwrap_err().to_string();
+        assert!(error.ends_with("has no usr/lib/postgresql"), "{error}");
+        let error = root.redis().unwrap_err().to_string();
+        assert!(error.ends_with("has no loader of programs"), "{error}");
+    }
+
+    #[test]
+    fn the_newest_postgresql_by_number_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        for version in ["9", "15", "common"] {
+            std::fs::create_dir_all(directory.path().join("usr/lib/postgresql").join(version)).unwrap();
+        }
+        assert_eq!(Root(directory.path().to_owned()).postgres_version().unwrap(), "15");
+    }
+
+    #[test]
+    fn the_start_of_postgresql_names_its_version_once_and_is_told_of_it() {
+        assert_eq!(START_POSTGRES.matches("MAJOR").count(), 1);
+    }
+}

@@ -78,6 +78,21 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     faults.resolve(start, fired).await;
     stage.is_ready(2).await;
 
+    // A database that is up and lets nobody in any more, which is another alert than one that is down.
+    let start = Instant::now();
+    let mut held = stage.hold_connections(45);
+    let told = [Told::new(
+        "connections of PostgreSQL used up",
+        "PostgresConnectionsExhausted",
+        "db",
+    )];
+    let fired = faults.fire(start, told).await;
+    faults.is_silent(&["PostgresDown", "PostgresUnobservable"]).await;
+    let start = Instant::now();
+    stage.end_connections().await;
+    held.wait().unwrap();
+    faults.resolve(start, fired).await;
+
     assert_eq!(
         stage.pods().await,
         before,

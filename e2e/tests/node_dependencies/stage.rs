@@ -126,6 +126,36 @@ impl Stage {
         self.patch(name, &json!({"args": null})).await;
     }
 
+    /// Opens so many connections and keeps them open, for two minutes at most. Ends when the last of them does.
+    pub fn hold_connections(&self, count: usize) -> std::process::Child {
+        // As the API, and not as one for whom the server keeps a few.
+        let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
+        let all = format!("i=0; while [ $i -lt {count} ]; do {one} & i=$((i+1)); done; wait");
+        let mut command = std::process::Command::new(self.cluster.kubectl());
+        command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
+        command.args(["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &all]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    pub async fn end_connections(&self) {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        let end = format!("--command={end}");
+        let arguments = [
+            "exec",
+            "-n",
+            NAMESPACE,
+            "postgres-0",
+            "--",
+            "psql",
+            "--username=postgres",
+            &end,
+        ];
+        self.kubectl(&arguments).await;
+    }
+
     async fn patch(&self, name: &str, container: &Value) {
         let mut container = container.clone();
         container["name"] = json!("exporter");
@@ -251,10 +281,13 @@ fn manifest() -> String {
     let service = items.iter_mut().find(|item| item["kind"] == "ObservedService").unwrap();
     service["spec"]["scrape"] = json!({"interval": "5s", "timeout": "4s"});
     service["spec"]["signals"]["window"] = json!("30s");
-    let names = ["Down", "Unobservable", "ExporterDown", "ExporterAbsent"];
-    for name in ["Postgres", "Redis"]
+    let of_both = ["Down", "Unobservable", "ExporterDown", "ExporterAbsent"];
+    let names = ["Postgres", "Redis"].map(|of| of_both.map(|what| format!("{of}{what}")));
+    for name in names
+        .as_flattened()
         .iter()
-        .flat_map(|of| names.map(|what| format!("{of}{what}")))
+        .map(String::as_str)
+        .chain(["PostgresConnectionsExhausted"])
     {
         service["spec"]["signals"]["alerts"][name] =
             json!({"because": "short times for a test", "for": "10s", "keepFiringFor": "5s"});

@@ -23,6 +23,13 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// What a file of an image holds.
+#[derive(Clone, Debug)]
+enum Content {
+    Of(PathBuf),
+    Text(String),
+}
+
 /// An image to be. It has one layer, with the files and a `/tmp` that anyone can write, and runs as a numeric user that is not root.
 ///
 /// No registry has it, so pods that use it say `imagePullPolicy: Never`.
@@ -38,9 +45,10 @@ pub struct Error {
 #[derive(Clone, Debug)]
 pub struct Image {
     name: String,
-    files: Vec<(PathBuf, String)>,
+    files: Vec<(Content, String)>,
     entrypoint: Vec<String>,
     user: u32,
+    stop_signal: Option<&'static str>,
 }
 
 impl Image {
@@ -52,14 +60,44 @@ impl Image {
             files: Vec::new(),
             entrypoint: Vec::new(),
             user: 65532,
+            stop_signal: None,
         }
     }
 
     /// Puts a file into the image at an absolute path, for anyone to read and run.
     #[must_use]
     pub fn file(mut self, source: impl Into<PathBuf>, at: &str) -> Self {
-        self.files.push((source.into(), at.trim_start_matches('/').to_owned()));
+        self.files
+            .push((Content::Of(source.into()), at.trim_start_matches('/').to_owned()));
         self
+    }
+
+    /// Puts a text into the image as a file, for anyone to read and run.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>, at: &str) -> Self {
+        self.files
+            .push((Content::Text(text.into()), at.trim_start_matches('/').to_owned()));
+        self
+    }
+
+    /// Puts the files of a directory into the image below an absolute path. Links to what is not there are left out.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn directory(mut self, source: &Path, at: &str) -> Result<Self, Error> {
+        let failed = |image: &Self, error| image.error("read", source, error);
+        let entries = fs::read_dir(source).map_err(|error| failed(&self, error))?;
+        let paths: io::Result<BTreeSet<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+        for path in paths.map_err(|error| failed(&self, error))? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let inside = format!("{at}/{name}");
+            if path.is_dir() {
+                self = self.directory(&path, &inside)?;
+            } else if path.is_file() {
+                self = self.file(path, &inside);
+            }
+        }
+        Ok(self)
     }
 
     /// What runs if a pod gives no command.
@@ -73,6 +111,13 @@ impl Image {
     #[must_use]
     pub fn user(mut self, user: u32) -> Self {
         self.user = user;
+        self
+    }
+
+    /// Another signal than SIGTERM that asks the program to end.
+    #[must_use]
+    pub fn stop_signal(mut self, signal: &'static str) -> Self {
+        self.stop_signal = Some(signal);
         self
     }
 
@@ -94,7 +139,7 @@ impl Image {
             "aarch64" => "arm64",
             other => other,
         };
-        let config = json!({
+        let mut config = json!({
             "architecture": architecture,
             "os": "linux",
             "config": {
@@ -105,8 +150,11 @@ impl Image {
             },
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer_hash}")] },
             "history": [{ "created_by": "observed-e2e" }],
-        })
-        .to_string();
+        });
+        if let Some(signal) = self.stop_signal {
+            config["config"]["StopSignal"] = json!(signal);
+        }
+        let config = config.to_string();
         let config_name = format!("{}.json", hash(config.as_bytes()));
         let layer_name = format!("{layer_hash}/layer.tar");
         let manifest = json!([{ "Config": config_name, "RepoTags": [self.name], "Layers": [layer_name] }]).to_string();
@@ -130,7 +178,7 @@ impl Image {
         let failed = |source| self.error("pack", Path::new("the layer"), source);
         append(&mut tar, tar::EntryType::Directory, "tmp/", 0o1777, &[]).map_err(failed)?;
         let mut directories = BTreeSet::from([PathBuf::from("tmp")]);
-        for (source, at) in &self.files {
+        for (content, at) in &self.files {
             let mut parents: Vec<&Path> = Path::new(at)
                 .ancestors()
                 .skip(1)
@@ -143,7 +191,10 @@ impl Image {
                     append(&mut tar, tar::EntryType::Directory, &name, 0o755, &[]).map_err(failed)?;
                 }
             }
-            let bytes = fs::read(source).map_err(|error| self.error("read", source, error))?;
+            let bytes = match content {
+                Content::Of(source) => fs::read(source).map_err(|error| self.error("read", source, error))?,
+                Content::Text(text) => text.clone().into_bytes(),
+            };
             append(&mut tar, tar::EntryType::Regular, at, 0o755, &bytes).map_err(failed)?;
         }
         tar.into_inner().map_err(failed)
@@ -207,7 +258,8 @@ mod tests {
         let archive = directory.join("image.tar");
         let image = Image::new("observed.local/a:1")
             .file(&source, "/opt/deep/program")
-            .entrypoint("/opt/deep/program");
+            .entrypoint("/opt/deep/program")
+            .stop_signal("SIGINT");
         image.write(&archive).unwrap();
         fs::read(&archive).unwrap()
     }
@@ -234,6 +286,7 @@ mod tests {
         assert_eq!(manifest[0]["Layers"][0], outer[1].0.as_str());
         let config: serde_json::Value = serde_json::from_slice(&outer[0].2).unwrap();
         assert_eq!(config["config"]["User"], "65532");
+        assert_eq!(config["config"]["StopSignal"], "SIGINT");
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hash(&outer[1].2)));
 
         let layer: Vec<_> = members(&outer[1].2)
@@ -247,6 +300,31 @@ mod tests {
             ("opt/deep/program", 0o755),
         ];
         assert_eq!(layer, expected.map(|(name, mode)| (name.to_owned(), mode)));
+    }
+
+    #[test]
+    fn a_directory_comes_with_what_is_below_it_and_without_links_to_nowhere() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("deep")).unwrap();
+        fs::write(directory.path().join("deep/b"), "b").unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", directory.path().join("a")).unwrap();
+        let image = Image::new("observed.local/a:1")
+            .directory(directory.path(), "/usr/share")
+            .unwrap();
+        let layer = image.text("root", "/etc/passwd").layer().unwrap();
+        let names: Vec<String> = members(&layer).into_iter().map(|(name, ..)| name).collect();
+        let expected = [
+            "tmp/",
+            "usr/",
+            "usr/share/",
+            "usr/share/deep/",
+            "usr/share/deep/b",
+            "etc/",
+            "etc/passwd",
+        ];
+        assert_eq!(names, expected);
+        let missing = Image::new("observed.local/a:1").directory(Path::new("/nowhere"), "/usr");
+        assert!(missing.unwrap_err().to_string().contains("/nowhere"));
     }
 
     #[test]

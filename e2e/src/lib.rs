@@ -28,6 +28,7 @@ pub mod binaries;
 pub mod cache;
 pub mod cluster;
 pub mod demo;
+pub mod dependencies;
 pub mod image;
 pub mod monitoring;
 pub mod pki;

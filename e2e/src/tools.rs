@@ -35,6 +35,8 @@ pub enum Family {
     Prometheus,
     /// Alertmanager.
     Alertmanager,
+    /// The exporter of PostgreSQL.
+    PostgresExporter,
     /// Small programs of our own that run in pods.
     Pods,
     /// Sloth, a generator of rules for objectives.
@@ -56,6 +58,7 @@ impl Family {
             Self::PrometheusOperator => "prometheus-operator",
             Self::Prometheus => "prometheus",
             Self::Alertmanager => "alertmanager",
+            Self::PostgresExporter => "postgres-exporter",
             Self::Pods => "pods",
             Self::Sloth => "sloth",
             Self::Helm => "helm",
@@ -87,6 +90,7 @@ impl Family {
             Self::PrometheusOperator => module!("prometheus-operator"),
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),
+            Self::PostgresExporter => module!("postgres-exporter"),
             Self::Sloth => module!("sloth"),
             Self::Helm => module!("helm"),
             Self::Pods => vec![
@@ -107,6 +111,7 @@ impl Family {
             Self::Alertmanager => "-s -w -X github.com/prometheus/common/version.Version=0.28.1",
             Self::PrometheusOperator => "-s -w -X github.com/prometheus/common/version.Version=0.93.0",
             Self::Helm => "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.2",
+            Self::PostgresExporter => "-s -w -X github.com/prometheus/common/version.Version=0.19.1",
             _ => "-s -w",
         }
     }
@@ -144,6 +149,8 @@ pub enum Tool {
     Pause,
     /// A server for tests of the cluster itself: answers, fetches, allocates.
     Reply,
+    /// The exporter of the sample's database.
+    PostgresExporter,
     /// A peer that benchmarks compare with.
     Sloth,
     Helm,
@@ -166,6 +173,8 @@ impl Tool {
 
     /// What users install Observed with. The cluster does without.
     pub const INSTALLERS: [Self; 1] = [Self::Helm];
+    /// What stands in front of the sample's databases, and is written in Go. Only the test that runs them needs it.
+    pub const DEPENDENCIES: [Self; 1] = [Self::PostgresExporter];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
@@ -337,6 +346,12 @@ impl Tool {
             ),
             Self::Pause => (Family::Pods, Package("./pause"), "pause", 2),
             Self::Reply => (Family::Pods, Package("./reply"), "reply", 5),
+            Self::PostgresExporter => (
+                Family::PostgresExporter,
+                Package("github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"),
+                "postgres_exporter",
+                15,
+            ),
             Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
             Self::Helm => (Family::Helm, Package("helm.sh/helm/v4/cmd/helm"), "helm", 120),
         }
@@ -344,7 +359,11 @@ impl Tool {
 
     /// Everything that there is, in the order it is built.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::PEERS).chain(Self::INSTALLERS)
+        Self::ALL
+            .into_iter()
+            .chain(Self::DEPENDENCIES)
+            .chain(Self::PEERS)
+            .chain(Self::INSTALLERS)
     }
 
     /// Whose Go module it is built from.

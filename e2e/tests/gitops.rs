@@ -29,7 +29,10 @@ fn yaml(file: &str) -> Value {
 
 /// The documents of a file.
 fn documents(file: &str) -> Vec<Value> {
-    text(file).split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+    text(file)
+        .split("\n---\n")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect()
 }
 
 /// Each case: what Argo CD is to say, and of which object.
@@ -54,7 +57,9 @@ fn health(script: &str, object: &Value) -> Value {
 
 /// The inputs of the cases that a script gets wrong.
 fn wrong(script: &str) -> Vec<String> {
-    let wrong = cases().into_iter().filter(|(_, expected, object)| health(script, object) != *expected);
+    let wrong = cases()
+        .into_iter()
+        .filter(|(_, expected, object)| health(script, object) != *expected);
     wrong.map(|(input, ..)| input).collect()
 }
 
@@ -114,7 +119,8 @@ fn flux_waits_for_ready_and_gives_up_where_nothing_more_happens() {
 fn the_operator_comes_from_a_chart_that_exists_with_values_that_it_has() {
     let application = yaml("argocd/application.yaml");
     let release = &documents("flux/operator.yaml")[1];
-    let chart: Value = serde_saphyr::from_str(&fs::read_to_string(root().join("charts/observed/values.yaml")).unwrap()).unwrap();
+    let chart: Value =
+        serde_saphyr::from_str(&fs::read_to_string(root().join("charts/observed/values.yaml")).unwrap()).unwrap();
     let source = &application["spec"]["source"];
     for (path, values) in [
         (&source["path"], &source["helm"]["valuesObject"]),
@@ -136,9 +142,13 @@ impl Checkout {
         let progress = Progress::detect();
         let tools = Tools::ensure(&[Tool::Promtool], &progress).await.unwrap();
         let observed = binaries::debug("observed", &progress).await.unwrap();
-        let directories = [&observed, tools.path(Tool::Promtool).unwrap()].map(|file| file.parent().unwrap().to_owned());
+        let directories =
+            [&observed, tools.path(Tool::Promtool).unwrap()].map(|file| file.parent().unwrap().to_owned());
         let inherited = std::env::var_os("PATH").unwrap();
-        let all: Vec<PathBuf> = directories.into_iter().chain(std::env::split_paths(&inherited)).collect();
+        let all: Vec<PathBuf> = directories
+            .into_iter()
+            .chain(std::env::split_paths(&inherited))
+            .collect();
         let checkout = Self {
             directory: tempfile::tempdir().unwrap(),
             path: std::env::join_paths(all).unwrap(),
@@ -147,7 +157,16 @@ impl Checkout {
         for arguments in [
             vec!["init", "-q", "-b", "base"],
             vec!["add", "."],
-            vec!["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "services"],
+            vec![
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@b",
+                "commit",
+                "-q",
+                "-m",
+                "services",
+            ],
         ] {
             let done = checkout.run(Command::new("git").args(arguments));
             assert!(done.status.success(), "{done:?}");
@@ -167,7 +186,11 @@ impl Checkout {
     }
 
     fn run(&self, command: &mut Command) -> Output {
-        command.current_dir(self.directory.path()).env("PATH", &self.path).output().unwrap()
+        command
+            .current_dir(self.directory.path())
+            .env("PATH", &self.path)
+            .output()
+            .unwrap()
     }
 
     /// Exit status and output of the script of the pipeline.
@@ -185,7 +208,10 @@ async fn a_pipeline_shows_what_a_change_does_and_fails_on_what_is_wrong() {
     checkout.write("0.2");
     let (status, said) = checkout.review();
     assert_eq!(status, Some(0), "{said}");
-    let changed = said.lines().filter(|line| line.starts_with('+') && line.contains("> 0.2")).count();
+    let changed = said
+        .lines()
+        .filter(|line| line.starts_with('+') && line.contains("> 0.2"))
+        .count();
     assert!(changed > 0 && said.contains("--- base"), "{said}");
     assert!(said.contains("HighErrorRate") && said.contains("proven"), "{said}");
 

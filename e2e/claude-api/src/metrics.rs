@@ -56,6 +56,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_progress: Gauge,
+    exceptions: Counter,
     tokens: Family<TokenLabels, Counter>,
     cost_usd: Family<ModelLabels, Counter<f64, AtomicU64>>,
 }
@@ -69,6 +70,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS.iter().copied())),
             in_progress: Gauge::default(),
+            exceptions: Counter::default(),
             tokens: Family::default(),
             cost_usd: Family::default(),
         };
@@ -108,9 +110,14 @@ impl Metrics {
             self.durations.clone(),
         );
         registry.register(
-            "http_requests_in_progress",
+            "http_requests_inprogress",
             "Requests not answered yet",
             self.in_progress.clone(),
+        );
+        registry.register(
+            "http_exceptions",
+            "Panics that no handler caught",
+            self.exceptions.clone(),
         );
         registry.register("tokens_used", "Tokens read and written", self.tokens.clone());
         registry.register("llm_cost_usd", "Price of all answers in dollars", self.cost_usd.clone());
@@ -144,6 +151,11 @@ impl Metrics {
                 status,
             })
             .inc();
+    }
+
+    /// A handler panicked.
+    pub fn panicked(&self) {
+        self.exceptions.inc();
     }
 
     /// A model has answered.
@@ -186,9 +198,9 @@ mod tests {
     fn requests_are_counted_and_timed_under_the_expected_names() {
         let metrics = Metrics::new();
         metrics.begin();
-        assert_eq!(value(&metrics, "http_requests_in_progress"), Some(1.0));
+        assert_eq!(value(&metrics, "http_requests_inprogress"), Some(1.0));
         metrics.end("POST", "/v1/messages", 200, Duration::from_secs(7));
-        assert_eq!(value(&metrics, "http_requests_in_progress"), Some(0.0));
+        assert_eq!(value(&metrics, "http_requests_inprogress"), Some(0.0));
         let counted = r#"http_requests_total{method="POST",endpoint="/v1/messages",status="200"}"#;
         assert_eq!(value(&metrics, counted), Some(1.0));
         let bucket = |le: &str| {

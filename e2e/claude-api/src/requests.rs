@@ -55,6 +55,7 @@ pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next
     );
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|panic| {
+        app.metrics.panicked();
         tracing::error!(
             request_id = id.0,
             panic = panic_message(panic.as_ref()),

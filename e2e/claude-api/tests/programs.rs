@@ -155,7 +155,7 @@ fn a_request_that_takes_too_long_does_not_keep_it_from_ending() {
     while !service
         .ask("GET", "/metrics", "")
         .1
-        .contains("http_requests_in_progress 1")
+        .contains("http_requests_inprogress 1")
     {
         assert!(start.elapsed() < DEADLINE);
     }

@@ -20,14 +20,16 @@ pub const BROWSER: [Program; 1] = [("chromium-headless-shell", "chromium-headles
 /// system, where it is not.
 const DIRECTORIES: [&str; 5] = ["usr/lib/chromium", "usr/sbin", "usr/bin", "sbin", "bin"];
 
+const NOTHING_INSTALLED: &str = "status";
+
 /// A program of Debian could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cache directory could not be used.
     #[error(transparent)]
     Cache(#[from] cache::Error),
-    /// The machine has neither the programs nor apt.
-    #[error("this machine lacks {programs}, and there is no apt-get to fetch them: install them")]
+    /// The machine has no apt to fetch what it lacks.
+    #[error("{programs} must come from Debian's packages, and there is no apt-get to fetch them")]
     NoApt {
         /// The missing programs.
         programs: String,
@@ -91,11 +93,36 @@ impl Debian {
             })?;
             if !root.exists() {
                 let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
-                fetch(cache, &packages, &root)?;
+                fetch(cache, &packages, &root, Wanted::WhatTheSystemLacks)?;
                 step.done();
             }
         }
         Ok(Self { root: Some(root) })
+    }
+
+    /// A directory of the cache with these packages and everything that they depend on, whatever this system has installed: what images are
+    /// made of.
+    ///
+    /// # Errors
+    /// There is no apt, or the packages cannot be fetched.
+    pub fn whole(cache: &Cache, packages: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if on_path("apt-get", &path).is_none() || on_path("dpkg", &path).is_none() {
+            let programs = packages.join(", ");
+            return Err(Error::NoApt { programs });
+        }
+        let root = cache.directory("debian")?.join(format!("whole-{}", packages.join("+")));
+        if !root.exists() {
+            let _lock = cache.lock("tools.lock", || {
+                progress.line("another process fetches programs; waiting for it")
+            })?;
+            if !root.exists() {
+                let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
+                fetch(cache, packages, &root, Wanted::Everything)?;
+                step.done();
+            }
+        }
+        Ok(root)
     }
 
     /// The directories for `PATH`.
@@ -138,7 +165,16 @@ pub(crate) fn on_path(program: &str, path: &std::ffi::OsStr) -> Option<PathBuf> 
         .find(|file| file.is_file())
 }
 
-fn fetch(cache: &Cache, packages: &[&str], root: &Path) -> Result<(), Error> {
+/// Which packages are fetched beside those that were named.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// Those they depend on and this system does not have.
+    WhatTheSystemLacks,
+    /// All that they depend on.
+    Everything,
+}
+
+fn fetch(cache: &Cache, packages: &[&str], root: &Path, wanted: Wanted) -> Result<(), Error> {
     let names = packages.join(" ");
     let work = cache.directory("debian")?.join(".unfinished");
     let _ = fs::remove_dir_all(&work); // what an interrupted fetch left
@@ -146,6 +182,15 @@ fn fetch(cache: &Cache, packages: &[&str], root: &Path) -> Result<(), Error> {
         let path = work.join(name);
         fs::create_dir_all(&path).map_err(|source| Error::Io {
             action: "make",
+            path,
+            source,
+        })?;
+    }
+    if matches!(wanted, Wanted::Everything) {
+        // The state of a system on which nothing is installed.
+        let path = work.join(NOTHING_INSTALLED);
+        File::create(&path).map_err(|source| Error::Io {
+            action: "write",
             path,
             source,
         })?;
@@ -227,6 +272,11 @@ fn apt(work: &Path, arguments: &[&str]) -> Command {
         "APT::Update::Post-Invoke::=true".into(),
     ] {
         command.arg("-o").arg(option);
+    }
+    if work.join(NOTHING_INSTALLED).exists() {
+        command
+            .arg("-o")
+            .arg(directory("Dir::State::status", NOTHING_INSTALLED));
     }
     command
         .args(arguments)

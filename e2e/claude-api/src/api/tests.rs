@@ -209,8 +209,14 @@ async fn a_panic_is_an_answer_with_status_500_that_is_counted() {
     }
     let app = App::new(None);
     let api = tracked(&app, Router::new().route("/boom/{id}", get(boom))).with_state(Arc::clone(&app));
+    let exceptions = async |count: &str| {
+        let page = ask(&app, "GET", "/metrics", "").await.text;
+        page.contains(&format!("\nhttp_exceptions_total {count}\n"))
+    };
+    assert!(exceptions("0").await, "it is not there before the first");
     let answer = send(api, "GET", "/boom/7", "").await;
     assert_eq!(answer.status, 500);
+    assert!(exceptions("1").await);
     assert!(!answer.text.contains("out of words"), "{}", answer.text);
     assert_eq!(counted(&app, "GET", "/boom/{id}", 500).await, 1.0);
 }
@@ -229,7 +235,7 @@ async fn a_caller_that_goes_away_is_counted_and_no_longer_in_progress() {
         ask(&app, "GET", "/metrics", "")
             .await
             .text
-            .contains("http_requests_in_progress 1")
+            .contains("http_requests_inprogress 1")
     );
     drop(request);
     assert_eq!(counted(&app, "GET", "/never", 499).await, 1.0);
@@ -237,7 +243,7 @@ async fn a_caller_that_goes_away_is_counted_and_no_longer_in_progress() {
         ask(&app, "GET", "/metrics", "")
             .await
             .text
-            .contains("http_requests_in_progress 0")
+            .contains("http_requests_inprogress 0")
     );
 }
 

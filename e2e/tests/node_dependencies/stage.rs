@@ -1,0 +1,296 @@
+//! A cluster with monitoring, Observed, and the sample that a user copies, with shorter times and images of our own making.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use observed_e2e::demo::judge::{self, Before};
+use observed_e2e::demo::kubectl::Kubectl;
+use observed_e2e::demo::look::{Backend, Eyes};
+use observed_e2e::demo::manifest::{Install, checkout};
+use observed_e2e::demo::promise::Promise;
+use observed_e2e::demo::sample;
+use observed_e2e::{Cluster, Image, Node, Progress, binaries, dependencies, monitoring, wait};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(180);
+pub const NAMESPACE: &str = "prod";
+const FILE: &str = "manifests/samples/claude-api-dependencies.yaml";
+
+/// The images that the manifest names, and ours in their place: none can be pulled here.
+const IMAGES: [(&str, &str); 4] = [
+    ("postgres:15", dependencies::POSTGRES),
+    ("redis:7", dependencies::REDIS),
+    (
+        "quay.io/prometheuscommunity/postgres-exporter:v0.19.1",
+        dependencies::POSTGRES_EXPORTER,
+    ),
+    ("oliver006/redis_exporter:v1.45.0", dependencies::REDIS_EXPORTER),
+];
+
+pub struct Stage {
+    pub eyes: Eyes,
+    cluster: Cluster,
+    kubectl: Kubectl,
+}
+
+/// A pod of the API, and how often its container was started again.
+pub type Pod = (String, u64);
+
+impl Stage {
+    pub async fn set() -> Self {
+        let progress = Progress::detect();
+        let install = Install::read().unwrap();
+        let programs = binaries::for_images(&["observed", "claude-api"], &progress)
+            .await
+            .unwrap();
+        let databases = dependencies::images(&progress).await.unwrap();
+        let node = Node {
+            executable: env!("CARGO_BIN_EXE_demo").into(),
+            monitoring: true,
+        };
+        let cluster = Cluster::node(node, &progress).await.unwrap();
+        for (name, program) in [(install.image.as_str(), "observed"), (sample::IMAGE, "claude-api")] {
+            let inside = format!("/bin/{program}");
+            let image = Image::new(name).file(&programs[program], &inside).entrypoint(&inside);
+            cluster.load_image(&image).await.unwrap();
+        }
+        for image in &databases {
+            cluster.load_image(image).await.unwrap();
+        }
+        monitoring::install(&cluster, &progress).await.unwrap();
+        let backend = |service: &str, port| Backend {
+            namespace: monitoring::NAMESPACE.to_owned(),
+            service: service.to_owned(),
+            port,
+        };
+        let stage = Self {
+            eyes: Eyes {
+                client: cluster.client().unwrap(),
+                namespace: NAMESPACE.to_owned(),
+                prometheus: backend(monitoring::PROMETHEUS_SERVICE, 9090),
+                alertmanager: backend(monitoring::ALERTMANAGER_SERVICE, 9093),
+            },
+            kubectl: Kubectl::new(cluster.kubectl(), cluster.kubeconfig()),
+            cluster,
+        };
+        stage.apply(&install.with_image(&install.image)).await;
+        stage.kubectl(&["create", "namespace", NAMESPACE]).await;
+        stage.apply(&stage.volumes()).await;
+        stage.apply(&around()).await;
+        stage.apply(&manifest()).await;
+        stage
+    }
+
+    /// Where a cluster has a provisioner of volumes, a claim is enough.
+    fn volumes(&self) -> String {
+        let volume = |name: &str| {
+            let path = self.cluster.run_dir().join("volumes").join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            // Volumes of a host do not take the group of a pod.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+            json!({
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": name},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "claimRef": {"namespace": NAMESPACE, "name": format!("data-{name}-0")},
+                    "hostPath": {"path": path},
+                },
+            })
+        };
+        list(&["postgres", "redis"].map(volume))
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kubectl.run(arguments).await.unwrap()
+    }
+
+    async fn apply(&self, objects: &str) {
+        let arguments = ["apply", "--server-side", "-f", "-"];
+        self.kubectl.run_with(&arguments, Some(objects)).await.unwrap();
+    }
+
+    pub async fn scale(&self, what: &str, replicas: u32) {
+        let replicas = format!("--replicas={replicas}");
+        self.kubectl(&["scale", what, &replicas, "-n", NAMESPACE]).await;
+    }
+
+    /// Gives an exporter a flag that it does not know, and no second pod that could stand in.
+    pub async fn break_exporter(&self, name: &str) {
+        self.patch(name, &json!({"args": ["--no-such-flag"]})).await;
+    }
+
+    pub async fn mend_exporter(&self, name: &str) {
+        self.patch(name, &json!({"args": null})).await;
+    }
+
+    /// Opens so many connections and keeps them open, for two minutes at most. Ends when the last of them does.
+    pub fn hold_connections(&self, count: usize) -> std::process::Child {
+        // As the API, and not as one for whom the server keeps a few.
+        let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
+        let all = format!("i=0; while [ $i -lt {count} ]; do {one} & i=$((i+1)); done; wait");
+        let mut command = std::process::Command::new(self.cluster.kubectl());
+        command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
+        command.args(["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &all]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    pub async fn end_connections(&self) {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        let end = format!("--command={end}");
+        let arguments = [
+            "exec",
+            "-n",
+            NAMESPACE,
+            "postgres-0",
+            "--",
+            "psql",
+            "--username=postgres",
+            &end,
+        ];
+        self.kubectl(&arguments).await;
+    }
+
+    async fn patch(&self, name: &str, container: &Value) {
+        let mut container = container.clone();
+        container["name"] = json!("exporter");
+        let patch = json!({"spec": {
+            "strategy": {"type": "Recreate", "rollingUpdate": null},
+            "template": {"spec": {"containers": [container]}},
+        }});
+        self.kubectl(&["patch", "deployment", name, "-n", NAMESPACE, "-p", &patch.to_string()])
+            .await;
+    }
+
+    /// Waits until a promise of the demo holds for the sample.
+    pub async fn holds(&self, promise: Promise) {
+        let before = Before {
+            generation: 1,
+            replica_sets: 1,
+        };
+        let look = || async { judge::objects(promise, &self.eyes.objects().await, before) };
+        let waited = wait::until(SOON, promise.words(), look).await;
+        if let Err(error) = waited {
+            let pods = self.kubectl(&["get", "pods,pvc", "-A", "-o", "wide"]).await;
+            let events = self
+                .kubectl(&["get", "events", "-n", NAMESPACE, "--sort-by=.lastTimestamp"])
+                .await;
+            let mut logs = String::new();
+            for what in ["statefulset/postgres", "statefulset/redis", "deployment/claude-api"] {
+                let arguments = ["logs", "-n", NAMESPACE, what, "--tail=20"];
+                logs += &self
+                    .kubectl
+                    .run(&arguments)
+                    .await
+                    .unwrap_or_else(|error| error.to_string());
+            }
+            panic!("{error}\n{pods}\n{events}\n{logs}");
+        }
+    }
+
+    /// Waits until so many pods of the API are ready.
+    pub async fn is_ready(&self, pods: u64) {
+        let look = || async {
+            let seen = self.eyes.objects().await.deployment?;
+            let ready = seen["status"]["readyReplicas"].as_u64().unwrap_or_default();
+            if ready == pods {
+                Ok(())
+            } else {
+                Err(format!("{ready} are ready"))
+            }
+        };
+        wait::until(SOON, &format!("{pods} pods of the API to be ready"), look)
+            .await
+            .unwrap();
+    }
+
+    pub async fn pods(&self) -> Vec<Pod> {
+        let pods = self.eyes.objects().await.pods.unwrap();
+        let pods = pods["items"].as_array().unwrap().iter();
+        let mut pods: Vec<Pod> = pods
+            .map(|pod| {
+                let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap();
+                (pod["metadata"]["name"].as_str().unwrap().to_owned(), restarts)
+            })
+            .collect();
+        pods.sort();
+        pods
+    }
+
+    /// The result of a query.
+    pub async fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
+        let query: String = form(expression);
+        let Backend {
+            namespace,
+            service,
+            port,
+        } = &self.eyes.prometheus;
+        let path = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/api/v1/query?query={query}");
+        let answer = self.eyes.get(&path).await?;
+        let result = answer["data"]["result"].as_array().cloned();
+        result.ok_or_else(|| answer.to_string())
+    }
+
+    pub async fn end(self) {
+        self.cluster.stop().await.unwrap();
+    }
+}
+
+/// Percent-encodes all that is not a letter or digit.
+fn form(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+fn list(items: &[Value]) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// What the demo has around its sample: a receiver for alerts, and somebody who asks, here with a key.
+fn around() -> String {
+    let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
+    let mut items = all["items"].as_array().unwrap().clone();
+    items.retain(|item| [sample::WEBHOOK, "load"].contains(&item["metadata"]["name"].as_str().unwrap()));
+    for item in &mut items {
+        if item["kind"] == "Job" {
+            let key = json!({"secretKeyRef": {"name": "claude-api", "key": "api-key"}});
+            item["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "API_KEY", "valueFrom": key}]);
+        }
+    }
+    list(&items)
+}
+
+/// The file that a user copies, with our images and with times that a test can wait for: as in the demo, by the ObservedService alone.
+fn manifest() -> String {
+    let mut text = std::fs::read_to_string(checkout().join(FILE)).unwrap();
+    for (theirs, ours) in IMAGES {
+        let (theirs, ours) = (format!("image: {theirs}\n"), format!("image: {ours}\n"));
+        assert!(text.contains(&theirs), "{FILE} has no {theirs}");
+        text = text.replace(&theirs, &ours);
+    }
+    let mut items: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let service = items.iter_mut().find(|item| item["kind"] == "ObservedService").unwrap();
+    service["spec"]["scrape"] = json!({"interval": "5s", "timeout": "4s"});
+    service["spec"]["signals"]["window"] = json!("30s");
+    let of_both = ["Down", "Unobservable", "ExporterDown", "ExporterAbsent"];
+    let names = ["Postgres", "Redis"].map(|of| of_both.map(|what| format!("{of}{what}")));
+    for name in names
+        .as_flattened()
+        .iter()
+        .map(String::as_str)
+        .chain(["PostgresConnectionsExhausted"])
+    {
+        service["spec"]["signals"]["alerts"][name] =
+            json!({"because": "short times for a test", "for": "10s", "keepFiringFor": "5s"});
+    }
+    list(&items)
+}

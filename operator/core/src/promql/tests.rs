@@ -72,6 +72,14 @@ fn a_panel_has_grafanas_range_for_the_window_and_no_other() {
 }
 
 #[test]
+fn what_a_panel_counts_is_counted_over_the_window_of_which_its_title_speaks() {
+    let panel = tie(&[]).panel(&parsed("increase(requests_total[5m])")).unwrap();
+    assert!(panel.expr.contains("pod=~\"$pod\"}[5m]"), "{}", panel.expr);
+    let panel = tie(&[]).panel(&parsed("rate(requests_total[5m])")).unwrap();
+    assert!(panel.expr.contains("[$__rate_interval]"), "{}", panel.expr);
+}
+
+#[test]
 fn a_panel_is_of_the_pods_that_the_viewer_chose_where_a_series_has_pods_and_a_rule_is_of_all() {
     let expr = parsed("rate(requests_total[5m]) / up");
     let panel = tie(&[]).panel(&expr).unwrap();

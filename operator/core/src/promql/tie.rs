@@ -178,7 +178,7 @@ impl Tie {
     /// # Errors
     /// It cannot be tied.
     pub fn whole(&self, selector: &Expression) -> Result<Expression, Error> {
-        self.changed(selector, |_| self.window, Purpose::Whole)
+        self.changed(selector, &|_| self.window, Purpose::Whole)
     }
 
     /// Declares that a name stands for a number.
@@ -199,22 +199,22 @@ impl Tie {
     /// It cannot be tied.
     pub fn rule(&self, expr: &Expression) -> Result<Expression, Error> {
         let range = |series: &Series| if series.windowed { self.window } else { self.pack_window };
-        self.apply(expr, range)
+        self.apply(expr, &range)
     }
 
-    /// The expression for a panel: with Grafana's rate interval for the window.
+    /// The expression for a panel: with Grafana's rate interval for the window of what is not counted.
     ///
     /// # Errors
     /// It cannot be tied.
     pub fn panel(&self, expr: &Expression) -> Result<Panel, Error> {
-        let plain = self.apply(expr, |_| self.pack_window)?;
+        let plain = self.apply(expr, &|_| self.pack_window)?;
         // A range that cannot be taken for anything else in the expression stands for Grafana's variable.
         let printed = plain.to_string();
         let sentinel = (1..)
             .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
             .find(|candidate| !printed.contains(&display_duration(candidate)))
             .unwrap_or_default();
-        let marked = self.changed(expr, |_| sentinel, Purpose::Panel)?.to_string();
+        let marked = self.changed(expr, &|_| sentinel, Purpose::Panel)?.to_string();
         let expr = marked.replace(
             &format!("[{}]", display_duration(&sentinel)),
             &format!("[{RATE_INTERVAL}]"),
@@ -222,19 +222,25 @@ impl Tie {
         Ok(Panel { expr, plain })
     }
 
-    fn apply(&self, expr: &Expression, range: impl Fn(&Series) -> Duration) -> Result<Expression, Error> {
+    fn apply(&self, expr: &Expression, range: &dyn Fn(&Series) -> Duration) -> Result<Expression, Error> {
         self.changed(expr, range, Purpose::Rule)
     }
 
     fn changed(
         &self,
         expr: &Expression,
-        range: impl Fn(&Series) -> Duration,
+        range: &dyn Fn(&Series) -> Duration,
         purpose: Purpose,
     ) -> Result<Expression, Error> {
-        let tie = self;
         let mut expression = expr.clone();
-        walk::change(&mut expression.0, &Application { tie, range, purpose })?;
+        walk::change(
+            &mut expression.0,
+            &Application {
+                tie: self,
+                range,
+                purpose,
+            },
+        )?;
         Ok(expression)
     }
 
@@ -258,13 +264,13 @@ pub struct Panel {
     pub plain: Expression,
 }
 
-struct Application<'a, F> {
+struct Application<'a> {
     tie: &'a Tie,
-    range: F,
+    range: &'a dyn Fn(&Series) -> Duration,
     purpose: Purpose,
 }
 
-impl<F: Fn(&Series) -> Duration> Application<'_, F> {
+impl Application<'_> {
     /// A call on a computed counter, as the sum of its parts. No two of them have the same labels, so that `or` keeps all.
     fn computed(&self, call: &Expr, priced: &Priced) -> Result<Option<Expr>, Error> {
         let parts = priced.prices.iter().map(|price| {
@@ -300,7 +306,7 @@ impl Change for Part<'_> {
     fn labels(&self, _: &mut Labels) {}
 }
 
-impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
+impl Change for Application<'_> {
     fn instead(&self, expr: &Expr) -> Result<Option<Expr>, Error> {
         match expr {
             Expr::VectorSelector(vector) => match vector.name.as_ref().and_then(|name| self.tie.numbers.get(name)) {
@@ -322,7 +328,9 @@ impl<F: Fn(&Series) -> Duration> Change for Application<'_, F> {
                 });
                 match counter.and_then(|name| self.tie.priced.get(name)) {
                     Some(priced) => self.computed(expr, priced),
-                    None => self.part(expr),
+                    None => self
+                        .part(expr)?
+                        .map_or_else(|| self.counted(call), |part| Ok(Some(part))),
                 }
             }
             Expr::Call(_) => self.part(expr),

@@ -1,15 +1,13 @@
 //! What reads a part of a classic histogram, where the service has a native one.
 
-use std::time::Duration;
+use promql_parser::parser::{Call, Expr, VectorSelector};
 
-use promql_parser::parser::{Expr, VectorSelector};
-
-use super::{Application, Purpose, Series};
+use super::{Application, Purpose};
 use crate::promql::Error;
 use crate::promql::native::{self, HistogramPart};
 use crate::promql::walk::{self, Change};
 
-impl<F: Fn(&Series) -> Duration> Application<'_, F> {
+impl Application<'_> {
     /// What a selector is part of, if that is a native histogram and the part has to be taken out.
     fn native(&self, vector: &VectorSelector) -> Option<HistogramPart> {
         let series = self.tie.series.get(vector.name.as_ref()?)?;
@@ -49,6 +47,23 @@ impl<F: Fn(&Series) -> Duration> Application<'_, F> {
             _ => None,
         };
         native::part_of(part, bound.as_deref(), &inner).map(Some)
+    }
+
+    /// What a panel counts is counted over the pack's window, of which its title speaks, however wide the graph is.
+    pub(super) fn counted(&self, call: &Call) -> Result<Option<Expr>, Error> {
+        if self.purpose != Purpose::Panel || call.func.name != "increase" {
+            return Ok(None);
+        }
+        let over_window = Application {
+            tie: self.tie,
+            range: &|_| self.tie.pack_window,
+            purpose: self.purpose,
+        };
+        let mut call = call.clone();
+        for arg in &mut call.args.args {
+            walk::change(arg, &over_window)?;
+        }
+        Ok(Some(Expr::Call(call)))
     }
 
     /// Whether all of an expression is buckets of native histograms.

@@ -124,15 +124,30 @@ impl Routing {
         self.receivers.values().any(|sends| *sends)
     }
 
-    /// The receivers that an alert can come to, each with whether it sends anything anywhere.
-    pub fn receivers(&self, alert: &Alert) -> BTreeMap<String, bool> {
-        let mut names = BTreeSet::new();
+    /// The receivers that an alert can come to.
+    pub fn receivers(&self, alert: &Alert) -> BTreeMap<String, Delivery> {
+        let mut ends = Ends::new();
         let root = self.root["receiver"].as_str().unwrap_or_default();
-        walk(&self.root, root, alert, &mut names);
-        let sends = |name: &String| self.receivers.get(name).copied().unwrap_or(false);
-        names.into_iter().map(|name| (name.clone(), sends(&name))).collect()
+        walk(&self.root, root, alert, &mut ends);
+        let delivery = |(name, times)| {
+            let sends = self.receivers.get(&name).copied().unwrap_or(false);
+            (name, Delivery { sends, times })
+        };
+        ends.into_iter().map(delivery).collect()
     }
 }
+
+/// How an alert comes to a receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Whether the receiver sends anything anywhere.
+    pub sends: bool,
+    /// The time intervals outside or inside of which alone it does, in words. None: at all times.
+    pub times: BTreeSet<String>,
+}
+
+/// Receivers, and the times of the routes that lead there.
+type Ends = BTreeMap<String, BTreeSet<String>>;
 
 /// The items of a list; of anything else none.
 fn list(value: &Value) -> &[Value] {
@@ -141,7 +156,7 @@ fn list(value: &Value) -> &[Value] {
 
 /// As Alertmanager walks its routes: the first child that matches, and the next ones while `continue` is set; the route
 /// itself when no child does.
-fn walk(route: &Value, inherited: &str, alert: &Alert, names: &mut BTreeSet<String>) {
+fn walk(route: &Value, inherited: &str, alert: &Alert, ends: &mut Ends) {
     let receiver = route["receiver"]
         .as_str()
         .filter(|name| !name.is_empty())
@@ -152,7 +167,7 @@ fn walk(route: &Value, inherited: &str, alert: &Alert, names: &mut BTreeSet<Stri
         if matched == Match::No {
             continue;
         }
-        walk(child, receiver, alert, names);
+        walk(child, receiver, alert, ends);
         if matched == Match::Yes {
             taken = true;
             if child["continue"].as_bool() != Some(true) {
@@ -161,8 +176,28 @@ fn walk(route: &Value, inherited: &str, alert: &Alert, names: &mut BTreeSet<Stri
         }
     }
     if !taken {
-        names.insert(receiver.to_owned());
+        let times = times(route);
+        let known = ends.entry(receiver.to_owned()).or_insert_with(|| times.clone());
+        // One way that is always open is enough.
+        if known.is_empty() || times.is_empty() {
+            known.clear();
+        } else {
+            known.extend(times);
+        }
     }
+}
+
+/// When a route sends, where it does not always. A route does not hand its times on to those below it.
+fn times(route: &Value) -> BTreeSet<String> {
+    let of = |field: &str, word: &str| {
+        let names = list(&route[field]).iter().filter_map(Value::as_str);
+        names.map(|name| format!("{word} {name:?}")).collect::<Vec<_>>()
+    };
+    let muted = of("mute_time_intervals", "outside of");
+    of("active_time_intervals", "inside of")
+        .into_iter()
+        .chain(muted)
+        .collect()
 }
 
 fn matches(route: &Value, alert: &Alert) -> Match {
@@ -274,8 +309,34 @@ receivers:
         let found = routing.receivers(&alert(labels, kept));
         found
             .into_iter()
-            .map(|(name, sends)| format!("{name} {sends}"))
+            .map(|(name, delivery)| format!("{name} {}", delivery.sends))
             .collect()
+    }
+
+    #[test]
+    fn a_route_that_sends_at_times_only_is_told_with_them_unless_another_one_leads_there_always() {
+        let config = "
+route:
+  receiver: chat
+  routes:
+  - {receiver: pager, matchers: [severity=page], mute_time_intervals: [weekends], active_time_intervals: [office]}
+  - receiver: chat
+    matchers: [severity=warning]
+    mute_time_intervals: [nights]
+    continue: true
+  - {receiver: chat, matchers: [severity=warning, team=a]}
+receivers: [{name: chat, slack_configs: [{channel: c}]}, {name: pager, webhook_configs: [{url: http://x}]}]
+";
+        let routing = Routing::read(config).unwrap();
+        let times = |labels: &[(&str, &str)], receiver: &str| -> Vec<String> {
+            let mut found = routing.receivers(&alert(labels, &[]));
+            found.remove(receiver).unwrap().times.into_iter().collect()
+        };
+        let page = times(&[("severity", "page")], "pager");
+        assert_eq!(page, ["inside of \"office\"", "outside of \"weekends\""]);
+        assert_eq!(times(&[("severity", "warning")], "chat"), ["outside of \"nights\""]);
+        assert!(times(&[("severity", "warning"), ("team", "a")], "chat").is_empty());
+        assert!(times(&[("severity", "critical")], "chat").is_empty());
     }
 
     #[test]

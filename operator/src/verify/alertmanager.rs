@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use observed_core::check::{Check, Truth, Verdict};
 use observed_core::promql::Expression;
-use observed_core::routing::{Alert, Matcher, Routing, is_silenced};
+use observed_core::routing::{Alert, Delivery, Matcher, Routing, is_silenced};
 use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::Reason;
 use serde::Deserialize;
@@ -106,6 +106,7 @@ fn judged(who: &str, check: &Check, rules: &[Rule], answers: &[Answers]) -> Verd
     let mut reached: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut lost: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut silenced: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut timed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let (mut all, mut good) = (0, 0);
     for rule in rules {
         let (Some(name), Ok(expr)) = (rule.alert.as_deref(), Expression::parse(&rule.expr)) else {
@@ -116,15 +117,21 @@ fn judged(who: &str, check: &Check, rules: &[Rule], answers: &[Answers]) -> Verd
             continue;
         }
         all += 1;
-        let receivers: BTreeMap<String, bool> = answers
+        let receivers: BTreeMap<String, Delivery> = answers
             .iter()
             .flat_map(|answers| answers.routing.receivers(&alert))
             .collect();
-        let sends = receivers.values().any(|sends| *sends);
+        let sends = receivers.values().any(|delivery| delivery.sends);
         good += usize::from(sends);
-        for (receiver, _) in receivers.iter().filter(|(_, itself)| **itself == sends) {
+        for (receiver, _) in receivers.iter().filter(|(_, delivery)| delivery.sends == sends) {
             let into = if sends { &mut reached } else { &mut lost };
             into.entry(receiver.clone()).or_default().insert(name);
+        }
+        let ways = || receivers.values().filter(|delivery| delivery.sends);
+        if ways().all(|delivery| !delivery.times.is_empty()) {
+            for times in ways().flat_map(|delivery| &delivery.times) {
+                timed.entry(times.clone()).or_default().insert(name);
+            }
         }
         let silences = answers.iter().flat_map(|answers| &answers.silences);
         for silence in silences.filter(|silence| is_silenced(&silence.matchers, &alert)) {
@@ -148,6 +155,9 @@ fn judged(who: &str, check: &Check, rules: &[Rule], answers: &[Answers]) -> Verd
             "By the routes of the Alertmanager of {who}, each of {all} alerts comes to a receiver that sends it on: {}",
             list(&reached, true)
         );
+        if !timed.is_empty() {
+            message.push_str(&format!(". Only at times: {}", list(&timed, false)));
+        }
         if !silenced.is_empty() {
             message.push_str(&format!(". Silenced now: {}", list(&silenced, false)));
         }

@@ -112,6 +112,17 @@ async fn a_silence_is_told_with_who_made_it_and_until_when() {
 }
 
 #[tokio::test]
+async fn alerts_that_are_sent_at_times_only_are_routed_and_the_times_are_told() {
+    let muted = CONFIG.replace("{receiver: chat,", "{receiver: chat, mute_time_intervals: [nights],");
+    let alertmanager = alertmanager(&muted, json!([])).await;
+    let prometheus = telling(&[&alertmanager]).await;
+    let verdict = ask_one(&prometheus, routes(&[("Down", "critical"), ("Slow", "warning")])).await;
+    assert_eq!(verdict.truth, Truth::True);
+    let told = "Only at times: Slow outside of \"nights\"";
+    assert!(verdict.message.ends_with(told), "{}", verdict.message);
+}
+
+#[tokio::test]
 async fn a_prometheus_that_tells_no_alertmanager_is_a_fault_and_one_that_does_not_say_is_not_known() {
     let verdict = ask_one(&telling(&[]).await, routes(&[("Down", "critical")])).await;
     assert_eq!(

@@ -58,7 +58,7 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             }
             for (answers, routing) in &routings {
                 let receivers = routing.receivers(&labelled);
-                if !receivers.is_empty() && receivers.values().all(|sends| !sends) {
+                if !receivers.is_empty() && receivers.values().all(|delivery| !delivery.sends) {
                     let names: Vec<&str> = receivers.keys().map(String::as_str).collect();
                     lost.entry((answers.who.clone(), names.join(", ")))
                         .or_default()

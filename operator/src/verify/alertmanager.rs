@@ -92,10 +92,10 @@ fn base(url: &str) -> String {
 
 async fn ask(http: &Prometheus, address: &str) -> Result<Answers, String> {
     let words = |error: Error| error.to_string();
-    let status: Status = http.get(address, "/api/v2/status", &[]).await.map_err(words)?;
+    let status: Status = http.shared(address, "/api/v2/status").await.map_err(words)?;
     let routing = Routing::read(&status.config.original)
         .ok_or_else(|| format!("the configuration of {address} has no route that can be read"))?;
-    let mut silences: Vec<Silence> = http.get(address, "/api/v2/silences", &[]).await.map_err(words)?;
+    let mut silences: Vec<Silence> = http.shared(address, "/api/v2/silences").await.map_err(words)?;
     silences.retain(|silence| silence.status.state == "active");
     silences.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(Answers { routing, silences })

@@ -2,7 +2,7 @@
 //! a preview ask, and no others.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use observed_core::preview::{Series, Span};
@@ -16,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const MOST_BYTES: usize = 16 << 20;
 /// How long an address that did not answer is left alone, so that it does not hold up everything else.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
+/// How long an answer that is the same for all services is used for all of them.
+const SHARED_FOR: Duration = Duration::from_secs(15);
 
 /// A Prometheus did not answer as it should.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,10 +59,14 @@ pub enum Error {
     },
 }
 
+/// What was heard last from an address, and when.
+type ByAddress<T> = BTreeMap<String, (Instant, T)>;
+
 /// Asks a Prometheus.
 pub struct Prometheus {
     http: reqwest::Client,
-    silent: Mutex<BTreeMap<String, (Instant, Error)>>,
+    silent: Mutex<ByAddress<Error>>,
+    shared: Mutex<ByAddress<Arc<Vec<u8>>>>,
 }
 
 #[derive(Deserialize)]
@@ -166,7 +172,8 @@ impl Prometheus {
         let http = http.map_err(|error| Error::Client(error.to_string()))?;
         Ok(Self {
             http,
-            silent: Mutex::new(BTreeMap::new()),
+            silent: Mutex::default(),
+            shared: Mutex::default(),
         })
     }
 
@@ -187,7 +194,7 @@ impl Prometheus {
 
     /// Who sends alerts on for this Prometheus: the addresses that it posts them to.
     pub(super) async fn alertmanagers(&self, base: &str) -> Result<Vec<String>, Error> {
-        let answer: Envelope<Alertmanagers> = self.get(base, "/api/v1/alertmanagers", &[]).await?;
+        let answer: Envelope<Alertmanagers> = self.shared(base, "/api/v1/alertmanagers").await?;
         let active = answer.data.active_alertmanagers.unwrap_or_default();
         Ok(active.into_iter().map(|alertmanager| alertmanager.url).collect())
     }
@@ -214,29 +221,46 @@ impl Prometheus {
         Ok(series.collect())
     }
 
-    /// An answer in JSON. An address that does not answer is left alone for a while.
-    pub(super) async fn get<T: DeserializeOwned>(
-        &self,
-        base: &str,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<T, Error> {
-        let url = base.trim_end_matches('/').to_owned();
-        if let Some((since, error)) = self.silent().get(&url)
+    /// An answer in JSON that does not depend on the service, however many of them ask.
+    pub(super) async fn shared<T: DeserializeOwned>(&self, base: &str, path: &str) -> Result<T, Error> {
+        let url = base.trim_end_matches('/');
+        let key = format!("{url}{path}");
+        let known = locked(&self.shared).get(&key).cloned();
+        if let Some((_, body)) = known.filter(|(since, _)| since.elapsed() < SHARED_FOR) {
+            return read(url, &body);
+        }
+        let body = Arc::new(self.body(url, path, &[]).await?);
+        let mut shared = locked(&self.shared);
+        // Pods come and go, and their addresses with them.
+        shared.retain(|_, (since, _)| since.elapsed() < SHARED_FOR);
+        shared.insert(key, (Instant::now(), Arc::clone(&body)));
+        drop(shared);
+        read(url, &body)
+    }
+
+    /// An answer in JSON.
+    async fn get<T: DeserializeOwned>(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+        let url = base.trim_end_matches('/');
+        read(url, &self.body(url, path, query).await?)
+    }
+
+    /// The body of a good answer. An address that does not answer is left alone for a while.
+    async fn body(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        if let Some((since, error)) = locked(&self.silent).get(url)
             && since.elapsed() < LEFT_ALONE
         {
             return Err(error.clone());
         }
-        let answer = self.fetch(&url, path, query).await;
+        let answer = self.fetch(url, path, query).await;
         match &answer {
             Err(error @ Error::NoAnswer { .. }) => {
-                self.silent().insert(url.clone(), (Instant::now(), error.clone()));
+                locked(&self.silent).insert(url.to_owned(), (Instant::now(), error.clone()));
             }
             _ => {
-                self.silent().remove(&url);
+                locked(&self.silent).remove(url);
             }
         }
-        read(&url, &answer?)
+        answer
     }
 
     /// The body of a good answer.
@@ -270,10 +294,10 @@ impl Prometheus {
         }
         Ok(body)
     }
+}
 
-    fn silent(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Instant, Error)>> {
-        self.silent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {

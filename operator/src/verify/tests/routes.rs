@@ -72,6 +72,32 @@ async fn alerts_that_all_come_to_somebody_are_routed() {
 }
 
 #[tokio::test]
+async fn what_is_the_same_for_all_services_is_asked_for_once_however_many_of_them_ask() {
+    let alertmanager = alertmanager(CONFIG, json!([])).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let active = json!({"data": {"activeAlertmanagers": [{"url": format!("{alertmanager}/api/v2/alerts")}]}});
+    let answer = get(async move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        active.to_string()
+    });
+    let url = serve(Router::new().route("/api/v1/alertmanagers", answer)).await;
+    let facts = Facts {
+        namespace: "prod".into(),
+        prometheuses: vec![prometheus("main", &url, Some(LabelSelector::default()))],
+        ..Default::default()
+    };
+    let client = client();
+    for service in ["Down", "Slow", "Late"] {
+        let verdict = verify(&backends(&facts, &client), &[routes(&[(service, "critical")])])
+            .await
+            .remove(0);
+        assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn an_alert_that_ends_at_a_receiver_without_an_integration_is_named() {
     let alertmanager = alertmanager(CONFIG, json!([])).await;
     let prometheus = telling(&[&alertmanager]).await;

@@ -77,26 +77,9 @@ impl Debian {
         if missing.is_empty() {
             return Ok(Self::default());
         }
-        if on_path("apt-get", &path).is_none() || on_path("dpkg", &path).is_none() {
-            let programs = missing
-                .iter()
-                .map(|(program, _)| *program)
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(Error::NoApt { programs });
-        }
+        let lacking: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
         let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-        let root = cache.directory("debian")?.join(packages.join("+"));
-        if !root.exists() {
-            let _lock = cache.lock("tools.lock", || {
-                progress.line("another process fetches programs; waiting for it")
-            })?;
-            if !root.exists() {
-                let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
-                fetch(cache, &packages, &root, Wanted::WhatTheSystemLacks)?;
-                step.done();
-            }
-        }
+        let root = unpacked(cache, &packages, &lacking, Wanted::WhatTheSystemLacks, progress)?;
         Ok(Self { root: Some(root) })
     }
 
@@ -106,23 +89,7 @@ impl Debian {
     /// # Errors
     /// There is no apt, or the packages cannot be fetched.
     pub fn whole(cache: &Cache, packages: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        if on_path("apt-get", &path).is_none() || on_path("dpkg", &path).is_none() {
-            let programs = packages.join(", ");
-            return Err(Error::NoApt { programs });
-        }
-        let root = cache.directory("debian")?.join(format!("whole-{}", packages.join("+")));
-        if !root.exists() {
-            let _lock = cache.lock("tools.lock", || {
-                progress.line("another process fetches programs; waiting for it")
-            })?;
-            if !root.exists() {
-                let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
-                fetch(cache, packages, &root, Wanted::Everything)?;
-                step.done();
-            }
-        }
-        Ok(root)
+        unpacked(cache, packages, packages, Wanted::Everything, progress)
     }
 
     /// The directories for `PATH`.
@@ -174,6 +141,37 @@ enum Wanted {
     Everything,
 }
 
+/// The directory of the cache with these packages; they are fetched if it is not there. `lacking` is what cannot be had without apt.
+fn unpacked(
+    cache: &Cache,
+    packages: &[&str],
+    lacking: &[&str],
+    wanted: Wanted,
+    progress: &Progress,
+) -> Result<PathBuf, Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if on_path("apt-get", &path).is_none() || on_path("dpkg", &path).is_none() {
+        let programs = lacking.join(", ");
+        return Err(Error::NoApt { programs });
+    }
+    let name = match wanted {
+        Wanted::WhatTheSystemLacks => packages.join("+"),
+        Wanted::Everything => format!("whole-{}", packages.join("+")),
+    };
+    let root = cache.directory("debian")?.join(name);
+    if !root.exists() {
+        let _lock = cache.lock("tools.lock", || {
+            progress.line("another process fetches programs; waiting for it")
+        })?;
+        if !root.exists() {
+            let step = progress.step(format!("fetching {} from Debian", packages.join(", ")), None);
+            fetch(cache, packages, &root, wanted)?;
+            step.done();
+        }
+    }
+    Ok(root)
+}
+
 fn fetch(cache: &Cache, packages: &[&str], root: &Path, wanted: Wanted) -> Result<(), Error> {
     let names = packages.join(" ");
     let work = cache.directory("debian")?.join(".unfinished");
@@ -222,7 +220,7 @@ fn fetch(cache: &Cache, packages: &[&str], root: &Path, wanted: Wanted) -> Resul
             tail,
         })
     };
-    run(apt(&work, &["update"]))?;
+    run(apt(&work, wanted, &["update"]))?;
     let install = [
         "install",
         "--yes",
@@ -230,7 +228,7 @@ fn fetch(cache: &Cache, packages: &[&str], root: &Path, wanted: Wanted) -> Resul
         "--no-install-recommends",
         "--reinstall",
     ];
-    run(apt(&work, &[&install[..], packages].concat()))?;
+    run(apt(&work, wanted, &[&install[..], packages].concat()))?;
     let archives = work.join("archives");
     let entries = fs::read_dir(&archives).map_err(|source| Error::Io {
         action: "read",
@@ -254,7 +252,7 @@ fn fetch(cache: &Cache, packages: &[&str], root: &Path, wanted: Wanted) -> Resul
 }
 
 /// `apt-get` with its lists and archives in our cache; the system's package state is only read, to know which libraries are already there.
-fn apt(work: &Path, arguments: &[&str]) -> Command {
+fn apt(work: &Path, wanted: Wanted, arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     let directory = |option: &str, name: &str| {
         let mut text = OsString::from(format!("{option}="));
@@ -273,7 +271,7 @@ fn apt(work: &Path, arguments: &[&str]) -> Command {
     ] {
         command.arg("-o").arg(option);
     }
-    if work.join(NOTHING_INSTALLED).exists() {
+    if matches!(wanted, Wanted::Everything) {
         command
             .arg("-o")
             .arg(directory("Dir::State::status", NOTHING_INSTALLED));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::promql::Expression;
-use crate::yaml;
+use crate::yaml::{self, list};
 
 /// Severities that are meant to reach nobody by themselves.
 const SILENT: [&str; 2] = ["none", "info"];
@@ -148,11 +148,6 @@ pub struct Delivery {
 
 /// Receivers, and the times of the routes that lead there.
 type Ends = BTreeMap<String, BTreeSet<String>>;
-
-/// The items of a list; of anything else none.
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
 
 /// As Alertmanager walks its routes: the first child that matches, and the next ones while `continue` is set; the route
 /// itself when no child does.

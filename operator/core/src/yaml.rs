@@ -161,6 +161,11 @@ fn after_key<'a>(path: &'a str, key: &str) -> Option<&'a str> {
         .or_else(quoted)
 }
 
+/// The items of a list; of anything else none.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 /// Documents as YAML that every reader, of YAML 1.1 or 1.2, understands the same. Long lines stay whole.
 ///
 /// # Errors

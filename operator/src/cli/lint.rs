@@ -10,7 +10,7 @@ use observed_core::packs::Packs;
 use serde_json::json;
 
 use super::input::{Input, Planned};
-use super::output::{self, Format};
+use super::output::{self, Format, clean};
 use super::{Error, Outcome};
 
 pub(super) const EXAMPLES: &str = "\
@@ -109,10 +109,6 @@ impl fmt::Display for Report<'_> {
             path => write!(f, "{}: {}", clean(path), clean(&finding.message)),
         }
     }
-}
-
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl std::error::Error for Report<'_> {}

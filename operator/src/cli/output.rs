@@ -57,6 +57,11 @@ fn mode() -> fs::Permissions {
     fs::Permissions::from_mode(0o666)
 }
 
+/// A text on one line, without characters that a terminal would obey.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Writes a line to standard error. Who closed it does not want to know.
 pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");

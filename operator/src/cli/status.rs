@@ -12,7 +12,6 @@ use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
-use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
 use serde_json::{Value, json};
 
@@ -96,9 +95,7 @@ impl Seen {
     }
 
     fn is_ready(&self) -> bool {
-        let ready = |condition: &&_| draw::is(condition, ConditionType::Ready);
-        let ready = self.status.conditions.iter().find(ready);
-        self.is_current() && ready.is_some_and(|ready| ready.status == "True")
+        self.is_current() && draw::ready(&self.status).is_some_and(|ready| ready.status == "True")
     }
 
     fn to_json(&self) -> Value {

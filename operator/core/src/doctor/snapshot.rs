@@ -10,6 +10,7 @@ use super::answers::{AlertmanagerAnswers, PrometheusAnswers};
 use super::finding::Reference;
 use super::kind::Kind;
 use crate::lint::Source;
+pub(super) use crate::yaml::list;
 use crate::yaml::{self, Place};
 
 /// What is asked about.
@@ -125,11 +126,6 @@ impl Object {
             name: self.name.clone(),
         }
     }
-}
-
-/// The items of a list; of anything else none.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The texts of a map.

@@ -9,10 +9,7 @@ use observed_crds::v1alpha1::ObservedServiceStatus;
 use observed_crds::v1alpha1::conditions::ConditionType;
 
 use super::Seen;
-
-pub(super) fn is(condition: &Condition, kind: ConditionType) -> bool {
-    condition.type_ == kind.as_str()
-}
+use crate::cli::output::clean;
 
 /// One service: each condition, what was found, and what exists because of it.
 pub(super) fn one(seen: &Seen, now: Timestamp) -> String {
@@ -134,11 +131,11 @@ fn unseen(seen: &Seen) -> String {
     }
 }
 
-fn ready(status: &ObservedServiceStatus) -> Option<&Condition> {
+pub(super) fn ready(status: &ObservedServiceStatus) -> Option<&Condition> {
     status
         .conditions
         .iter()
-        .find(|condition| is(condition, ConditionType::Ready))
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
 }
 
 fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
@@ -158,11 +155,6 @@ fn ago(condition: &Condition, now: Timestamp) -> String {
         7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
-}
-
-/// Without characters that a terminal would obey.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

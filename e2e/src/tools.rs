@@ -55,6 +55,11 @@ pub enum Tool {
     /// A peer that benchmarks compare with.
     Sloth,
     Helm,
+    /// The server that judges PrometheusRules before prometheus-operator takes them.
+    AdmissionWebhook,
+    /// Judges dashboards by Grafana's own model.
+    DashboardModel,
+    Kubeconform,
 }
 
 /// Where a tool comes from in its module.
@@ -74,6 +79,10 @@ impl Tool {
 
     /// What users install Observed with. The cluster does without.
     pub const INSTALLERS: [Self; 1] = [Self::Helm];
+
+    /// Who judges what is generated. Only the test that asks them needs it.
+    pub const JUDGES: [Self; 3] = [Self::AdmissionWebhook, Self::DashboardModel, Self::Kubeconform];
+
     /// What stands in front of the sample's databases, and is written in Go. Only the test that runs them needs it.
     pub const DEPENDENCIES: [Self; 1] = [Self::PostgresExporter];
 
@@ -255,6 +264,19 @@ impl Tool {
             ),
             Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
             Self::Helm => (Family::Helm, Package("helm.sh/helm/v4/cmd/helm"), "helm", 120),
+            Self::AdmissionWebhook => (
+                Family::Judges,
+                Package("github.com/prometheus-operator/prometheus-operator/cmd/admission-webhook"),
+                "admission-webhook",
+                100,
+            ),
+            Self::DashboardModel => (Family::Judges, Package("./dashboard"), "dashboard", 40),
+            Self::Kubeconform => (
+                Family::Judges,
+                Package("github.com/yannh/kubeconform/cmd/kubeconform"),
+                "kubeconform",
+                5,
+            ),
         }
     }
 
@@ -265,6 +287,7 @@ impl Tool {
             .chain(Self::DEPENDENCIES)
             .chain(Self::PEERS)
             .chain(Self::INSTALLERS)
+            .chain(Self::JUDGES)
     }
 
     /// Whose Go module it is built from.

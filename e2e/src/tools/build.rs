@@ -289,15 +289,23 @@ impl Workshop {
 
     /// Programs of versions that this list no longer names.
     fn remove_old_families(&self) -> Result<(), Error> {
-        let current: BTreeSet<PathBuf> = self.keys.keys().map(|family| self.directory(*family)).collect();
         let entries = fs::read_dir(&self.root).map_err(io_error("read", &self.root))?;
         for path in entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| !current.contains(path))
+            .filter(|path| self.is_superseded(path))
         {
             fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// Whether it is an earlier state of a family. What another checkout lists, and this one does not, is that one's own.
+    fn is_superseded(&self, directory: &Path) -> bool {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        let family = name.rsplit_once('-').map(|(family, _)| family);
+        self.keys
+            .keys()
+            .any(|known| Some(known.name()) == family && self.directory(*known) != directory)
     }
 }
 
@@ -398,6 +406,28 @@ mod tests {
             key_of(&[("go.mod", "module a"), ("go.sum", "")], "-s", "go1.26.8"),
         ];
         assert!(others.iter().all(|other| *other != first), "{others:?} against {first}");
+    }
+
+    #[test]
+    fn only_an_earlier_state_of_a_family_that_is_listed_is_superseded() {
+        let workshop = Workshop {
+            root: "/cache/tools".into(),
+            go_caches: "/cache/go".into(),
+            keys: [(Family::PostgresExporter, "new".to_owned())].into(),
+        };
+        for (directory, expected) in [
+            ("postgres-exporter-old", true),
+            ("postgres-exporter-new", false),
+            ("postgres-old", false),
+            ("somebody-elses-old", false),
+            ("lost+found", false),
+        ] {
+            assert_eq!(
+                workshop.is_superseded(&workshop.root.join(directory)),
+                expected,
+                "{directory}"
+            );
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Family {
     Sloth,
     /// Helm.
     Helm,
+    /// Programs that judge what Observed generates.
+    Judges,
 }
 
 impl Family {
@@ -46,6 +48,7 @@ impl Family {
             Self::Pods => "pods",
             Self::Sloth => "sloth",
             Self::Helm => "helm",
+            Self::Judges => "judges",
         }
     }
 
@@ -77,6 +80,14 @@ impl Family {
             Self::PostgresExporter => module!("postgres-exporter"),
             Self::Sloth => module!("sloth"),
             Self::Helm => module!("helm"),
+            Self::Judges => [
+                module!("judges"),
+                vec![(
+                    "dashboard/main.go",
+                    include_str!("../../tools/judges/dashboard/main.go"),
+                )],
+            ]
+            .concat(),
             Self::Pods => vec![
                 ("go.mod", include_str!("../../tools/pods/go.mod")),
                 ("pause/main.go", include_str!("../../tools/pods/pause/main.go")),

@@ -141,6 +141,11 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
                 "colorMode": "value",
                 "graphMode": "area",
                 "textMode": "value",
+                "justifyMode": "auto",
+                "orientation": "auto",
+                "wideLayout": true,
+                "showPercentChange": false,
+                "percentChangeColorMode": "standard",
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
             });
             ("stat", options)
@@ -157,12 +162,12 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
                 "thresholdsStyle": {"mode": lines},
             });
             let options = json!({
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true},
+                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             });
             ("timeseries", options)
         }
-        PanelKind::Table => ("table", json!({"showHeader": true})),
+        PanelKind::Table => ("table", json!({"frameIndex": 0, "showHeader": true})),
     };
     let mut json = json!({
         "id": id,

@@ -11,6 +11,7 @@ mod faults;
 mod operator;
 mod packs;
 mod rendered;
+mod samples;
 mod schema;
 mod signals;
 mod status;

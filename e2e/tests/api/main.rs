@@ -10,6 +10,7 @@ mod doctor_answers;
 mod faults;
 mod operator;
 mod packs;
+mod python;
 mod rendered;
 mod samples;
 mod schema;

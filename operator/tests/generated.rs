@@ -90,7 +90,13 @@ fn the_page_about_the_rules_of_doctor_is_the_one_of_the_program() {
 #[test]
 fn the_samples_have_no_finding() {
     let samples = file("manifests/samples");
-    for sample in ["minimal.yaml", "llm-api.yaml", "claude-api-dependencies.yaml"] {
+    for sample in [
+        "minimal.yaml",
+        "llm-api.yaml",
+        "claude-api-dependencies.yaml",
+        "python-fastapi.yaml",
+        "worker.yaml",
+    ] {
         let printed = printed(&["lint", "--strict", "-f", samples.join(sample).to_str().unwrap()]);
         assert_eq!(printed, "", "{sample}");
     }

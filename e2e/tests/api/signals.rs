@@ -97,8 +97,8 @@ pub fn own_address() -> IpAddr {
 }
 
 /// A Deployment whose rollout has ended, and its pod, as the controllers and the kubelet would leave them.
-async fn running(stage: &Stage, process: &Process) {
-    let port = process.address.port();
+pub async fn running(stage: &Stage, at: SocketAddr) {
+    let port = at.port();
     stage
         .apply(&format!(
             "
@@ -136,7 +136,7 @@ spec: {{selector: {{app: shop}}, ports: [{{name: http, port: 80, targetPort: htt
         "spec": template["spec"],
     });
     apply(stage, POD, "shop-1-a", &pod).await;
-    let address = process.address.ip().to_string();
+    let address = at.ip().to_string();
     let status = json!({"status": {
         "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
         "conditions": [{"type": "Ready", "status": "True"}],
@@ -177,7 +177,7 @@ async fn what_pods_expose_is_generated_in_their_dialect_and_stays_while_they_are
     let operator = Operator::start(&stage).await;
     let process = Process::start().await;
     process.says(Some((TEXT, COUNTER.to_owned())));
-    running(&stage, &process).await;
+    running(&stage, process.address).await;
     stage
         .apply(
             "{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {name: shop, namespace: NAMESPACE}, \

@@ -221,7 +221,13 @@ fn what_is_rendered_is_read_alike_by_a_second_parser() {
 fn the_samples_are_the_inputs_of_golden_cases() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    for (sample, case) in [("claude-api", "sample"), ("minimal", "minimal"), ("llm-api", "llm-api")] {
+    for (sample, case) in [
+        ("claude-api", "sample"),
+        ("minimal", "minimal"),
+        ("llm-api", "llm-api"),
+        ("python-fastapi", "python-fastapi"),
+        ("worker", "worker"),
+    ] {
         let sample = read(root.join(format!("manifests/samples/{sample}.yaml")));
         let input = read(root.join(format!("operator/core/tests/golden/{case}/input.yaml")));
         assert_eq!(sample, input, "{case}");

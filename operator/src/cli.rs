@@ -5,6 +5,7 @@
 mod cluster;
 mod completions;
 mod crds;
+mod diff;
 mod doctor;
 mod drill;
 mod input;
@@ -38,6 +39,7 @@ Examples:
   observed render -f service.yaml                         show what a cluster would get
   observed drill -f service.yaml                          prove that its alerts fire, and when they do not
   observed status claude-api -n prod                      say how a service stands, and what to do
+  observed diff claude-api -n prod                        say which probes its workload would be given, and why
   observed preview -f service.yaml --drill HighErrorRate  draw its dashboard as a page, without Grafana
   observed doctor -n prod                                 find what is dead in the monitoring of a namespace
   source <(observed completions bash)                     complete on the command line
@@ -61,6 +63,9 @@ enum Verb {
     /// Say how ObservedServices stand: every condition, since when, and the next step.
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
+    /// Say what would change in a workload, probe by probe, and why; nothing is written.
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(diff::Args),
     /// Draw the dashboard of an ObservedService as one page, from a Prometheus or from a drill, without Grafana.
     #[command(after_help = preview::EXAMPLES)]
     Preview(preview::Args),
@@ -137,6 +142,7 @@ pub fn main() -> ExitCode {
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),
         Verb::Status(args) => status::status(&args),
+        Verb::Diff(args) => diff::diff(&args),
         Verb::Preview(args) => preview::preview(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),

@@ -14,6 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use observed_core::facts::{self, Exposed, Facts};
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
+use serde_json::Value;
 
 use crate::api_error::{self, Retry};
 
@@ -159,12 +160,45 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
     })
 }
 
-async fn read_target(client: &Client, namespace: &str, target: &TargetRef) -> Result<Option<facts::Target>, Error> {
+/// The workload alone. None where there is none.
+///
+/// # Errors
+/// It could not be read.
+pub(crate) async fn read_target(
+    client: &Client,
+    namespace: &str,
+    target: &TargetRef,
+) -> Result<Option<facts::Target>, Error> {
     match target.kind {
         TargetKind::Deployment => read::<Deployment>(client, namespace, &target.name).await,
         TargetKind::StatefulSet => read::<StatefulSet>(client, namespace, &target.name).await,
         TargetKind::DaemonSet => read::<DaemonSet>(client, namespace, &target.name).await,
     }
+}
+
+/// The workload as a file describes it. One that no cluster has seen has no status, and so nothing to wait for.
+///
+/// # Errors
+/// It is not of the kind.
+pub(crate) fn written_target(kind: TargetKind, written: Value) -> Result<facts::Target, serde_json::Error> {
+    match kind {
+        TargetKind::Deployment => written_as::<Deployment>(written),
+        TargetKind::StatefulSet => written_as::<StatefulSet>(written),
+        TargetKind::DaemonSet => written_as::<DaemonSet>(written),
+    }
+}
+
+fn written_as<W>(written: Value) -> Result<facts::Target, serde_json::Error>
+where
+    W: workload::Workload + kube::Resource + serde::de::DeserializeOwned,
+{
+    let has_status = written.get("status").is_some();
+    let written: W = serde_json::from_value(written)?;
+    let mut target = workload::target(&written, written.meta());
+    if !has_status {
+        target.unsettled = None;
+    }
+    Ok(target)
 }
 
 async fn read<W>(client: &Client, namespace: &str, name: &str) -> Result<Option<facts::Target>, Error>
@@ -251,7 +285,7 @@ async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<BTree
 }
 
 /// Name of the ObservedService that has the workload, if that is another one: the older, then the first by name.
-fn taken_by(service: &ObservedService, same_target: &[ObservedService]) -> Option<String> {
+pub(crate) fn taken_by(service: &ObservedService, same_target: &[ObservedService]) -> Option<String> {
     let age = |service: &ObservedService| (service.creation_timestamp().map(|time| time.0), service.name_any());
     same_target
         .iter()

@@ -5,6 +5,7 @@
 
 mod absent;
 mod children;
+mod diff;
 mod doctor;
 mod doctor_answers;
 mod faults;

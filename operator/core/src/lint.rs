@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::resolve;
 use crate::yaml::{Node, Place};
 
-pub use document::{Source, read};
+pub use document::{Source, of_kind, read};
 pub use packs::Pack;
 
 /// A finding and where it stands.

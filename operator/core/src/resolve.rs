@@ -1,6 +1,7 @@
 //! The spec and the facts become a plan, or every finding that stands against it. One concern a file.
 
 mod dependencies;
+mod diff;
 mod ports;
 mod probes;
 mod scrape;
@@ -10,6 +11,7 @@ mod target;
 use observed_crds::v1alpha1::ObservedServiceSpec;
 use observed_crds::v1alpha1::signal_pack::SeriesType;
 
+pub use diff::{Change, Diff, Entry, diff};
 pub use probes::{on_trial, preflight_seconds, risky_probes};
 
 use crate::facts::{Facts, PageQuestion, Question};
@@ -17,25 +19,14 @@ use crate::finding::{Code, Finding};
 use crate::gift::Gift;
 use crate::objectives::{self, objectives};
 use crate::packs::Packs;
-use crate::plan::{Dashboard, Owner, Pack, Plan};
+use crate::plan::{Dashboard, Owner, Pack, Plan, Probes};
 
 /// Validates, defaults and combines.
 ///
 /// # Errors
 /// Every finding that stops the plan, not the first. Findings that do not stop it are in [`Plan::warnings`].
 pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Result<Plan, Vec<Finding>> {
-    if let Some(other) = &facts.taken_by {
-        return Err(vec![Finding::error(
-            Code::TargetTaken,
-            "spec.targetRef",
-            format!(
-                "{} {:?} already belongs to the older ObservedService {other:?}",
-                spec.target_ref.kind.as_str(),
-                spec.target_ref.name
-            ),
-            "Point one ObservedService at a workload: change this one's targetRef, or delete one of the two",
-        )]);
-    }
+    not_taken(spec, facts)?;
     let target = target::target(spec, facts)?;
     let container = target::container(spec, target);
     let (mut findings, mut warnings) = (Vec::new(), Vec::new());
@@ -142,12 +133,37 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     }
 }
 
+/// Each workload belongs to one ObservedService.
+fn not_taken(spec: &ObservedServiceSpec, facts: &Facts) -> Result<(), Vec<Finding>> {
+    if let Some(other) = &facts.taken_by {
+        return Err(vec![Finding::error(
+            Code::TargetTaken,
+            "spec.targetRef",
+            format!(
+                "{} {:?} already belongs to the older ObservedService {other:?}",
+                spec.target_ref.kind.as_str(),
+                spec.target_ref.name
+            ),
+            "Point one ObservedService at a workload: change this one's targetRef, or delete one of the two",
+        )]);
+    }
+    Ok(())
+}
+
+/// What would happen with the probes alone: nothing else of the plan needs to be right for it.
+///
+/// # Errors
+/// Every finding that stops it.
+pub fn probes(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Probes, Vec<Finding>> {
+    not_taken(spec, facts)?;
+    let target = target::target(spec, facts)?;
+    let container = target::container(spec, target)?;
+    probes::probes(spec, facts, target, container).map(|(probes, _)| probes)
+}
+
 /// The probes that the plan would give.
 pub fn gift(spec: &ObservedServiceSpec, facts: &Facts) -> Option<Gift> {
-    let target = target::target(spec, facts).ok()?;
-    let container = target::container(spec, target).ok()?;
-    let (probes, _) = probes::probes(spec, facts, target, container).ok()?;
-    probes.gift
+    probes(spec, facts).ok()?.gift
 }
 
 /// What preflight must ask the running pods before the plan may give a probe. Empty once there is nothing to give.

@@ -23,7 +23,7 @@ use crate::finding::{Code, Finding};
 use crate::gift::port_words;
 use crate::plan::{Dependency, Plan, Via};
 use conditions::{Judged, conditions, shorten};
-pub use given::trial_over;
+pub use given::{trial_over, was_contested};
 
 /// Longest text of `status.resolved`.
 const LONGEST_RESOLVED: usize = 512;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use observed_core::facts::{Answer, Facts};
 use observed_core::gift::{Gift, ProbeKind};
+use observed_core::status::was_contested;
 use observed_crds::v1alpha1::ObservedServiceStatus;
-use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
 use asked::Asked;
 
@@ -226,15 +226,6 @@ impl Contest {
         (self.lost_at_generation == Some(generation))
             .then(|| target.last_writer.clone().unwrap_or_else(|| "somebody".to_owned()))
     }
-}
-
-fn was_contested(previous: Option<&ObservedServiceStatus>, generation: i64) -> bool {
-    let conditions = previous.iter().flat_map(|previous| &previous.conditions);
-    conditions.into_iter().any(|condition| {
-        condition.type_ == ConditionType::ProbesInstalled.as_str()
-            && condition.reason == Reason::Contested.as_str()
-            && condition.observed_generation == Some(generation)
-    })
 }
 
 /// The gift of this service that is in place now.

@@ -3,6 +3,7 @@
 // Clippy knows only functions with `#[test]` as tests, and not what they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod diff;
 mod doctor;
 mod drill;
 mod findings;

@@ -147,6 +147,16 @@ fn no_resource(message: String) -> Finding {
     Finding::error(Code::NoResource, "", message, help)
 }
 
+/// The resources of one kind, whoever's they are, each with its namespace.
+pub fn of_kind(sources: &[Source], namespace: Option<&str>, api_version: &str, kind: &str) -> Vec<(String, Value)> {
+    let documents = sources.iter().flat_map(|source| yaml::parse(&source.text).documents);
+    documents
+        .flat_map(unfold)
+        .filter(|node| (node.text("apiVersion"), node.text("kind")) == (Some(api_version), Some(kind)))
+        .map(|node| (own_namespace(&node, namespace), node.to_json()))
+        .collect()
+}
+
 /// The resources of a list, as `kubectl get -o yaml` prints one.
 fn unfold(node: Node) -> Vec<Node> {
     let is_list = node.text("apiVersion") == Some("v1") && node.text("kind") == Some("List");

@@ -133,7 +133,7 @@ fn mode(spec: &ObservedServiceSpec) -> ProbesMode {
 }
 
 /// Whether a probe is still a gift: of this ObservedService, or of one before it that had the workload.
-fn is_gift(target: &Target, container: &Container, kind: ProbeKind, live: &LiveProbe) -> bool {
+pub(super) fn is_gift(target: &Target, container: &Container, kind: ProbeKind, live: &LiveProbe) -> bool {
     let gifted = target
         .gifted
         .as_ref()

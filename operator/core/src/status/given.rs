@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 use observed_crds::v1alpha1::{Given, ObservedServiceStatus, Withdrawn};
 
 use crate::child::{Applied, Body};
@@ -19,6 +20,17 @@ pub fn trial_over(previous: Option<&ObservedServiceStatus>, now: Timestamp) -> b
     let given = previous.and_then(|previous| previous.given.as_ref());
     // Where nothing was written down yet the trial begins now.
     given.is_some_and(|given| given.trial_until.as_ref().is_none_or(|until| until.0 <= now))
+}
+
+/// Whether the operator has stopped giving, because somebody takes the gift away again and again. It stays so for one
+/// generation of the spec.
+pub fn was_contested(previous: Option<&ObservedServiceStatus>, generation: i64) -> bool {
+    let conditions = previous.iter().flat_map(|previous| &previous.conditions);
+    conditions.into_iter().any(|condition| {
+        condition.type_ == ConditionType::ProbesInstalled.as_str()
+            && condition.reason == Reason::Contested.as_str()
+            && condition.observed_generation == Some(generation)
+    })
 }
 
 /// What was given so far, this time included.

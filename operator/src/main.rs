@@ -7,6 +7,7 @@ mod controller;
 mod events;
 mod gather;
 mod managed_fields;
+mod mend;
 mod metrics;
 #[cfg(test)]
 mod mock;

@@ -7,6 +7,8 @@ mod absent;
 mod children;
 mod doctor;
 mod doctor_answers;
+mod doctor_bundle;
+mod doctor_fix;
 mod faults;
 mod operator;
 mod packs;

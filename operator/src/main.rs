@@ -8,6 +8,7 @@ mod events;
 mod gather;
 mod lease;
 mod managed_fields;
+mod mend;
 mod metrics;
 #[cfg(test)]
 mod mock;

@@ -113,7 +113,8 @@ async fn look(client: &Client, scope: &Scope, kind: Kind, label: &str, wide: boo
     Look { kind, narrow, objects }
 }
 
-fn resource(kind: Kind) -> ApiResource {
+/// Where the API server has the objects of a kind.
+pub fn resource(kind: Kind) -> ApiResource {
     let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
     let name: &str = kind.into();
     let version = GroupVersion::gv(group, version);

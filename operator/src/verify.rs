@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod prometheus;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +16,8 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
 use crate::settings::Settings;
+use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
-use prometheus::{Health, Target};
 
 /// Longest foreign text in a verdict.
 const LONGEST_WORDS: usize = 300;
@@ -163,14 +164,10 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
             "serviceMonitor"
         }
     );
-    let targets = match prometheus.targets(url, &format!("{pool}0")).await {
+    let targets = match prometheus.targets(url, &pool).await {
         Ok(targets) => targets,
         Err(error) => return unreachable(check, who, &error),
     };
-    let targets: Vec<Target> = targets
-        .into_iter()
-        .filter(|target| target.scrape_pool.starts_with(&pool))
-        .collect();
     let expected = usize::try_from(*expected).unwrap_or(0);
     if targets.is_empty() {
         if expected == 0 {
@@ -235,31 +232,28 @@ async fn rules(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> 
         Ok(loaded) => loaded,
         Err(error) => return unreachable(check, who, &error),
     };
-    let ours: Vec<_> = loaded
-        .into_iter()
-        .filter(|group| groups.contains(&group.name))
-        .collect();
-    let rules: Vec<_> = ours.iter().flat_map(|group| &group.rules).collect();
-    let healthy = rules.iter().filter(|rule| rule.health == "ok").count();
-    let count = Some((healthy, *expected));
-    if let Some(failing) = rules.iter().find(|rule| rule.health == "err") {
-        let error = shorten(&failing.last_error, LONGEST_WORDS);
+    let count = Some((loaded.healthy, *expected));
+    if let Some((rule, error)) = &loaded.failing {
         let message = format!(
-            "{who} cannot evaluate the rule {:?}: {error}",
-            shorten(&failing.name, LONGEST_WORDS)
+            "{who} cannot evaluate the rule {:?}: {}",
+            shorten(rule, LONGEST_WORDS),
+            shorten(error, LONGEST_WORDS)
         );
         return verdict(check, Truth::False, Reason::RuleFailing, message, count);
     }
-    if rules.len() != *expected {
+    if loaded.rules != *expected {
         let message = format!(
             "{who} has loaded {} of {expected} rules of the PrometheusRule {name:?}. It can take two minutes; if it \
              stays so, the log of prometheus-operator says why",
-            rules.len()
+            loaded.rules
         );
         return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
     }
-    if healthy < *expected {
-        let message = format!("{who} has loaded all {expected} rules and evaluated {healthy} of them so far");
+    if loaded.healthy < *expected {
+        let message = format!(
+            "{who} has loaded all {expected} rules and evaluated {} of them so far",
+            loaded.healthy
+        );
         return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
     }
     let message = format!("{who} evaluates all {expected} rules without error");

@@ -8,6 +8,8 @@ mod children;
 mod diff;
 mod doctor;
 mod doctor_answers;
+mod doctor_bundle;
+mod doctor_fix;
 mod faults;
 mod operator;
 mod packs;

@@ -3,11 +3,13 @@
 
 mod alerts;
 mod answers;
+mod bundle;
 mod dashboards;
 mod finding;
 mod kind;
 mod page;
 mod pods;
+mod redact;
 mod related;
 mod rules;
 mod scraping;
@@ -17,7 +19,8 @@ mod snapshot;
 use serde::Serialize;
 
 pub use answers::{AlertmanagerAnswers, Group, LoadedRule, PrometheusAnswers, Query, Sample, Target, TargetHealth};
-pub use finding::{Finding, Fix, Found, Reference, Severity};
+pub use bundle::bundle;
+pub use finding::{Change, Finding, Fix, Found, Reference, Severity};
 pub use kind::{Kind, Need};
 pub use page::page;
 pub use rules::RULES;

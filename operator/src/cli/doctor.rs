@@ -1,5 +1,7 @@
 //! `observed doctor`: what is silently dead in the monitoring that is there.
 
+mod bundle;
+mod fix;
 mod sarif;
 
 use std::fmt::Write as _;
@@ -22,10 +24,12 @@ Examples:
   observed doctor claude-api -n prod           what belongs to one workload, Service or monitor
   observed doctor -A --strict                  the whole cluster; warnings count too
   observed doctor -A -o sarif > doctor.sarif   for a code scanner
+  observed doctor -n prod --fix                show each change as a diff, and make it after a yes
+  observed doctor --bundle seen.tar.gz         write what was seen into an archive, without what is secret
   observed doctor -f manifests/                files, without a cluster
   observed doctor --prometheus http://localhost:9090 --alertmanager http://localhost:9093
 
-It only reads, with your own rights. What you may not read is named, and the rest is judged. docs/doctor.md lists every
+It reads with your own rights, and writes nothing but what --fix asks about. What you may not read is named, and the rest is judged. docs/doctor.md lists every
 rule.";
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +61,14 @@ pub(super) struct Args {
     /// Count a warning as much as an error.
     #[arg(long)]
     strict: bool,
+    /// Show the change of each finding that has one as a diff, and make it after a yes. Nothing is made when standard input is no
+    /// terminal, nor what somebody else manages.
+    #[arg(long, conflicts_with_all = ["files", "output"])]
+    fix: bool,
+    /// Also write a support archive (.tar.gz): the findings, the objects and answers that they were found in, and versions.
+    /// Values of environments, annotations, ConfigMaps and headers, commands and addresses of receivers are not in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    bundle: Option<PathBuf>,
     /// Print the page about every rule, as it is in docs/doctor.md.
     #[arg(long, hide = true, exclusive = true)]
     page: bool,
@@ -105,7 +117,15 @@ pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
         Form::Table => output::print(&text)?,
         Form::Json | Form::Sarif => output::print_exactly(&text)?,
     }
+    if let Some(path) = &args.bundle {
+        bundle::write(path, &args.access, &diagnosis, &snapshot)?;
+    }
+    let made = match args.fix {
+        true => fix::fix(&args.access, &diagnosis, &snapshot)?,
+        false => Vec::new(),
+    };
     let stops = |finding: &Finding| match finding.severity {
+        _ if finding.fix.change.as_ref().is_some_and(|change| made.contains(change)) => false,
         Severity::Error => true,
         Severity::Warning => args.strict,
         Severity::Note => false,

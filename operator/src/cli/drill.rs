@@ -204,7 +204,7 @@ fn write<'a>(directory: &Path, plans: impl Iterator<Item = &'a Plan>) -> Result<
             .map(|file| (format!("{stem}-{}.yaml", file.name), file.text));
         for (name, text) in std::iter::once((rules.clone(), drill::rules_file(plan)?)).chain(drills) {
             let path = directory.join(name);
-            output::whole(&path, &text)?;
+            output::whole(&path, text.as_bytes())?;
         }
     }
     Ok(Outcome::Fine)

@@ -36,12 +36,12 @@ pub(super) fn print_exactly(text: &str) -> Result<(), Error> {
 }
 
 /// Puts a file in its place whole, or not at all.
-pub(super) fn whole(path: &Path, text: &str) -> Result<(), Error> {
+pub(super) fn whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let written = || -> io::Result<()> {
         let directory = directory.unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().permissions(mode()).tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(content)?;
         file.persist(path)?;
         Ok(())
     };

@@ -69,7 +69,7 @@ pub(super) fn preview(args: &Args) -> Result<Outcome, Error> {
         (None, drill) => drilled(plan, drill.as_deref().unwrap_or_default(), args)?,
     };
     match &args.output {
-        Some(file) => output::whole(file, &page)?,
+        Some(file) => output::whole(file, page.as_bytes())?,
         None => output::print_exactly(&page)?,
     }
     Ok(Outcome::Fine)

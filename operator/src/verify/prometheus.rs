@@ -1,8 +1,10 @@
 //! A thin client of the HTTP APIs of Prometheus and Alertmanager: the questions that verification and
 //! a preview ask, and no others.
 
+mod rules;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use observed_core::preview::{Series, Span};
@@ -10,15 +12,15 @@ use reqwest::redirect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::shared::Shared;
+use rules::Groups;
+
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Largest answer that is read.
 const MOST_BYTES: usize = 16 << 20;
 /// How long an address that did not answer is left alone, so that it does not hold up everything else.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
-/// How long an answer that is the same for all services is used for all of them.
-const SHARED_FOR: Duration = Duration::from_secs(15);
-
 /// A Prometheus did not answer as it should.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -66,8 +68,13 @@ type ByAddress<T> = BTreeMap<String, (Instant, T)>;
 pub struct Prometheus {
     http: reqwest::Client,
     silent: Mutex<ByAddress<Error>>,
-    shared: Mutex<ByAddress<Arc<Vec<u8>>>>,
+    shared: Shared<Vec<u8>>,
+    targets: Shared<Pools>,
+    rules: Shared<Groups>,
 }
+
+/// Targets by scrape pool.
+type Pools = BTreeMap<String, Vec<Target>>;
 
 #[derive(Deserialize)]
 struct Envelope<T> {
@@ -130,32 +137,6 @@ struct Values {
     values: Vec<(f64, String)>,
 }
 
-#[derive(Deserialize)]
-struct Groups {
-    #[serde(default)]
-    groups: Option<Vec<Group>>,
-}
-
-/// A group of rules that is loaded.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Group {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) rules: Vec<Rule>,
-}
-
-/// A rule that is loaded.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Rule {
-    pub(super) name: String,
-    /// `ok`, `err`, or `unknown` before the first evaluation.
-    #[serde(default)]
-    pub(super) health: String,
-    #[serde(default)]
-    pub(super) last_error: String,
-}
-
 impl Prometheus {
     /// # Errors
     /// The HTTP client cannot be set up.
@@ -173,23 +154,39 @@ impl Prometheus {
         Ok(Self {
             http,
             silent: Mutex::default(),
-            shared: Mutex::default(),
+            shared: Shared::default(),
+            targets: Shared::default(),
+            rules: Shared::default(),
         })
     }
 
-    /// The active targets, where Prometheus can tell only those of one scrape pool.
-    pub(super) async fn targets(&self, base: &str, scrape_pool: &str) -> Result<Vec<Target>, Error> {
-        let query = [("state", "active"), ("scrapePool", scrape_pool)];
-        let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
-        Ok(answer.data.active_targets.unwrap_or_default())
+    /// The active targets of the scrape pools whose name begins so. All targets are asked for, once for all services; where
+    /// they are more than is read, those of its first pool.
+    pub(super) async fn targets(&self, base: &str, pools: &str) -> Result<Vec<Target>, Error> {
+        let all = self.targets.get(base.to_owned(), self.pools(base, &[])).await;
+        let narrow;
+        let all = match all {
+            Ok(ref all) => &**all,
+            Err(Error::TooLarge { .. }) => {
+                narrow = self.pools(base, &[("scrapePool", &format!("{pools}0"))]).await?;
+                &narrow
+            }
+            Err(error) => return Err(error),
+        };
+        let from = all.range(pools.to_owned()..);
+        let ours = from.take_while(|(pool, _)| pool.starts_with(pools));
+        Ok(ours.flat_map(|(_, targets)| targets.clone()).collect())
     }
 
-    /// The loaded rules, where Prometheus can tell only those of these groups.
-    pub(super) async fn rules(&self, base: &str, groups: &[String]) -> Result<Vec<Group>, Error> {
-        let groups = groups.iter().map(|group| ("rule_group[]", group.as_str()));
-        let query: Vec<(&str, &str)> = groups.chain([("exclude_alerts", "true")]).collect();
-        let answer: Envelope<Groups> = self.get(base, "/api/v1/rules", &query).await?;
-        Ok(answer.data.groups.unwrap_or_default())
+    async fn pools(&self, base: &str, more: &[(&str, &str)]) -> Result<Pools, Error> {
+        let query: Vec<_> = [("state", "active")].iter().chain(more).copied().collect();
+        let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
+        let mut pools = Pools::new();
+        for mut target in answer.data.active_targets.unwrap_or_default() {
+            let pool = std::mem::take(&mut target.scrape_pool);
+            pools.entry(pool).or_default().push(target);
+        }
+        Ok(pools)
     }
 
     /// Who sends alerts on for this Prometheus: the addresses that it posts them to.
@@ -224,17 +221,10 @@ impl Prometheus {
     /// An answer in JSON that does not depend on the service, however many of them ask.
     pub(super) async fn shared<T: DeserializeOwned>(&self, base: &str, path: &str) -> Result<T, Error> {
         let url = base.trim_end_matches('/');
-        let key = format!("{url}{path}");
-        let known = locked(&self.shared).get(&key).cloned();
-        if let Some((_, body)) = known.filter(|(since, _)| since.elapsed() < SHARED_FOR) {
-            return read(url, &body);
-        }
-        let body = Arc::new(self.body(url, path, &[]).await?);
-        let mut shared = locked(&self.shared);
-        // Pods come and go, and their addresses with them.
-        shared.retain(|_, (since, _)| since.elapsed() < SHARED_FOR);
-        shared.insert(key, (Instant::now(), Arc::clone(&body)));
-        drop(shared);
+        let body = self
+            .shared
+            .get(format!("{url}{path}"), self.body(url, path, &[]))
+            .await?;
         read(url, &body)
     }
 
@@ -296,7 +286,7 @@ impl Prometheus {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

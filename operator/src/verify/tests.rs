@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod budget;
+mod hostile;
 mod routes;
 
 fn client() -> Prometheus {
@@ -268,73 +270,6 @@ async fn rules_that_are_missing_failing_or_not_evaluated_yet_are_told_apart() {
 }
 
 #[tokio::test]
-async fn the_prometheus_is_asked_for_this_pool_and_these_groups_only() {
-    let echo = get(async |uri: Uri| {
-        json!({"data": {"activeTargets": [target(POOL, "down", uri.query().unwrap_or_default())], "groups": [
-            group("prod.api.http", &[("a", "err", uri.query().unwrap_or_default())])]}})
-        .to_string()
-    });
-    let url = serve(
-        Router::new()
-            .route("/prefix/api/v1/targets", echo.clone())
-            .route("/prefix/api/v1/rules", echo),
-    )
-    .await;
-    let base = format!("{url}/prefix");
-    let verdict = ask_one(&base, targets_check(1)).await;
-    assert!(
-        verdict
-            .message
-            .contains("state=active&scrapePool=serviceMonitor%2Fprod%2Fapi%2F0"),
-        "{}",
-        verdict.message
-    );
-    let verdict = ask_one(&base, rules_check(1)).await;
-    assert!(
-        verdict
-            .message
-            .contains("rule_group%5B%5D=prod.api.http&rule_group%5B%5D=prod.api.target"),
-        "{}",
-        verdict.message
-    );
-}
-
-#[tokio::test]
-async fn who_does_not_answer_as_a_prometheus_leaves_it_unknown() {
-    let closed = {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    let broken = serve(Router::new().route("/api/v1/targets", get(async || "<html>"))).await;
-    let forbidden = serve(Router::new().route("/api/v1/targets", get(async || StatusCode::FORBIDDEN))).await;
-    let moved = serve(Router::new().route(
-        "/api/v1/targets",
-        get(async || Redirect::temporary("http://127.0.0.1/")),
-    ))
-    .await;
-    let large = serve(Router::new().route("/api/v1/targets", get(async || vec![b' '; (16 << 20) + 1]))).await;
-    for (url, words) in [
-        (closed, "does not answer"),
-        (broken, "is not understood"),
-        (forbidden, "answers HTTP 403"),
-        (moved, "answers HTTP 307"),
-        (large, "larger than 16 MiB"),
-    ] {
-        let verdict = ask_one(&url, targets_check(1)).await;
-        assert_eq!(
-            (verdict.truth, verdict.reason),
-            (Truth::Unknown, Reason::Unreachable),
-            "{words}"
-        );
-        assert!(
-            verdict.message.contains(words),
-            "{:?} does not say {words:?}",
-            verdict.message
-        );
-    }
-}
-
-#[tokio::test]
 async fn an_address_that_does_not_answer_is_left_alone_for_a_while() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -348,7 +283,8 @@ async fn an_address_that_does_not_answer_is_left_alone_for_a_while() {
         get(async || json!({"data": targets(&[])}).to_string()),
     );
     tokio::spawn(async move { axum::serve(listener, router).await });
-    assert!(matches!(client.targets(&url, POOL).await, Err(Error::NoAnswer { .. })));
+    // Of targets it is known that nobody answered; of rules nobody asked.
+    assert!(matches!(client.rules(&url, &[]).await, Err(Error::NoAnswer { .. })));
     assert!(super::tests::client().targets(&url, POOL).await.is_ok());
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::snapshot::Object;
@@ -43,7 +43,7 @@ pub struct AlertmanagerAnswers {
 }
 
 /// A target that is scraped.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Target {
     /// `serviceMonitor/NAMESPACE/NAME/INDEX`.
@@ -59,7 +59,7 @@ pub struct Target {
 }
 
 /// What the last scrape said.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetHealth {
     /// It worked.
@@ -73,7 +73,7 @@ pub enum TargetHealth {
 }
 
 /// A group of rules that is loaded.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Group {
     /// Its name.
@@ -89,7 +89,7 @@ pub struct Group {
 }
 
 /// A rule that is loaded.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadedRule {
     /// Name of the alert or of the recorded series.
@@ -101,7 +101,7 @@ pub struct LoadedRule {
 }
 
 /// A number with its labels.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Sample {
     /// The labels.
     pub labels: BTreeMap<String, String>,

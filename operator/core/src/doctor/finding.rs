@@ -64,6 +64,18 @@ pub struct Fix {
     /// A command that does it, if one is known that is right as it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// What the command does.
+    #[serde(skip)]
+    pub change: Option<Change>,
+}
+
+/// A change of one object.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Change {
+    /// The object; not always the one that the finding is about.
+    pub object: Reference,
+    /// A JSON merge patch of it.
+    pub merge: String,
 }
 
 /// What a rule found.
@@ -92,6 +104,7 @@ impl Found {
             fix: Fix {
                 words: fix.into(),
                 command: None,
+                change: None,
             },
         }
     }
@@ -100,6 +113,14 @@ impl Found {
     #[must_use]
     pub fn command(mut self, command: impl Into<String>) -> Self {
         self.fix.command = Some(command.into());
+        self
+    }
+
+    fn change(mut self, object: &Reference, merge: &serde_json::Value) -> Self {
+        self.fix.change = Some(Change {
+            object: object.clone(),
+            merge: merge.to_string(),
+        });
         self
     }
 
@@ -112,7 +133,7 @@ impl Found {
             named(object),
             shell_quoted(&patch.to_string())
         );
-        self.command(command)
+        self.command(command).change(object, patch)
     }
 
     /// With labels that the object, or its namespace, gets.
@@ -125,7 +146,8 @@ impl Found {
             named(object),
             pairs.join(" ")
         );
-        self.command(command)
+        let merge = serde_json::json!({"metadata": {"labels": labels}});
+        self.command(command).change(object, &merge)
     }
 
     pub(super) fn of(self, rule: &Rule) -> Finding {
@@ -139,6 +161,7 @@ impl Found {
             fix: Fix {
                 words: clean(&self.fix.words),
                 command: self.fix.command.as_deref().map(clean),
+                change: self.fix.change,
             },
         }
     }

@@ -1,6 +1,7 @@
 //! One healthy cluster, and each mistake that people make in it: found by exactly the rule that is for it.
 
 mod answered;
+mod bundled;
 mod ruled;
 mod scraping;
 mod shown;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const CONFIG: &str = r#"
+pub(super) const CONFIG: &str = r#"
 route:
   receiver: nobody
   routes:
@@ -22,7 +22,7 @@ fn alert(name: &str, severity: &str) -> observed_crds::foreign::Rule {
     .unwrap()
 }
 
-fn routes(alerts: &[(&str, &str)]) -> Check {
+pub(super) fn routes(alerts: &[(&str, &str)]) -> Check {
     Check::Routes {
         labels: BTreeMap::new(),
         alerts: alerts.iter().map(|(name, severity)| alert(name, severity)).collect(),

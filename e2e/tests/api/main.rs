@@ -12,6 +12,7 @@ mod operator;
 mod packs;
 mod rendered;
 mod replicas;
+mod rights;
 mod schema;
 mod signals;
 mod status;

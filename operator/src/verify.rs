@@ -133,8 +133,8 @@ fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String,
         return Ok(selecting);
     }
     Err(if missed.is_empty() {
-        let message = "No Prometheus resource was found in the cluster, so nobody could be asked. If Prometheus runs \
-                       without prometheus-operator, give its address to the operator: --prometheus-url";
+        let message = "No Prometheus resource was found in the cluster that the operator may list, so nobody could be asked. \
+                       If Prometheus runs without prometheus-operator, give its address to the operator: --prometheus-url";
         verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
     } else if matches!(check, Check::Routes { .. }) {
         let message = "No Prometheus evaluates the alerts, so that there is nothing to route: see RulesHealthy";

@@ -16,6 +16,7 @@ mod packs;
 mod python;
 mod rendered;
 mod replicas;
+mod rights;
 mod samples;
 mod schema;
 mod signals;

@@ -219,7 +219,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
     match live.clone().try_parse::<ObservedService>() {
         Ok(service) => {
             let done = six_calls(&api, &key, &service, previous.as_ref(), generation, context).await;
-            if let Err(error @ (Error::Gather(_) | Error::Pods(_))) = &done
+            if let Err(error @ (Error::Gather(_) | Error::Preflight(_) | Error::Pods(_))) = &done
                 && !is_blip(context, &key, error)
             {
                 let (reason, words) = (error.reason(), error.to_string());

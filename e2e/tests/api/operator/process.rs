@@ -75,13 +75,25 @@ impl Operator {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        // Not ready is an answer.
+        config.default_retry = false;
         Self {
             child,
             log,
             address,
             http: Client::try_from(config).unwrap(),
         }
+    }
+
+    /// What it says of whether it is ready.
+    pub async fn readyz(&self) -> Result<String, String> {
+        page(&self.http, "/readyz").await
+    }
+
+    /// Whether it has not ended.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// What it has logged.

@@ -187,7 +187,7 @@ impl Cluster {
         let token = self.watched(work).await?.status.unwrap_or_default().token;
         let user = json!({ "token": token });
         let path = self.run.directory.path().join(format!("{namespace}.{name}.kubeconfig"));
-        pki::write_private(&path, &pki::kubeconfig(&self.cluster_entry()?, &user))?;
+        pki::write_private(&path, &pki::kubeconfig(&self.cluster_entry()?, &user, namespace))?;
         Ok(path)
     }
 

@@ -150,6 +150,7 @@ impl Authority {
         kubeconfig(
             &json!({ "server": server, "certificate-authority-data": authority }),
             &user,
+            "default",
         )
     }
 
@@ -165,14 +166,14 @@ pub struct Identity {
     key: String,
 }
 
-/// A kubeconfig of one cluster and one user. JSON is YAML.
-pub(crate) fn kubeconfig(cluster: &Value, user: &Value) -> String {
+/// A kubeconfig of one cluster and one user, who works in one namespace. JSON is YAML.
+pub(crate) fn kubeconfig(cluster: &Value, user: &Value, namespace: &str) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{ "name": "observed", "cluster": cluster }],
         "users": [{ "name": "observed", "user": user }],
-        "contexts": [{ "name": "observed", "context": { "cluster": "observed", "user": "observed" } }],
+        "contexts": [{ "name": "observed", "context": { "cluster": "observed", "user": "observed", "namespace": namespace } }],
         "current-context": "observed",
     });
     format!("{config:#}\n")

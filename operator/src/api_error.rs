@@ -1,5 +1,6 @@
 //! What an error of the Kubernetes API means for us: its reason, whether to try again, and words for people.
 
+use kube::runtime::watcher;
 use observed_crds::v1alpha1::conditions::Reason;
 
 /// When to try again after an error.
@@ -47,6 +48,17 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 pub fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => shorten(&status.message, 512),
+        other => shorten(&other.to_string(), 512),
+    }
+}
+
+/// The same of a watch that broke off.
+pub fn words_of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => words(error),
+        watcher::Error::WatchError(status) => shorten(&status.message, 512),
         other => shorten(&other.to_string(), 512),
     }
 }

@@ -15,13 +15,14 @@ use kube::runtime::controller::{self, Controller};
 use kube::runtime::predicates;
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, WatchStreamExt};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use observed_core::packs::{PackError, Packs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::events::Events;
 use crate::gather::Surroundings;
+use crate::lease::{self, Gate, Lease};
 use crate::metrics::Metrics;
 use crate::preflight::{self, Preflight};
 use crate::server::{self, Readiness};
@@ -63,6 +64,9 @@ pub enum Error {
     /// The client of Prometheus.
     #[error(transparent)]
     Verify(#[from] verify::Error),
+    /// Somebody else writes now.
+    #[error(transparent)]
+    Lost(#[from] lease::Lost),
 }
 
 /// Runs the operator until it is told to end.
@@ -73,26 +77,62 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     telemetry::init(settings.log).map_err(Error::Telemetry)?;
     let end = end()?;
     let metrics = Metrics::new();
-    let config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
+    let mut config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), api_server = %config.cluster_url, "starting");
-    let client = ClientBuilder::try_from(config)
+    // We try again ourselves. What the client sends again has passed the gate long before.
+    config.default_retry = false;
+    let gate = Gate::new();
+    let client = ClientBuilder::try_from(config.clone())
         .map_err(Error::Client)?
+        .with_layer(&gate)
         .with_layer(&metrics.count_writes())
         .build();
+    let home = Api::default_namespaced(Client::try_from(config).map_err(Error::Client)?);
+    let lease = Lease::new(home, &settings.lease_name, settings.lease_duration, gate.clone());
     let readiness = Readiness::default();
     let served = server::serve(settings.listen, metrics.clone(), readiness.clone(), end.clone());
-    let controlled = control(client, settings, metrics, readiness.clone(), end.clone());
+    let led = lead(client, lease, gate, settings, metrics, readiness.clone(), end.clone());
     let too_late = async {
         end.await;
-        readiness.set(false);
+        readiness.waits_for("the end: it was told to");
         tracing::info!("ending: what is under way is finished");
         tokio::time::sleep(GRACE).await;
         tracing::warn!("what was under way did not finish in time; the next start sees to it");
     };
     tokio::select! {
-        done = future::try_join(async { served.await.map_err(Error::Server) }, controlled) => done.map(|_| ()),
+        done = future::try_join(async { served.await.map_err(Error::Server) }, led) => done.map(|_| ()),
         () = too_late => Ok(()),
     }
+}
+
+/// Waits for the Lease, and works while it is held.
+async fn lead(
+    client: Client,
+    lease: Lease,
+    gate: Gate,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    end: impl Future<Output = ()> + Clone + Send + Sync + 'static,
+) -> Result<(), Error> {
+    metrics.leads(&settings.lease_name, false);
+    let held = async {
+        // Who could not do the work does not compete for it.
+        watches::can_be_listed(&client, settings.watch_namespace.as_deref(), &readiness).await;
+        lease.acquire(&readiness).await
+    };
+    let mut held = tokio::select! { held = held => held, () = end.clone() => return Ok(()) };
+    gate.watch(|| {
+        tracing::error!("the Lease could not be renewed in time: somebody else may write now, so this process ends");
+        std::process::exit(1);
+    });
+    metrics.leads(&settings.lease_name, true);
+    tokio::select! {
+        done = control(client, settings, metrics, end) => done?,
+        lost = held.keep() => return Err(lost.into()),
+    }
+    held.release().await;
+    Ok(())
 }
 
 /// Done when the process is told to end.
@@ -114,7 +154,6 @@ async fn control(
     client: Client,
     settings: Settings,
     metrics: Metrics,
-    readiness: Readiness,
     end: impl Future<Output = ()> + Send + Sync + 'static,
 ) -> Result<(), Error> {
     let namespace = settings.watch_namespace.clone();
@@ -190,7 +229,6 @@ async fn control(
     }
     let ready = async {
         if known.wait_until_ready().await.is_ok() {
-            readiness.set(true);
             tracing::info!(services = known.len(), "ready");
         }
         future::pending::<()>().await

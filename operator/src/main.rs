@@ -6,6 +6,7 @@ mod cli;
 mod controller;
 mod events;
 mod gather;
+mod lease;
 mod managed_fields;
 mod metrics;
 #[cfg(test)]

@@ -37,6 +37,11 @@ struct ByWrite {
     verb: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByLease {
+    name: String,
+}
+
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
 #[allow(non_camel_case_types)]
@@ -57,6 +62,7 @@ pub struct Metrics {
     seconds: Family<ByController, Histogram, fn() -> Histogram>,
     workers: Family<ByController, Gauge>,
     writes: Family<ByWrite, Counter>,
+    leads: Family<ByLease, Gauge>,
 }
 
 impl Default for Metrics {
@@ -75,7 +81,7 @@ impl Metrics {
         let (reconciles, errors, panics) = (Family::default(), Family::default(), Family::default());
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let seconds = Family::new_with_constructor(buckets);
-        let (workers, writes) = (Family::default(), Family::default());
+        let (workers, writes, leads) = (Family::default(), Family::default(), Family::default());
         registry.register(
             "controller_runtime_reconcile",
             "Reconciles by result",
@@ -107,6 +113,11 @@ impl Metrics {
             "Write requests to the API server",
             Family::clone(&writes),
         );
+        registry.register(
+            "leader_election_master_status",
+            "Whether this process holds the Lease: 1, or 0",
+            Family::clone(&leads),
+        );
         let metrics = Self {
             registry: Arc::new(registry),
             reconciles,
@@ -115,6 +126,7 @@ impl Metrics {
             seconds,
             workers,
             writes,
+            leads,
         };
         // They exist from the start, so that the first increase is seen as one.
         let by = ByController { controller: CONTROLLER };
@@ -160,6 +172,12 @@ impl Metrics {
         if result == ReconcileResult::error {
             self.errors.get_or_create(&by).inc();
         }
+    }
+
+    /// Whether this process holds the Lease.
+    pub fn leads(&self, name: &str, leads: bool) {
+        let by = ByLease { name: name.to_owned() };
+        self.leads.get_or_create(&by).set(leads.into());
     }
 
     /// Counts a reconcile that panicked.

@@ -2,8 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -31,14 +30,29 @@ pub enum Error {
     Serve(#[source] std::io::Error),
 }
 
-/// Whether the operator has seen everything that it watches.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+/// Whether the operator can do its work, or could if it were its turn.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Mutex<Option<String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some("the first look at the cluster".into()))))
+    }
+}
 
 impl Readiness {
-    /// From now on it is ready, or no longer.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// From now on it is ready.
+    pub fn ready(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// It is not ready, because of what it waits for.
+    pub fn waits_for(&self, what: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+    }
+
+    fn waiting(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -81,13 +95,9 @@ fn router(metrics: Metrics, readiness: Readiness) -> Router {
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    if shared.readiness.0.load(Ordering::Acquire) {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the ObservedServices have not been listed yet\n",
-        )
+    match shared.readiness.waiting() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waits for: {what}\n")),
     }
 }
 
@@ -116,8 +126,14 @@ mod tests {
         let readiness = Readiness::default();
         assert_eq!(ask(&readiness, "/livez").await.0, StatusCode::OK);
         assert_eq!(ask(&readiness, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
-        readiness.set(true);
+        readiness.ready();
         assert_eq!(ask(&readiness, "/readyz").await.0, StatusCode::OK);
+        readiness.waits_for("a right");
+        let (status, words) = ask(&readiness, "/readyz").await;
+        assert_eq!(
+            (status, words.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "waits for: a right\n")
+        );
     }
 
     #[tokio::test]

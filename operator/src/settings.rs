@@ -43,6 +43,16 @@ pub struct Settings {
     #[arg(long, env = "OBSERVED_RESYNC", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     pub resync: Duration,
 
+    /// Lease by which operators agree on who works, in the operator's own namespace. Another name for each that works beside
+    /// others, in a namespace of its own.
+    #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = observed_core::rbac::NAME)]
+    pub lease_name: String,
+
+    /// Time after which another one takes over from an operator that is gone without a word. It ends itself after two
+    /// thirds of that if it cannot renew the Lease.
+    #[arg(long, env = "OBSERVED_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
+    pub lease_duration: Duration,
+
     /// Services that are worked on at once.
     #[arg(long, env = "OBSERVED_CONCURRENCY", value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
@@ -87,6 +97,8 @@ mod tests {
         let settings = Line::try_parse_from(["observed"]).unwrap().settings;
         assert_eq!(settings.resync, Duration::from_secs(60));
         assert_eq!(settings.concurrency, 8);
+        assert_eq!(settings.lease_name, "observed");
+        assert_eq!(settings.lease_duration, Duration::from_secs(15));
         assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.log, LogFormat::Text);
     }

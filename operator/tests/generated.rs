@@ -72,6 +72,7 @@ fn rules_of_the_chart() -> String {
         objects.iter().find(is_it).unwrap()["rules"].clone()
     };
     let rules = serde_json::json!({
+        "home": rules(&everywhere, "Role", "observed-lease"),
         "services": rules(&in_one_namespace, "Role", "observed"),
         "everywhere": rules(&in_one_namespace, "ClusterRole", "observed-prod"),
         "view": rules(&everywhere, "ClusterRole", "observed-view"),

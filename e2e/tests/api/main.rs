@@ -12,6 +12,7 @@ mod operator;
 mod packs;
 mod python;
 mod rendered;
+mod replicas;
 mod samples;
 mod schema;
 mod signals;

@@ -1,8 +1,9 @@
 //! The operator under test: the real program, as its own ServiceAccount, for one namespace.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod process;
+
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,7 +12,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use observed_crds::v1alpha1::ObservedService;
 use observed_e2e::{Cluster, ControlPlane, Progress, binaries, wait};
+use serde_json::Value;
 use tokio::sync::OnceCell;
+
+pub use process::{Operator, free_port};
 
 /// What anything here may take. A condition that comes true ends the wait.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -73,12 +77,33 @@ impl Stage {
 
     async fn on(cluster: &'static Cluster, kubeconfig: PathBuf, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await.unwrap();
+        // The operators of a stage have a Lease of their own there, as if it were the namespace that they run in.
+        let rights: Vec<Value> = serde_saphyr::from_multiple(&printed(&["rbac"]).await).unwrap();
+        for mut right in rights {
+            if matches!(right["kind"].as_str(), Some("Role" | "RoleBinding")) {
+                right["metadata"]["namespace"] = namespace.as_str().into();
+                cluster.apply(&right.to_string()).await.unwrap();
+            }
+        }
+        let mut there = Kubeconfig::read_from(&kubeconfig).unwrap();
+        for context in there.contexts.iter_mut().filter_map(|context| context.context.as_mut()) {
+            context.namespace = Some(namespace.clone());
+        }
+        let kubeconfig = cluster.run_dir().join(format!("{namespace}.kubeconfig"));
+        std::fs::write(&kubeconfig, serde_saphyr::to_string(&there).unwrap()).unwrap();
         Self {
             cluster,
             client: cluster.client().unwrap(),
             namespace,
             kubeconfig,
         }
+    }
+
+    /// Releases the Lease in the place of an operator that was killed, so that the next one need not wait.
+    pub async fn free_lease(&self) {
+        let free = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: observed, namespace: NAMESPACE}, \
+                    spec: {holderIdentity: ''}}";
+        self.apply(free).await;
     }
 
     /// Applies objects, in this stage's namespace where the text says `NAMESPACE`.
@@ -224,132 +249,4 @@ async fn install(cluster: &Cluster, monitoring: Monitoring) -> PathBuf {
         .kubeconfig_for_service_account("observed-system", "observed")
         .await
         .unwrap()
-}
-
-/// A running operator. It ends with the test.
-pub struct Operator {
-    child: Child,
-    log: PathBuf,
-    address: String,
-    http: kube::Client,
-}
-
-impl Operator {
-    /// Starts it for the stage's namespace, with a resync of one second, and waits until it is ready.
-    pub async fn start(stage: &Stage) -> Self {
-        Self::start_by(stage, &stage.kubeconfig).await
-    }
-
-    /// The same, on the way that a kubeconfig says.
-    pub async fn start_by(stage: &Stage, kubeconfig: &Path) -> Self {
-        let log = stage
-            .cluster
-            .run_dir()
-            .join(format!("observed-{}-{}.log", stage.namespace, unique()));
-        let address = format!("127.0.0.1:{}", free_port());
-        let child = Command::new(program().await)
-            .args([
-                "run",
-                "--resync",
-                "1s",
-                "--listen",
-                &address,
-                "--watch-namespace",
-                &stage.namespace,
-            ])
-            .env("KUBECONFIG", kubeconfig)
-            .env("RUST_LOG", "observed=debug,warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
-        let mut operator = Self {
-            child,
-            log,
-            address,
-            http: Client::try_from(config).unwrap(),
-        };
-        let ready = wait::until(SOON, "the operator to be ready", || {
-            let ended = operator.child.try_wait().unwrap();
-            let http = operator.http.clone();
-            async move {
-                match ended {
-                    Some(status) => Err(format!("it ended: {status}")),
-                    None => page(&http, "/readyz").await,
-                }
-            }
-        })
-        .await;
-        assert!(ready.is_ok(), "{ready:?}; its log:\n{}", operator.log());
-        operator
-    }
-
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The sum of a counter over all its labels.
-    pub async fn counter(&self, name: &str) -> f64 {
-        let page = page(&self.http, "/metrics")
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", self.address));
-        let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
-    }
-
-    /// Waits until so many more reconciles have ended well.
-    pub async fn reconciles(&self, more: f64) {
-        let before = self.counter("controller_runtime_reconcile_total").await;
-        let look = async || {
-            let now = self.counter("controller_runtime_reconcile_total").await;
-            if now >= before + more {
-                Ok(())
-            } else {
-                Err(format!("{} of {more}", now - before))
-            }
-        };
-        wait::until(SOON, "more reconciles", look).await.unwrap();
-    }
-
-    /// Ends it at once, in the middle of whatever it does.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("the operator's log:\n{}", self.log());
-        }
-    }
-}
-
-async fn page(http: &Client, path: &str) -> Result<String, String> {
-    let request = http::Request::get(path)
-        .body(Vec::new())
-        .map_err(|error| error.to_string())?;
-    http.request_text(request).await.map_err(|error| error.to_string())
-}
-
-/// A port that nobody listens at.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-fn unique() -> u32 {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }

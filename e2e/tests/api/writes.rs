@@ -8,7 +8,7 @@
 
 mod oracle;
 mod plan;
-mod proxy;
+pub mod proxy;
 mod rivals;
 mod scene;
 

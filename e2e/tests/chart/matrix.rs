@@ -96,8 +96,8 @@ async fn a_chart_that_is_wrong_would_be_noticed() {
     for (part, from, to, words) in [
         (
             "deployment",
-            "replicas: 1",
-            "replicaz: 1",
+            "replicas: {{",
+            "replicaz: {{",
             ".spec.replicaz: field not declared",
         ),
         (

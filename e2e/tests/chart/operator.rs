@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use observed_e2e::{Cluster, wait};
 
 use super::helm::program;
@@ -49,7 +51,10 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // As the kubelet does it, so that the next one need not wait for the Lease.
+        if let Ok(process) = self.child.id().try_into() {
+            let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
+        }
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!(

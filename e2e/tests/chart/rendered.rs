@@ -87,7 +87,12 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     assert_eq!(set, known);
 
     let defaults = environment(only(&render(&chart(), &[]).await.unwrap(), "Deployment"));
-    for name in ["OBSERVED_RESYNC", "OBSERVED_CONCURRENCY"] {
+    for name in [
+        "OBSERVED_RESYNC",
+        "OBSERVED_CONCURRENCY",
+        "OBSERVED_LEASE_NAME",
+        "OBSERVED_LEASE_DURATION",
+    ] {
         let default = format!("[default: {}]", defaults[name]);
         let (_, rest) = help.split_once(&format!("[env: {name}=]")).unwrap();
         assert!(
@@ -103,13 +108,41 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
 }
 
 #[tokio::test]
-async fn there_is_one_replica_and_never_a_second_beside_it() {
-    let rendered = render(&chart(), &[]).await.unwrap();
-    let spec = &only(&rendered, "Deployment")["spec"];
+async fn more_than_one_replica_is_spread_and_never_all_evicted() {
+    let one = render(&chart(), &[]).await.unwrap();
+    let spec = &only(&one, "Deployment")["spec"];
+    assert_eq!(spec["replicas"], 1);
+    assert!(!one.iter().any(|object| object["kind"] == "PodDisruptionBudget"));
+    assert!(spec["template"]["spec"]["topologySpreadConstraints"].is_null());
+
+    let two = render(&chart(), &["--set", "replicas=2"]).await.unwrap();
+    let spec = &only(&two, "Deployment")["spec"];
+    let labels = &spec["selector"];
+    assert_eq!(spec["replicas"], 2);
+    let budget = &only(&two, "PodDisruptionBudget")["spec"];
+    assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&1.into(), labels));
+    let spread = spec["template"]["spec"]["topologySpreadConstraints"]
+        .as_array()
+        .unwrap();
+    assert!(spread.len() == 2 && spread.iter().all(|over| over["labelSelector"] == *labels));
+    // A new one is there before the old one goes: the Lease says which of them writes.
+    for objects in [one, two] {
+        let strategy = &only(&objects, "Deployment")["spec"]["strategy"];
+        assert_eq!(strategy["rollingUpdate"]["maxUnavailable"], 0, "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn two_releases_in_one_namespace_have_a_lease_each_and_the_right_to_no_other() {
+    let options = ["--set", "fullnameOverride=another,watchNamespace=prod"];
+    let rendered = render(&chart(), &options).await.unwrap();
     assert_eq!(
-        (&spec["replicas"], &spec["strategy"]["type"]),
-        (&1.into(), &"Recreate".into())
+        environment(only(&rendered, "Deployment"))["OBSERVED_LEASE_NAME"],
+        "another"
     );
+    let is_it = |object: &&Value| object["kind"] == "Role" && object["metadata"]["name"] == "another-lease";
+    let role = rendered.iter().find(is_it).unwrap();
+    assert_eq!(role["rules"][1]["resourceNames"], serde_json::json!(["another"]));
 }
 
 #[tokio::test]

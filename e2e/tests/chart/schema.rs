@@ -112,7 +112,9 @@ async fn a_value_that_makes_no_sense_is_refused_and_the_message_names_it() {
         ("concurrency=0", "/concurrency"),
         ("log.format=xml", "/log/format"),
         ("crds.keep=perhaps", "/crds/keep"),
-        ("replicas=2", "'replicas' not allowed"),
+        ("replicas=0", "/replicas"),
+        ("leaseDuration=soon", "/leaseDuration"),
+        ("replicaCount=2", "'replicaCount' not allowed"),
         ("serviceAccount.create=false", "serviceAccount.name"),
     ] {
         let refused = render(&chart(), &["--set", value]).await.unwrap_err();

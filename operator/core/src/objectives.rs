@@ -19,7 +19,6 @@ use observed_crds::v1alpha1::{self as api, TargetKind};
 use crate::finding::{Code, Finding};
 use crate::packs::Packs;
 use crate::plan::{self, Pack};
-use crate::promql;
 use goal::Goal;
 
 /// The service that objectives are set for.
@@ -78,17 +77,6 @@ pub fn objectives(
                 continue;
             }
         };
-        // Every expression is made of these, and of what is recorded under the service's own labels.
-        let escapes = goal.indicator.selectors();
-        let escapes = escapes.filter_map(|selector| promql::prove_namespaced(selector, service.namespace).err());
-        findings.extend(escapes.map(|error| {
-            Finding::error(
-                Code::Expression,
-                format!("{path}.sli"),
-                error.to_string(),
-                "Select counters of the service itself",
-            )
-        }));
         bound.push(plan::Objective {
             name: objective.name.clone(),
             metrics: goal.metrics(),

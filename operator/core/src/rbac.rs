@@ -64,12 +64,23 @@ pub fn cluster_rules() -> Vec<PolicyRule> {
     vec![rule("monitoring.coreos.com", &["prometheuses"], &["list"])]
 }
 
+/// What it does in its own namespace: it holds its Lease. What is not there yet has no name that could be asked for.
+pub fn home_rules() -> Vec<PolicyRule> {
+    let leases = |verbs: &[&str]| rule("coordination.k8s.io", &["leases"], verbs);
+    let named = PolicyRule {
+        resource_names: Some(vec![NAME.to_owned()]),
+        ..leases(&["get", "list", "watch", "update"])
+    };
+    vec![leases(&["create"]), named]
+}
+
 /// The operator's ServiceAccount in `home`, its roles and their bindings.
 pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME, Some(home)),
     });
     let mut objects = vec![account];
+    objects.extend(bound("Role", &format!("{NAME}-lease"), Some(home), &home_rules(), home));
     match scope {
         Scope::Cluster => {
             objects.extend(bound(
@@ -244,7 +255,7 @@ mod tests {
 
     #[test]
     fn there_is_no_wildcard_and_no_secret() {
-        for right in all() {
+        for right in all().into_iter().chain(rights(&home_rules())) {
             assert!(!right.contains('*') && !right.contains("secrets"), "{right}");
         }
     }
@@ -259,11 +270,28 @@ mod tests {
                 "ServiceAccount",
                 "Role",
                 "RoleBinding",
+                "Role",
+                "RoleBinding",
                 "ClusterRole",
                 "ClusterRoleBinding"
             ]
         );
-        assert_eq!(objects[1]["metadata"]["namespace"], "prod");
-        assert_eq!(objects[3]["rules"].as_array().unwrap().len(), 1);
+        assert_eq!(objects[1]["metadata"]["namespace"], "observed-system");
+        assert_eq!(objects[3]["metadata"]["namespace"], "prod");
+        assert_eq!(objects[5]["rules"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn at_home_there_is_one_lease_that_it_can_change_and_none_that_it_can_delete() {
+        assert_eq!(
+            rights(&home_rules()),
+            ["create", "get", "list", "update", "watch"]
+                .map(|verb| format!("{verb} coordination.k8s.io/leases"))
+                .into()
+        );
+        for rule in home_rules() {
+            let only_one = rule.resource_names == Some(vec![NAME.to_owned()]);
+            assert!(only_one || rule.verbs == ["create"], "{rule:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
-use observed_core::child::{Body, Child};
+use observed_core::child::Body;
 use observed_core::gift::Gift;
 use observed_core::outputs::{self, OUTPUTS, Ownership};
 use observed_core::packs::Packs;
@@ -64,11 +64,16 @@ fn is_gift(id: &str) -> bool {
 /// The objects that are Observed's own; what would be given to the workload is told beside them.
 fn objects(format: Format, plans: &[(Plan, Option<Gift>)], only: Option<&str>) -> Result<String, Error> {
     let mut objects: Vec<Value> = Vec::new();
+    let wanted = || {
+        OUTPUTS
+            .iter()
+            .filter(|output| only.is_none_or(|only| only == output.id()))
+    };
     for (plan, gift) in plans {
-        for Child { output, body, .. } in outputs::render(plan).items {
-            match body {
-                Body::Owned(object) if only.is_none_or(|only| only == output) => objects.push(object),
-                Body::Owned(_) | Body::Gift(_) | Body::TakeBack(_) => {}
+        for child in wanted().flat_map(|output| output.render(plan)) {
+            match child.body {
+                Body::Owned(object) => objects.push(object),
+                Body::Gift(_) | Body::TakeBack(_) => {}
             }
         }
         if let (Some(gift), None) = (gift, only) {

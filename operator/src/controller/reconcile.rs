@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::trial;
 use crate::verify::{self, Backends, verify};
 
-/// How long one reconcile may take. The client tries again by itself for a long time.
+/// How long one reconcile may take: an API server may take its time for each answer.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Time between two looks at a service that is on its way.
 const HURRIED: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use super::orphans::Tell;
 use crate::api_error;
 use crate::gather::{self, Surroundings};
+use crate::server::Readiness;
 
 /// An ObservedService, or what is left of one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<ObservedService>;
@@ -49,6 +50,21 @@ where
     }
 }
 
+/// Waits until the services can be listed: their kind is there, and so is the right.
+pub(super) async fn can_be_listed(client: &Client, namespace: Option<&str>, readiness: &Readiness) {
+    let services = scoped::<Guarded>(client, namespace);
+    let mut told = String::new();
+    while let Err(error) = services.list_metadata(&ListParams::default().limit(1)).await {
+        let words = format!("the ObservedServices could not be listed: {}", api_error::words(&error));
+        if words != told {
+            tracing::warn!("{words}");
+        }
+        readiness.waits_for(&words);
+        told = words;
+        tokio::time::sleep(POLL.0).await;
+    }
+}
+
 /// The errors of a watch go to the log, once until it works again.
 pub(super) fn logged<T: Send + 'static>(
     stream: impl Stream<Item = watcher::Result<T>> + Send + 'static,
@@ -63,7 +79,7 @@ pub(super) fn logged<T: Send + 'static>(
                     Some(item)
                 }
                 Err(error) => {
-                    let words = words(&error);
+                    let words = api_error::words_of_watch(&error);
                     if broken {
                         tracing::debug!(watch = what, error = words, "a watch is still broken");
                     } else {
@@ -76,16 +92,6 @@ pub(super) fn logged<T: Send + 'static>(
             std::future::ready(item)
         })
         .boxed()
-}
-
-fn words(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => api_error::words(error),
-        watcher::Error::WatchError(status) => api_error::shorten(&status.message, 512),
-        other => api_error::shorten(&other.to_string(), 512),
-    }
 }
 
 /// A change of the spec of a service, as its own trigger, and of the services that point at the same workload.

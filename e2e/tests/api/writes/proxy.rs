@@ -1,6 +1,7 @@
 //! Stands between the operator and the API server, numbers the writes, and does to one of them what the case says.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -64,17 +65,11 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy to the API server of a client. The operator that uses its kubeconfig has that client's rights.
-    pub async fn start(client: Client, directory: &Path, name: &str) -> Self {
+    pub async fn start(client: Client, directory: &Path, namespace: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let kubeconfig = directory.join(format!("{name}-proxy.kubeconfig"));
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
-            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
-            "users": [{"name": "proxy", "user": {}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-        });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let kubeconfig = directory.join(format!("{namespace}-proxy.kubeconfig"));
+        std::fs::write(&kubeconfig, by_way_of(address, namespace)).unwrap();
         let proxy = Self {
             client,
             inner: Arc::default(),
@@ -103,7 +98,7 @@ impl Proxy {
         self.inner.lock().unwrap().rival = Some((what.to_owned(), before));
     }
 
-    /// The writes so far, Events apart: how many of those there are depends on how fast the others are.
+    /// The writes so far, Events and the Lease apart: how many of those there are depends on how fast the others are.
     pub fn writes(&self) -> Vec<Write> {
         self.inner.lock().unwrap().writes.clone()
     }
@@ -112,6 +107,17 @@ impl Proxy {
     pub fn met(&self) -> bool {
         self.inner.lock().unwrap().met
     }
+}
+
+/// The kubeconfig of an operator of a namespace that sends everything to an address.
+pub fn by_way_of(address: SocketAddr, namespace: &str) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+        "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
+        "users": [{"name": "proxy", "user": {}}],
+        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy", "namespace": namespace}}],
+    })
+    .to_string()
 }
 
 /// `PATCH deployments/shop`, with what tells the patches of one object apart.
@@ -137,7 +143,11 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
-    let is_write = parts.method != Method::GET && !parts.uri.path().contains("/events");
+    // What becomes of the Lease is seen to in `replicas`.
+    let beside = ["/events", "/leases"]
+        .iter()
+        .any(|part| parts.uri.path().contains(part));
+    let is_write = parts.method != Method::GET && !beside;
     let what = what(&parts.method, parts.uri.path(), kind);
     let (mut fault, mut rival, mut sabotage) = (None, None, None);
     if is_write {
@@ -231,7 +241,8 @@ async fn wrong(
     forward(client, parts, uri, value.to_string().into()).await
 }
 
-async fn forward(client: &Client, parts: &http::request::Parts, uri: String, body: Bytes) -> Response {
+/// Passes a request on as it is.
+pub async fn forward(client: &Client, parts: &http::request::Parts, uri: String, body: Bytes) -> Response {
     let mut request = http::Request::builder().method(parts.method.clone()).uri(uri);
     for name in [header::CONTENT_TYPE, header::ACCEPT, header::USER_AGENT] {
         if let Some(value) = parts.headers.get(&name) {

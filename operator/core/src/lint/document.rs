@@ -1,6 +1,7 @@
 //! From texts to ObservedServices.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use observed_crds::v1alpha1::signal_pack::{SignalPack, UserPack};
@@ -32,13 +33,9 @@ pub struct Source {
 /// Reads ObservedServices. `namespace` is the one of resources that name none; one that names another is a finding.
 pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     let mut read = Read::default();
-    let schemas = Schemas {
-        service: compile_schema(&SCHEMA),
-        pack: compile_schema(&PACK_SCHEMA),
-    };
     let mut any = false;
     for source in sources {
-        any |= file(source, namespace, &schemas, &mut read);
+        any |= file(source, namespace, &mut read);
     }
     packs::judge(&mut read);
     if !any && read.findings.is_empty() {
@@ -60,14 +57,12 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
     read
 }
 
-/// The rules of both kinds.
-struct Schemas {
-    service: CompiledSchema,
-    pack: CompiledSchema,
-}
+/// The rules across fields, compiled when the first resource of the kind is read.
+static RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&SCHEMA));
+static PACK_RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&PACK_SCHEMA));
 
 /// Whether the file holds something that is meant as an ObservedService or a SignalPack.
-fn file(source: &Source, namespace: Option<&str>, schemas: &Schemas, read: &mut Read) -> bool {
+fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
     let parsed = yaml::parse(&source.text);
     let located = |place, finding| Located {
         file: source.name.clone(),
@@ -85,7 +80,7 @@ fn file(source: &Source, namespace: Option<&str>, schemas: &Schemas, read: &mut 
             Meant::Ours => {}
             Meant::Pack => {
                 ours += 1;
-                let pack = resource::<UserPack>(&node, namespace, &schemas.pack, &PACK_SCHEMA);
+                let pack = resource::<UserPack>(&node, namespace, &PACK_RULES, &PACK_SCHEMA);
                 let (pack, findings) = pack.map_or_else(|findings| (None, findings), |pack| (Some(*pack), Vec::new()));
                 let places = findings.into_iter().map(|(place, finding)| located(place, finding));
                 read.findings.extend(places);
@@ -113,7 +108,7 @@ fn file(source: &Source, namespace: Option<&str>, schemas: &Schemas, read: &mut 
             }
         }
         ours += 1;
-        match resource(&node, namespace, &schemas.service, &SCHEMA) {
+        match resource(&node, namespace, &RULES, &SCHEMA) {
             Ok(service) if !broken => read.services.push(Service {
                 file: source.name.clone(),
                 service: *service,

@@ -1,7 +1,7 @@
 //! A value against a schema of the CRD: what the API server would say, all of it, with places and with what is right.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 use serde_json::Value;
@@ -15,20 +15,26 @@ const LONGEST_QUOTE: usize = 80;
 
 type Findings = Vec<(Place, Finding)>;
 
-/// The patterns of both CRDs. To compile them costs more than everything else that is done with a resource.
-pub(super) static PATTERNS: LazyLock<BTreeMap<&'static str, Regex>> = LazyLock::new(|| {
+/// The patterns of both CRDs, each compiled when it is first asked: that costs more than everything else that is done with
+/// a resource.
+static PATTERNS: LazyLock<BTreeMap<&'static str, OnceLock<Option<Regex>>>> = LazyLock::new(|| {
     let mut patterns = BTreeMap::new();
     collect(&SCHEMA, &mut patterns);
     collect(&PACK_SCHEMA, &mut patterns);
     patterns
 });
 
-fn collect(schema: &'static Value, patterns: &mut BTreeMap<&'static str, Regex>) {
+/// A pattern of a CRD, if it is one of Rust's grammar.
+pub(super) fn pattern(text: &str) -> Option<&'static Regex> {
+    let compiled = PATTERNS.get(text)?;
+    compiled.get_or_init(|| Regex::new(text).ok()).as_ref()
+}
+
+fn collect(schema: &'static Value, patterns: &mut BTreeMap<&'static str, OnceLock<Option<Regex>>>) {
     match schema {
         Value::Object(fields) => {
-            let pattern = fields.get("pattern").and_then(Value::as_str);
-            if let Some((pattern, regex)) = pattern.and_then(|text| Some((text, Regex::new(text).ok()?))) {
-                patterns.insert(pattern, regex);
+            if let Some(pattern) = fields.get("pattern").and_then(Value::as_str) {
+                patterns.insert(pattern, OnceLock::new());
             }
             fields.values().for_each(|schema| collect(schema, patterns));
         }
@@ -104,13 +110,12 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
     match &node.content {
         Content::String(text) => {
             let has = text.chars().count();
-            let help = first_sentence(schema);
             if let Some(words) = out_of(has, bounds("minLength", "maxLength")) {
                 say(
                     node.place,
                     Code::InvalidValue,
                     format!("{} has {has} characters, {words}", quote(text)),
-                    help,
+                    first_sentence(schema),
                 );
                 return;
             }
@@ -129,15 +134,15 @@ fn walk(node: &Node, place: Place, schema: &Value, path: &str, findings: &mut Fi
                 }
                 return;
             }
-            if let Some(pattern) = schema["pattern"].as_str()
-                && let Some(regex) = PATTERNS.get(pattern)
+            if let Some(wanted) = schema["pattern"].as_str()
+                && let Some(regex) = pattern(wanted)
                 && !regex.is_match(text)
             {
                 say(
                     node.place,
                     Code::InvalidValue,
-                    format!("{} does not match {pattern}", quote(text)),
-                    help,
+                    format!("{} does not match {wanted}", quote(text)),
+                    first_sentence(schema),
                 );
             }
         }

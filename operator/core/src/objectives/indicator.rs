@@ -10,7 +10,7 @@ use super::burn::HOUR;
 use crate::duration;
 use crate::finding::{Code, Finding};
 use crate::plan::{Counted, Flow, Indicator, Part};
-use crate::promql::{Declared, Error, Expression, Match, Misplaced, Pattern, Selector, Tie, example};
+use crate::promql::{Declared, Error, Match, Misplaced, Pattern, Selector, Tie, example, prove_namespaced};
 
 /// The indicators of packs, by the names that both sides use.
 const ERROR_RATIO: &str = "errorRatio";
@@ -81,6 +81,17 @@ fn of_packs(name: &str, path: &str, service: &Service<'_>, findings: &mut Vec<Fi
             help,
         ));
     }
+    // Every expression of an objective is made of these, and of what is recorded under the service's own labels.
+    let selectors = found.iter().flat_map(Indicator::selectors);
+    let escapes = selectors.filter_map(|selector| prove_namespaced(selector, service.namespace).err());
+    findings.extend(escapes.map(|error| {
+        Finding::error(
+            Code::Expression,
+            format!("{path}.sli.{name}"),
+            error.to_string(),
+            "Correct the pack",
+        )
+    }));
     found
 }
 
@@ -208,7 +219,7 @@ fn own(ratio: &Ratio, path: &str, service: &Service<'_>) -> Result<Indicator, Ve
         let tied = Selector::parse(text)
             .map_err(|error| misplaced(path, field, text, &error))
             .and_then(|selector| {
-                let tied = tied(&selector, text, service).map_err(|error| untied(path, field, text, &error))?;
+                let tied = tied(&selector, service).map_err(|error| untied(path, field, text, &error))?;
                 Ok((selector, tied))
             });
         tied.map_err(|finding| findings.push(finding)).ok()
@@ -235,9 +246,7 @@ fn own(ratio: &Ratio, path: &str, service: &Service<'_>) -> Result<Indicator, Ve
     let (part, part_tied) = counted;
     let whole = Selector::parse(total.metric())
         .map_err(|error| misplaced(path, "total", total.metric(), &error))
-        .and_then(|whole| {
-            tied(&whole, total.metric(), service).map_err(|error| untied(path, "total", total.metric(), &error))
-        });
+        .and_then(|whole| tied(&whole, service).map_err(|error| untied(path, "total", total.metric(), &error)));
     Ok(Indicator {
         name: RATIO.to_owned(),
         counted: Counted::Counters,
@@ -259,7 +268,7 @@ fn own(ratio: &Ratio, path: &str, service: &Service<'_>) -> Result<Indicator, Ve
 }
 
 /// The selector with the matchers that tie it to the service.
-fn tied(selector: &Selector, text: &str, service: &Service<'_>) -> Result<String, Error> {
+fn tied(selector: &Selector, service: &Service<'_>) -> Result<String, Error> {
     let mut tie = Tie::new(Duration::ZERO, Duration::ZERO, [].into())?;
     let metric = selector.metric();
     tie.declare(
@@ -273,7 +282,9 @@ fn tied(selector: &Selector, text: &str, service: &Service<'_>) -> Result<String
             windowed: false,
         },
     )?;
-    Ok(tie.rule(&Expression::parse(text)?)?.to_string())
+    let tied = tie.rule(&selector.expression())?;
+    tied.prove_namespaced(service.namespace)?;
+    Ok(tied.to_string())
 }
 
 fn misplaced(path: &str, field: &str, text: &str, error: &Misplaced) -> Finding {

@@ -348,8 +348,8 @@ fn every_expression_stays_in_the_namespace() {
         let (objective, _) = one(&objective);
         let alerts = objective.alerts.iter().map(|alert| &alert.expr);
         for expr in objective.records.iter().map(|record| &record.expr).chain(alerts) {
-            assert_eq!(promql::prove_namespaced(expr, "prod"), Ok(()), "{expr}");
-            assert!(promql::prove_namespaced(expr, "other").is_err(), "{expr}");
+            assert_eq!(crate::promql::prove_namespaced(expr, "prod"), Ok(()), "{expr}");
+            assert!(crate::promql::prove_namespaced(expr, "other").is_err(), "{expr}");
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Peekable;
+use std::ops::Range;
 use std::str::CharIndices;
+use std::sync::LazyLock;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{self, Expr, VectorSelector};
 use regex::Regex;
 
 use super::tie::matcher;
-use super::{Match, is_label_name, is_metric_name};
+use super::{Expression, Match, is_label_name, is_metric_name};
 
 /// A plain selector.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,18 +34,19 @@ impl Selector {
     /// # Errors
     /// Anything else: functions, ranges, offsets, arithmetic, or what PromQL does not know.
     pub fn parse(text: &str) -> Result<Self, Misplaced> {
-        Reader {
+        let mut reader = Reader {
             rest: text.char_indices().peekable(),
             text,
-        }
-        .selector()?;
+            values: Vec::new(),
+        };
+        reader.selector()?;
         match parser::parse(text.trim()) {
             Ok(Expr::VectorSelector(vector)) => Ok(Self(vector)),
             Ok(_) => Err(Misplaced {
                 column: 1,
                 message: "it is no selector".to_owned(),
             }),
-            Err(message) => Err(Misplaced { column: 1, message }),
+            Err(message) => Err(reader.wrong_value().unwrap_or(Misplaced { column: 1, message })),
         }
     }
 
@@ -57,6 +60,12 @@ impl Selector {
     pub fn matching(mut self, label: &str, by: Match<'_>) -> Self {
         self.0.matchers.matchers.push(matcher(label, by));
         self
+    }
+
+    /// It as an expression.
+    #[must_use]
+    pub fn expression(&self) -> Expression {
+        Expression(Expr::VectorSelector(self.0.clone()))
     }
 
     fn matchers(&self) -> &[Matcher] {
@@ -121,9 +130,12 @@ fn candidates(matchers: &[&Matcher]) -> Vec<String> {
     values
 }
 
+/// A class of characters, with the first of them.
+static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[\^?(.)[^\]]*\]").ok());
+
 /// Something that a simple pattern is like. Whoever uses it asks the pattern itself.
 fn simplest(pattern: &str) -> String {
-    let Ok(class) = Regex::new(r"\[\^?(.)[^\]]*\]") else {
+    let Some(class) = &*CLASS else {
         return pattern.to_owned();
     };
     let text = class.replace_all(pattern, "$1").into_owned();
@@ -145,6 +157,8 @@ fn simplest(pattern: &str) -> String {
 struct Reader<'a> {
     rest: Peekable<CharIndices<'a>>,
     text: &'a str,
+    /// Where each value stands, and whether it is a pattern. They are read by the parser alone: a pattern is compiled.
+    values: Vec<(Range<usize>, bool)>,
 }
 
 impl Reader<'_> {
@@ -223,12 +237,19 @@ impl Reader<'_> {
                 Some(_) => {}
             }
         }
-        let literal = self.text.get(start..self.place()).unwrap_or_default();
-        let sign = if pattern { "=~" } else { "=" };
-        match parser::parse(&format!("metric{{label{sign}{literal}}}")) {
-            Ok(_) => Ok(()),
-            Err(message) => Err(self.misplaced(start, message)),
-        }
+        let end = self.place();
+        self.values.push((start..end, pattern));
+        Ok(())
+    }
+
+    /// The first value that the parser refuses.
+    fn wrong_value(&self) -> Option<Misplaced> {
+        self.values.iter().find_map(|(range, pattern)| {
+            let literal = self.text.get(range.clone()).unwrap_or_default();
+            let sign = if *pattern { "=~" } else { "=" };
+            let refused = parser::parse(&format!("metric{{label{sign}{literal}}}")).err()?;
+            Some(self.misplaced(range.start, refused))
+        })
     }
 
     fn word(&mut self) -> (usize, String) {

@@ -1,0 +1,166 @@
+//! A running operator.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use kube::Client;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use observed_e2e::wait;
+
+use super::{SOON, Stage, program};
+
+/// A running operator. It ends with the test.
+pub struct Operator {
+    child: Child,
+    log: PathBuf,
+    address: String,
+    http: kube::Client,
+}
+
+impl Operator {
+    /// Starts it for the stage's namespace, with a resync of one second, and waits until it is ready.
+    pub async fn start(stage: &Stage) -> Self {
+        Self::start_by(stage, &stage.kubeconfig).await
+    }
+
+    /// The same, on the way that a kubeconfig says.
+    pub async fn start_by(stage: &Stage, kubeconfig: &Path) -> Self {
+        stage.free_lease().await;
+        Self::replica(stage, kubeconfig, "15s").await
+    }
+
+    /// One that may have others beside it, with a Lease that lasts so long.
+    pub async fn replica(stage: &Stage, kubeconfig: &Path, lasts: &str) -> Self {
+        let mut operator = Self::spawn(stage, kubeconfig, lasts).await;
+        let ready = wait::until(SOON, "the operator to be ready", || {
+            let ended = operator.child.try_wait().unwrap();
+            let http = operator.http.clone();
+            async move {
+                match ended {
+                    Some(status) => Err(format!("it ended: {status}")),
+                    None => page(&http, "/readyz").await,
+                }
+            }
+        })
+        .await;
+        assert!(ready.is_ok(), "{ready:?}; its log:\n{}", operator.log());
+        operator
+    }
+
+    /// One that need not become ready.
+    pub async fn spawn(stage: &Stage, kubeconfig: &Path, lasts: &str) -> Self {
+        let log = stage
+            .cluster
+            .run_dir()
+            .join(format!("observed-{}-{}.log", stage.namespace, unique()));
+        let address = format!("127.0.0.1:{}", free_port());
+        let child = Command::new(program().await)
+            .args([
+                "run",
+                "--resync",
+                "1s",
+                "--lease-duration",
+                lasts,
+                "--listen",
+                &address,
+                "--watch-namespace",
+                &stage.namespace,
+            ])
+            .env("KUBECONFIG", kubeconfig)
+            .env("RUST_LOG", "observed=debug,warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        Self {
+            child,
+            log,
+            address,
+            http: Client::try_from(config).unwrap(),
+        }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The sum of a counter over all its labels.
+    pub async fn counter(&self, name: &str) -> f64 {
+        let page = page(&self.http, "/metrics")
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.address));
+        let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Waits until so many more reconciles have ended well.
+    pub async fn reconciles(&self, more: f64) {
+        let before = self.counter("controller_runtime_reconcile_total").await;
+        let look = async || {
+            let now = self.counter("controller_runtime_reconcile_total").await;
+            if now >= before + more {
+                Ok(())
+            } else {
+                Err(format!("{} of {more}", now - before))
+            }
+        };
+        wait::until(SOON, "more reconciles", look).await.unwrap();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(process, signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself, and says how.
+    pub async fn ends(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let look = || std::future::ready(child.try_wait().unwrap());
+        wait::until(SOON, "the operator to end", look).await.unwrap()
+    }
+
+    /// Ends it at once, in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the operator's log:\n{}", self.log());
+        }
+    }
+}
+
+async fn page(http: &Client, path: &str) -> Result<String, String> {
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .map_err(|error| error.to_string())?;
+    http.request_text(request).await.map_err(|error| error.to_string())
+}
+
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn unique() -> u32 {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}

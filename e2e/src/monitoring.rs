@@ -36,7 +36,10 @@ const RELOADER_IMAGE: &str = "observed.local/prometheus-config-reloader:v0.93.0"
 const PROMETHEUS_IMAGE: &str = "observed.local/prometheus:v3.16.0";
 const ALERTMANAGER_IMAGE: &str = "observed.local/alertmanager:v0.28.1";
 
+const KUBE_STATE_METRICS_IMAGE: &str = "observed.local/kube-state-metrics:v2.18.0";
+
 const STACK: &str = include_str!("monitoring/stack.yaml");
+const KUBE_STATE_METRICS: &str = include_str!("monitoring/kube-state-metrics.yaml");
 
 /// Measured on two cores.
 const USUALLY: Duration = Duration::from_secs(25);
@@ -51,6 +54,9 @@ pub enum Error {
     /// A file of prometheus-operator is not what it was.
     #[error("cannot read the files of prometheus-operator: {0}")]
     Files(String),
+    /// kube-state-metrics could not be built.
+    #[error(transparent)]
+    Tools(#[from] tools::Error),
     /// The cluster refused an object, or something did not become Ready in time.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
@@ -88,6 +94,18 @@ pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<(), Error
     answers(cluster, ALERTMANAGER_SERVICE, 9093).await?;
     step.done();
     Ok(())
+}
+
+/// Adds kube-state-metrics to the stack, for what only the objects know: limits, restarts, why a container ended.
+///
+/// # Errors
+/// It cannot be built, or the cluster refused an object.
+pub async fn add_kube_state_metrics(cluster: &Cluster, progress: &Progress) -> Result<(), Error> {
+    let tools = Tools::ensure(&Tool::STATE, progress).await?;
+    let at = "/bin/kube-state-metrics";
+    let image = Image::new(KUBE_STATE_METRICS_IMAGE).file(tools.path(Tool::KubeStateMetrics)?, at);
+    cluster.load_image(&image.entrypoint(at)).await?;
+    Ok(cluster.apply(KUBE_STATE_METRICS).await?)
 }
 
 /// The stack's images.
@@ -256,5 +274,6 @@ spec: {template: {spec: {containers: [{name: o, image: quay.example/o:1, args: [
     #[test]
     fn the_images_of_the_stack_are_the_ones_that_are_loaded() {
         assert!(STACK.contains(PROMETHEUS_IMAGE) && STACK.contains(ALERTMANAGER_IMAGE));
+        assert!(KUBE_STATE_METRICS.contains(KUBE_STATE_METRICS_IMAGE));
     }
 }

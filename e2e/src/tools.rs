@@ -52,6 +52,8 @@ pub enum Tool {
     Reply,
     /// The exporter of the sample's database.
     PostgresExporter,
+    /// What tells Prometheus of the objects of Kubernetes.
+    KubeStateMetrics,
     /// A peer that benchmarks compare with.
     Sloth,
     Helm,
@@ -85,6 +87,8 @@ impl Tool {
 
     /// What stands in front of the sample's databases, and is written in Go. Only the test that runs them needs it.
     pub const DEPENDENCIES: [Self; 1] = [Self::PostgresExporter];
+    /// What tells Prometheus of the objects of Kubernetes. Only the test that asks for them needs it.
+    pub const STATE: [Self; 1] = [Self::KubeStateMetrics];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
@@ -262,6 +266,12 @@ impl Tool {
                 "postgres_exporter",
                 15,
             ),
+            Self::KubeStateMetrics => (
+                Family::KubeStateMetrics,
+                Package("k8s.io/kube-state-metrics/v2"),
+                "kube-state-metrics",
+                75,
+            ),
             Self::Sloth => (Family::Sloth, Package("github.com/slok/sloth/cmd/sloth"), "sloth", 100),
             Self::Helm => (Family::Helm, Package("helm.sh/helm/v4/cmd/helm"), "helm", 120),
             Self::AdmissionWebhook => (
@@ -285,6 +295,7 @@ impl Tool {
         Self::ALL
             .into_iter()
             .chain(Self::DEPENDENCIES)
+            .chain(Self::STATE)
             .chain(Self::PEERS)
             .chain(Self::INSTALLERS)
             .chain(Self::JUDGES)

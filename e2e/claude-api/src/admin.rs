@@ -13,8 +13,6 @@ use crate::api::App;
 use crate::faults::Faults;
 use crate::findings::Findings;
 
-// What keeps a leak from taking the whole machine where no limit is set.
-const MAX_BALLAST_MIB: usize = 4096;
 const CRASH_DELAY: Duration = Duration::from_millis(100);
 const GROWTH_STEP: Duration = Duration::from_millis(100);
 
@@ -63,7 +61,7 @@ pub async fn act(app: Arc<App>) {
             continue;
         }
         tokio::select! {
-            _ = step.tick() => ballast.grow(now.memory_growth_mib_per_second, GROWTH_STEP),
+            _ = step.tick() => ballast.grow(&now, GROWTH_STEP),
             _ = faults.changed() => {}
         }
     }
@@ -77,9 +75,9 @@ struct Ballast {
 }
 
 impl Ballast {
-    fn grow(&mut self, mib_per_second: u64, elapsed: Duration) {
-        self.bytes_owed += u128::from(mib_per_second) * (1 << 20) * elapsed.as_millis() / 1000;
-        while self.bytes_owed >= 1 << 20 && self.blocks.len() < MAX_BALLAST_MIB {
+    fn grow(&mut self, faults: &Faults, elapsed: Duration) {
+        self.bytes_owed += u128::from(faults.memory_growth_mib_per_second) * (1 << 20) * elapsed.as_millis() / 1000;
+        while self.bytes_owed >= 1 << 20 && (self.blocks.len() as u64) < faults.most_mib() {
             self.bytes_owed -= 1 << 20;
             // Not zero: a page of zeros that nobody wrote takes no memory.
             self.blocks.push(vec![1; 1 << 20]);
@@ -136,12 +134,21 @@ mod tests {
     #[test]
     fn a_leak_grows_as_fast_as_it_was_told_and_not_without_end() {
         let mut ballast = Ballast::default();
+        let mut leak = Faults {
+            memory_growth_mib_per_second: 3,
+            ..Faults::default()
+        };
         for _ in 0..10 {
-            ballast.grow(3, GROWTH_STEP);
+            ballast.grow(&leak, GROWTH_STEP);
         }
         // The tenths of a second are rounded down to whole bytes.
         assert!((2..=3).contains(&ballast.blocks.len()), "{}", ballast.blocks.len());
-        ballast.grow(0, GROWTH_STEP);
+        ballast.grow(&Faults::default(), GROWTH_STEP);
         assert!(ballast.blocks.len() <= 3);
+        leak.memory_growth_up_to_mib = Some(5);
+        for _ in 0..100 {
+            ballast.grow(&leak, GROWTH_STEP);
+        }
+        assert_eq!(ballast.blocks.len(), 5);
     }
 }

@@ -23,6 +23,8 @@ use crate::tasks;
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_TOKENS: u64 = 8192;
+// What a careless service says when its provider does not answer: a success that no model made.
+const FALLBACK: &str = "Please try again later.";
 
 /// What all requests share.
 #[derive(Debug)]
@@ -173,6 +175,9 @@ async fn messages(
     };
     if let Some(kept) = kept {
         return Ok(([(header::CONTENT_TYPE, "application/json")], kept).into_response());
+    }
+    if app.faults.get().fallback {
+        return Ok(Json(json!({"type": "message", "role": "assistant", "content": FALLBACK})).into_response());
     }
     let answer = question.answer();
     tokio::time::sleep(answer.thinking).await;

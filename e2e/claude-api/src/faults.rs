@@ -15,10 +15,16 @@ const KNOWN: &[&str] = &[
     "readiness",
     "hang",
     "crash",
+    "panic",
+    "fallback",
+    "worker",
     "memoryGrowthMiBPerSecond",
+    "memoryGrowthUpToMiB",
 ];
 const MAX_LATENCY: Duration = Duration::from_secs(300);
 const MAX_GROWTH: u64 = 1024;
+// What keeps a leak from taking the whole machine where no limit is set.
+const MAX_LEAK_MIB: u64 = 4096;
 
 /// What is wrong with the service at the moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,8 +39,16 @@ pub struct Faults {
     pub hang: bool,
     /// The process aborts.
     pub crash: bool,
+    /// A bug: every API request panics.
+    pub panic: bool,
+    /// Questions are answered without asking a model.
+    pub fallback: bool,
+    /// Nobody works on tasks.
+    pub worker_off: bool,
     /// How fast memory is taken and not given back.
     pub memory_growth_mib_per_second: u64,
+    /// Where that ends, if anywhere before 4 GiB.
+    pub memory_growth_up_to_mib: Option<u64>,
 }
 
 impl Faults {
@@ -64,20 +78,28 @@ impl Faults {
                     _ => Err(format!("must be at most {}, is {text:?}", duration::print(MAX_LATENCY))),
                 }
             }),
-            not_ready: findings.optional(object, "readiness", |value| match value.as_str() {
-                Some("on") => Ok(false),
-                Some("off") => Ok(true),
-                _ => Err(format!("must be \"on\" or \"off\", is {value}")),
-            }),
+            not_ready: findings.optional(object, "readiness", is_off),
             hang: findings.optional(object, "hang", boolean),
             crash: findings.optional(object, "crash", boolean),
+            panic: findings.optional(object, "panic", boolean),
+            fallback: findings.optional(object, "fallback", boolean),
+            worker_off: findings.optional(object, "worker", is_off),
             memory_growth_mib_per_second: findings.optional(object, "memoryGrowthMiBPerSecond", |value| {
                 match value.as_u64() {
                     Some(growth) if growth <= MAX_GROWTH => Ok(growth),
                     _ => Err(format!("must be a whole number from 0 to {MAX_GROWTH}, is {value}")),
                 }
             }),
+            memory_growth_up_to_mib: findings.optional(object, "memoryGrowthUpToMiB", |value| match value.as_u64() {
+                Some(most) if (1..=MAX_LEAK_MIB).contains(&most) => Ok(Some(most)),
+                _ => Err(format!("must be a whole number from 1 to {MAX_LEAK_MIB}, is {value}")),
+            }),
         }
+    }
+
+    /// How much a leak takes at most.
+    pub fn most_mib(&self) -> u64 {
+        self.memory_growth_up_to_mib.unwrap_or(MAX_LEAK_MIB)
     }
 
     /// The same as [`Faults::parse`] reads.
@@ -85,12 +107,28 @@ impl Faults {
         json!({
             "errorRatio": self.error_ratio,
             "latency": duration::print(self.latency),
-            "readiness": if self.not_ready { "off" } else { "on" },
+            "readiness": on_unless(self.not_ready),
             "hang": self.hang,
             "crash": self.crash,
+            "panic": self.panic,
+            "fallback": self.fallback,
+            "worker": on_unless(self.worker_off),
             "memoryGrowthMiBPerSecond": self.memory_growth_mib_per_second,
+            "memoryGrowthUpToMiB": self.most_mib(),
         })
     }
+}
+
+fn is_off(value: &Value) -> Result<bool, String> {
+    match value.as_str() {
+        Some("on") => Ok(false),
+        Some("off") => Ok(true),
+        _ => Err(format!("must be \"on\" or \"off\", is {value}")),
+    }
+}
+
+fn on_unless(off: bool) -> &'static str {
+    if off { "off" } else { "on" }
 }
 
 fn boolean(value: &Value) -> Result<bool, String> {
@@ -145,6 +183,11 @@ impl Switchboard {
         // The sender is in `self`: waiting cannot fail.
         let _ = self.subscribe().wait_for(|faults| !faults.hang).await;
     }
+
+    /// Returns once somebody works on tasks.
+    pub async fn may_work(&self) {
+        let _ = self.subscribe().wait_for(|faults| !faults.worker_off).await;
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +197,9 @@ mod tests {
     #[test]
     fn every_fault_can_be_switched_and_reads_back_as_it_was_set() {
         let body = json!({
-            "errorRatio": 0.5, "latency": "2s", "readiness": "off", "hang": true, "crash": true, "memoryGrowthMiBPerSecond": 10,
+            "errorRatio": 0.5, "latency": "2s", "readiness": "off", "hang": true, "crash": true,
+            "panic": true, "fallback": true, "worker": "off", "memoryGrowthMiBPerSecond": 10,
+            "memoryGrowthUpToMiB": 64,
         });
         let faults = Faults::parse(body.to_string().as_bytes()).unwrap();
         assert_eq!(
@@ -165,7 +210,11 @@ mod tests {
                 not_ready: true,
                 hang: true,
                 crash: true,
+                panic: true,
+                fallback: true,
+                worker_off: true,
                 memory_growth_mib_per_second: 10,
+                memory_growth_up_to_mib: Some(64),
             }
         );
         assert_eq!(faults.to_json(), body);
@@ -179,7 +228,8 @@ mod tests {
     #[test]
     fn all_bad_values_are_found_at_once() {
         let body = br#"{"errorRatio": 1.5, "latency": "soon", "readiness": false, "hang": "yes", "crash": 1,
-            "memoryGrowthMiBPerSecond": -1, "errorRate": 0.5}"#;
+            "panic": "on", "fallback": 1, "worker": true,
+            "memoryGrowthMiBPerSecond": -1, "memoryGrowthUpToMiB": 0, "errorRate": 0.5}"#;
         let found = format!("{:?}", Faults::parse(body).unwrap_err());
         for name in KNOWN.iter().chain(&["errorRate"]) {
             assert_eq!(

@@ -123,7 +123,7 @@ pub async fn hold(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     next.run(request).await
 }
 
-/// Delays a request, and answers in its place if it is one of those that fail.
+/// Delays a request, and answers in its place, or panics, if it is one of those that fail.
 pub async fn inject(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let latency = app.faults.get().latency;
     if !latency.is_zero() {
@@ -135,6 +135,10 @@ pub async fn inject(State(app): State<Arc<App>>, request: Request, next: Next) -
             "injected_fault",
             "switched on at the admin port",
         );
+    }
+    if app.faults.get().panic {
+        // What a panic does, without the words on standard error that would be no JSON.
+        std::panic::resume_unwind(Box::new("switched on at the admin port"));
     }
     next.run(request).await
 }

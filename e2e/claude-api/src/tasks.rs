@@ -76,6 +76,7 @@ fn new_id(caller: &[u8]) -> String {
 /// Works on tasks one after the other until the service ends.
 pub async fn work(app: &App, dependencies: &Dependencies, usage: &Usage) {
     while !app.draining.load(Ordering::Relaxed) {
+        app.faults.may_work().await;
         if work_on_next(dependencies, usage).await.is_err() {
             sleep(AFTER_A_FAILURE).await;
         }

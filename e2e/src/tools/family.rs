@@ -21,6 +21,8 @@ pub enum Family {
     Alertmanager,
     /// The exporter of PostgreSQL.
     PostgresExporter,
+    /// What tells Prometheus of the objects of Kubernetes.
+    KubeStateMetrics,
     /// Small programs of our own that run in pods.
     Pods,
     /// Sloth, a generator of rules for objectives.
@@ -45,6 +47,7 @@ impl Family {
             Self::Prometheus => "prometheus",
             Self::Alertmanager => "alertmanager",
             Self::PostgresExporter => "postgres-exporter",
+            Self::KubeStateMetrics => "kube-state-metrics",
             Self::Pods => "pods",
             Self::Sloth => "sloth",
             Self::Helm => "helm",
@@ -78,6 +81,7 @@ impl Family {
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),
             Self::PostgresExporter => module!("postgres-exporter"),
+            Self::KubeStateMetrics => module!("kube-state-metrics"),
             Self::Sloth => module!("sloth"),
             Self::Helm => module!("helm"),
             Self::Judges => [

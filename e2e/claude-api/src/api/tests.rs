@@ -173,6 +173,27 @@ async fn injected_errors_hit_the_api_and_are_counted_and_end_with_the_switch() {
     }
 }
 
+#[tokio::test]
+async fn a_bug_is_counted_as_what_no_handler_caught_and_a_fallback_as_no_token() {
+    let app = App::new(None);
+    let exposes = async |line: &str| {
+        ask(&app, "GET", "/metrics", "")
+            .await
+            .text
+            .contains(&format!("\n{line}\n"))
+    };
+    switch(&app, r#"{"panic": true}"#);
+    assert_eq!(ask(&app, "POST", "/v1/messages", QUESTION).await.status, 500);
+    assert!(exposes("http_exceptions_total 1").await);
+    switch(&app, r#"{"fallback": true}"#);
+    assert_eq!(ask(&app, "POST", "/v1/messages", QUESTION).await.status, 200);
+    let unspent = r#"tokens_used_total{model="claude-haiku",direction="output"} 0"#;
+    assert!(exposes(unspent).await);
+    switch(&app, "{}");
+    assert_eq!(ask(&app, "POST", "/v1/messages", QUESTION).await.status, 200);
+    assert!(!exposes(unspent).await && exposes("http_exceptions_total 1").await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn injected_latency_is_in_the_histogram() {
     let app = App::new(None);

@@ -1,33 +1,18 @@
-//! The API with a real PostgreSQL, a real Redis and their exporters on a real cluster: what the packs `postgres` and `redis` read is there, and
-//! each thing that breaks is told as what it is.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod faults;
-mod series;
-mod stage;
+//! The databases and their exporters break one by one.
 
 use std::time::{Duration, Instant};
 
-use faults::{Faults, Told};
-use observed_e2e::demo::promise::Promise;
-use stage::Stage;
+use observed_e2e::wait;
 
-/// Longer than any of the faults takes to be told.
-const QUIET: Duration = Duration::from_secs(45);
+use crate::faults::{Faults, Told};
+use crate::stage::Stage;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_what_it_is() {
-    let stage = Stage::set().await;
-    stage.holds(Promise::PodsReady).await;
-    stage.holds(Promise::RulesHealthy).await;
-    stage.holds(Promise::StatusReady).await;
-    series::of_the_packs_are_there(&stage).await;
-    series::of_the_recordings_are_there(&stage).await;
-    series::of_the_business_are_there(&stage).await;
+const SOON: Duration = Duration::from_secs(60);
 
-    let mut faults = Faults::new(&stage);
-    faults.nothing_fires_for(QUIET).await;
+const DB: &[(&str, &str)] = &[("dependency", "db")];
+const CACHE: &[(&str, &str)] = &[("dependency", "cache")];
+
+pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     let before = stage.pods().await;
 
     // A database that is gone, and an exporter that cannot start: what it tells of is not said to be down.
@@ -35,8 +20,8 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     stage.scale("statefulset/postgres", 0).await;
     stage.break_exporter("redis-exporter").await;
     let told = [
-        Told::new("PostgreSQL gone", "PostgresDown", "db"),
-        Told::new("exporter of Redis crashes", "RedisExporterDown", "cache"),
+        Told::new("PostgreSQL gone", "PostgresDown", DB),
+        Told::new("exporter of Redis crashes", "RedisExporterDown", CACHE),
     ];
     let fired = faults.fire(start, told).await;
     faults
@@ -48,10 +33,23 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
         ])
         .await;
     stage.is_ready(0).await;
+
+    // The errors of the API follow from that: nobody is told of them, unless nothing says so.
+    let symptom = Told::new("PostgreSQL gone, nothing inhibits", "HighErrorRate", &[]);
+    let inhibited = || stage.is_inhibited("HighErrorRate", "PostgresDown");
+    wait::until(SOON, "the errors to be inhibited", inhibited)
+        .await
+        .unwrap();
+    assert!(!faults.was_received(&symptom).await.unwrap());
+    stage.inhibit_nothing().await;
+    let [symptom] = faults.fire(start, [symptom]).await;
+    stage.ask_a_pod_no_more().await;
+
     let start = Instant::now();
     stage.scale("statefulset/postgres", 1).await;
     stage.mend_exporter("redis-exporter").await;
-    faults.resolve(start, fired).await;
+    let [postgres, redis] = fired;
+    faults.resolve(start, [postgres, redis, symptom]).await;
     stage.is_ready(2).await;
 
     // The same the other way round, and an exporter that is not there at all.
@@ -59,8 +57,8 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     stage.scale("statefulset/redis", 0).await;
     stage.scale("deployment/postgres-exporter", 0).await;
     let told = [
-        Told::new("Redis gone", "RedisDown", "cache"),
-        Told::new("exporter of PostgreSQL gone", "PostgresExporterAbsent", "db"),
+        Told::new("Redis gone", "RedisDown", CACHE),
+        Told::new("exporter of PostgreSQL gone", "PostgresExporterAbsent", DB),
     ];
     let fired = faults.fire(start, told).await;
     faults
@@ -84,7 +82,7 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     let told = [Told::new(
         "connections of PostgreSQL used up",
         "PostgresConnectionsExhausted",
-        "db",
+        DB,
     )];
     let fired = faults.fire(start, told).await;
     faults.is_silent(&["PostgresDown", "PostgresUnobservable"]).await;
@@ -93,11 +91,19 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     held.wait().unwrap();
     faults.resolve(start, fired).await;
 
+    // Tasks come, and nobody works on them.
+    stage.switch(r#"{"worker": "off"}"#).await;
+    let start = Instant::now();
+    stage.ask_for_tasks().await;
+    let told = [Told::new("nobody works on tasks", "QueueStuck", &[])];
+    let fired = faults.fire(start, told).await;
+    let start = Instant::now();
+    stage.switch("{}").await;
+    faults.resolve(start, fired).await;
+
     assert_eq!(
         stage.pods().await,
         before,
         "a dependency that is down must restart no pod of the API"
     );
-    faults.print();
-    stage.end().await;
 }

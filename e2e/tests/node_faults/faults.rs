@@ -4,34 +4,36 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
+use observed_e2e::demo::look::Eyes;
 use observed_e2e::wait;
 use serde_json::Value;
 
-use crate::stage::{NAMESPACE, Stage};
-
 const SOON: Duration = Duration::from_secs(120);
+
+pub type Labels = &'static [(&'static str, &'static str)];
 
 /// An alert that a fault must raise.
 pub struct Told {
     fault: &'static str,
     alert: &'static str,
-    dependency: &'static str,
+    /// By which it is told from others of its name.
+    labels: Labels,
     /// Seconds from the fault, or from its end: by what was seen.
     seen: BTreeMap<&'static str, f64>,
 }
 
 impl Told {
-    pub fn new(fault: &'static str, alert: &'static str, dependency: &'static str) -> Self {
+    pub fn new(fault: &'static str, alert: &'static str, labels: Labels) -> Self {
         Self {
             fault,
             alert,
-            dependency,
+            labels,
             seen: BTreeMap::new(),
         }
     }
 
     fn is(&self, labels: &Value) -> bool {
-        labels["alertname"] == self.alert && labels["namespace"] == NAMESPACE && labels["dependency"] == self.dependency
+        labels["alertname"] == self.alert && self.labels.iter().all(|(name, value)| labels[name] == *value)
     }
 
     fn see(&mut self, what: &'static str, start: Instant, holds: bool) {
@@ -41,24 +43,24 @@ impl Told {
     }
 }
 
+/// The faults of one namespace.
 pub struct Faults<'a> {
-    stage: &'a Stage,
+    eyes: &'a Eyes,
     done: Vec<Told>,
 }
 
 impl<'a> Faults<'a> {
-    pub fn new(stage: &'a Stage) -> Self {
-        Self {
-            stage,
-            done: Vec::new(),
-        }
+    pub fn new(eyes: &'a Eyes) -> Self {
+        Self { eyes, done: Vec::new() }
     }
 
     /// What Prometheus says of the alerts in the namespace: labels and state.
     async fn alerts(&self) -> Result<Vec<(Value, String)>, String> {
-        let answer = self.stage.eyes.alerts().await.prometheus?;
+        let answer = self.eyes.alerts().await.prometheus?;
         let alerts = answer["data"]["alerts"].as_array().ok_or_else(|| answer.to_string())?;
-        let ours = alerts.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
+        let ours = alerts
+            .iter()
+            .filter(|alert| alert["labels"]["namespace"] == self.eyes.namespace.as_str());
         let state = |alert: &Value| alert["state"].as_str().unwrap_or_default().to_owned();
         Ok(ours.map(|alert| (alert["labels"].clone(), state(alert))).collect())
     }
@@ -92,12 +94,12 @@ impl<'a> Faults<'a> {
         let told = std::cell::RefCell::new(told);
         let look = || async {
             let alerts = self.alerts().await?;
-            let received = self.stage.eyes.alerts().await.received?;
+            let received = self.eyes.alerts().await.received?;
             let mut told = told.borrow_mut();
             for one in told.iter_mut() {
                 let state = |state: &str| alerts.iter().any(|(labels, is)| one.is(labels) && is == state);
                 let (pending, firing) = (state("pending"), state("firing"));
-                let arrived = last(&received, one) == Some("firing");
+                let arrived = self.last(&received, one) == Some("firing");
                 one.see("pending", start, pending || firing);
                 one.see("firing", start, firing);
                 one.see("received", start, arrived);
@@ -128,11 +130,11 @@ impl<'a> Faults<'a> {
         let deadline = start + SOON;
         while !open.is_empty() {
             let received = wait::until(SOON, "the notifications", || async {
-                self.stage.eyes.alerts().await.received
+                self.eyes.alerts().await.received
             });
             let received = received.await.unwrap();
             open.retain_mut(|one| {
-                one.see("resolved", start, last(&received, one) == Some("resolved"));
+                one.see("resolved", start, self.last(&received, one) == Some("resolved"));
                 !one.seen.contains_key("resolved")
             });
             let names: Vec<_> = open.iter().map(|one| one.alert).collect();
@@ -141,24 +143,36 @@ impl<'a> Faults<'a> {
         self.done.extend(told);
     }
 
-    pub fn print(&self) {
+    /// Keeps for the table what nobody waits the end of.
+    pub fn leave<const N: usize>(&mut self, told: [Told; N]) {
+        self.done.extend(told);
+    }
+
+    /// Whether a notification says that it fires.
+    pub async fn was_received(&self, one: &Told) -> Result<bool, String> {
+        let received = self.eyes.alerts().await.received?;
+        Ok(self.last(&received, one) == Some("firing"))
+    }
+
+    /// What the last notification about an alert says.
+    fn last<'b>(&self, received: &'b Value, one: &Told) -> Option<&'b str> {
+        let notifications = received.as_array()?;
+        let mut alerts = notifications
+            .iter()
+            .filter_map(|one| one["payload"]["alerts"].as_array())
+            .flatten()
+            .filter(|alert| alert["labels"]["namespace"] == self.eyes.namespace.as_str());
+        alerts.rfind(|alert| one.is(&alert["labels"]))?["status"].as_str()
+    }
+
+    pub fn print(&self, others: &Self) {
         let mut table = Table::new();
         let steps = ["pending", "firing", "received", "resolved"];
         table.set_header([&["fault", "alert"][..], &steps].concat());
-        for one in &self.done {
+        for one in self.done.iter().chain(&others.done) {
             let times = steps.map(|step| one.seen.get(step).map_or("-".to_owned(), |time| format!("{time:.0} s")));
             table.add_row([vec![one.fault.to_owned(), one.alert.to_owned()], times.to_vec()].concat());
         }
         println!("{table}");
     }
-}
-
-/// What the last notification about an alert says.
-fn last<'a>(received: &'a Value, one: &Told) -> Option<&'a str> {
-    let notifications = received.as_array()?;
-    let mut alerts = notifications
-        .iter()
-        .filter_map(|one| one["payload"]["alerts"].as_array())
-        .flatten();
-    alerts.rfind(|alert| one.is(&alert["labels"]))?["status"].as_str()
 }

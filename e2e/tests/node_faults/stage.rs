@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use http::Method;
 use observed_e2e::demo::judge::{self, Before};
 use observed_e2e::demo::kubectl::Kubectl;
 use observed_e2e::demo::look::{Backend, Eyes};
@@ -11,6 +12,8 @@ use observed_e2e::demo::promise::Promise;
 use observed_e2e::demo::sample;
 use observed_e2e::{Cluster, Image, Node, Progress, binaries, dependencies, monitoring, wait};
 use serde_json::{Value, json};
+
+use crate::around::{around, at, caller, routes};
 
 const SOON: Duration = Duration::from_secs(180);
 pub const NAMESPACE: &str = "prod";
@@ -26,6 +29,9 @@ const IMAGES: [(&str, &str); 4] = [
     ),
     ("oliver006/redis_exporter:v1.45.0", dependencies::REDIS_EXPORTER),
 ];
+
+/// A file in the pod of PostgreSQL: connections are held until it is there.
+const RELEASED: &str = "/dev/shm/released";
 
 pub struct Stage {
     pub eyes: Eyes,
@@ -58,6 +64,7 @@ impl Stage {
             cluster.load_image(image).await.unwrap();
         }
         monitoring::install(&cluster, &progress).await.unwrap();
+        monitoring::add_kube_state_metrics(&cluster, &progress).await.unwrap();
         let backend = |service: &str, port| Backend {
             namespace: monitoring::NAMESPACE.to_owned(),
             service: service.to_owned(),
@@ -77,6 +84,7 @@ impl Stage {
         stage.kubectl(&["create", "namespace", NAMESPACE]).await;
         stage.apply(&stage.volumes()).await;
         stage.apply(&around()).await;
+        stage.apply(&routes()).await;
         stage.apply(&manifest()).await;
         stage
     }
@@ -103,13 +111,77 @@ impl Stage {
         list(&["postgres", "redis"].map(volume))
     }
 
-    async fn kubectl(&self, arguments: &[&str]) -> String {
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
         self.kubectl.run(arguments).await.unwrap()
     }
 
-    async fn apply(&self, objects: &str) {
+    pub async fn apply(&self, objects: &str) {
         let arguments = ["apply", "--server-side", "-f", "-"];
         self.kubectl.run_with(&arguments, Some(objects)).await.unwrap();
+    }
+
+    /// A caller that keeps to one pod and does not care whether it is ready, as those do that keep their connections.
+    pub async fn ask_a_pod(&self) {
+        let pods = self.eyes.objects().await.pods.unwrap();
+        let address = pods["items"][0]["status"]["podIP"].as_str().unwrap();
+        let messages = format!("http://{address}:8080/v1/messages");
+        self.apply(&list(&[caller("keeps-to-a-pod", &messages, "5")])).await;
+    }
+
+    pub async fn ask_a_pod_no_more(&self) {
+        self.kubectl(&["delete", "job", "keeps-to-a-pod", "-n", NAMESPACE, "--wait=false"])
+            .await;
+    }
+
+    pub async fn ask_for_tasks(&self) {
+        self.apply(&list(&[caller("tasks", &at("tasks"), "1")])).await;
+    }
+
+    /// Switches faults of every pod of the API.
+    pub async fn switch(&self, faults: &str) {
+        let faults: Value = serde_json::from_str(faults).unwrap();
+        for (pod, _) in self.pods().await {
+            let told = self
+                .eyes
+                .tell_pod(Method::PUT, &pod, sample::ADMIN_PORT, "/faults", &faults);
+            assert!(!told.await.unwrap().is_null(), "no pod {pod}");
+        }
+    }
+
+    /// Whether an alert fires, and nobody is told of it because another one does.
+    pub async fn is_inhibited(&self, symptom: &str, cause: &str) -> Result<(), String> {
+        let alerts = self.eyes.alerts().await.alertmanager?;
+        let find = |name: &str| {
+            let mut alerts = alerts.as_array().into_iter().flatten();
+            let of_name =
+                |alert: &&Value| alert["labels"]["alertname"] == name && alert["labels"]["namespace"] == NAMESPACE;
+            alerts
+                .find(of_name)
+                .ok_or_else(|| format!("Alertmanager has no {name}"))
+        };
+        let (symptom, cause) = (find(symptom)?, find(cause)?);
+        let by = symptom["status"]["inhibitedBy"].as_array();
+        if by.is_some_and(|by| by.contains(&cause["fingerprint"])) {
+            Ok(())
+        } else {
+            Err(symptom["status"].to_string())
+        }
+    }
+
+    /// Takes the rule away that keeps what follows from being told.
+    pub async fn inhibit_nothing(&self) {
+        let patch = r#"[{"op": "remove", "path": "/spec/inhibitRules"}]"#;
+        let arguments = [
+            "patch",
+            "alertmanagerconfig",
+            "on-call",
+            "-n",
+            NAMESPACE,
+            "--type=json",
+            "-p",
+            patch,
+        ];
+        self.kubectl(&arguments).await;
     }
 
     pub async fn scale(&self, what: &str, replicas: u32) {
@@ -130,7 +202,9 @@ impl Stage {
     pub fn hold_connections(&self, count: usize) -> std::process::Child {
         // As the API, and not as one for whom the server keeps a few.
         let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
-        let all = format!("i=0; while [ $i -lt {count} ]; do {one} & i=$((i+1)); done; wait");
+        // Who is refused, because the API has opened a connection in the meantime, comes again.
+        let one = format!("until [ -e {RELEASED} ]; do {one}; sleep 1; done");
+        let all = format!("i=0; while [ $i -lt {count} ]; do ({one}) & i=$((i+1)); done; wait");
         let mut command = std::process::Command::new(self.cluster.kubectl());
         command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
         command.args(["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &all]);
@@ -141,6 +215,9 @@ impl Stage {
     }
 
     pub async fn end_connections(&self) {
+        let release = format!(": > {RELEASED}");
+        self.kubectl(&["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &release])
+            .await;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
         let end = format!("--command={end}");
         let arguments = [
@@ -251,22 +328,8 @@ fn form(text: &str) -> String {
         .collect()
 }
 
-fn list(items: &[Value]) -> String {
+pub fn list(items: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
-}
-
-/// What the demo has around its sample: a receiver for alerts, and somebody who asks, here with a key.
-fn around() -> String {
-    let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
-    let mut items = all["items"].as_array().unwrap().clone();
-    items.retain(|item| [sample::WEBHOOK, "load"].contains(&item["metadata"]["name"].as_str().unwrap()));
-    for item in &mut items {
-        if item["kind"] == "Job" {
-            let key = json!({"secretKeyRef": {"name": "claude-api", "key": "api-key"}});
-            item["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "API_KEY", "valueFrom": key}]);
-        }
-    }
-    list(&items)
 }
 
 /// The file that a user copies, with our images and with times that a test can wait for: as in the demo, by the ObservedService alone.
@@ -292,5 +355,10 @@ fn manifest() -> String {
         service["spec"]["signals"]["alerts"][name] =
             json!({"because": "short times for a test", "for": "10s", "keepFiringFor": "5s"});
     }
+    // Longer than what causes it, as in the packs: a symptom that is told first is told.
+    service["spec"]["signals"]["alerts"]["HighErrorRate"] =
+        json!({"because": "short times for a test", "for": "30s", "keepFiringFor": "5s"});
+    service["spec"]["signals"]["alerts"]["QueueStuck"] =
+        json!({"because": "short times for a test", "above": "10", "for": "10s", "keepFiringFor": "5s"});
     list(&items)
 }

@@ -1,23 +1,10 @@
 //! `observed diff` on a real API server.
 
-use tokio::process::Command;
-
-use super::operator::{Stage, program};
+use super::operator::{Stage, observed};
 
 async fn diff(stage: &Stage, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(program().await)
-        .args(["diff", "-n", &stage.namespace])
-        .args(arguments)
-        .env("KUBECONFIG", stage.cluster.kubeconfig())
-        .output()
-        .await
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    let arguments = [&["diff", "-n", &stage.namespace], arguments].concat();
+    observed(stage.cluster.kubeconfig(), &arguments).await
 }
 
 #[tokio::test]

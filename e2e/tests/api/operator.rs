@@ -2,7 +2,7 @@
 
 mod process;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -233,6 +233,21 @@ kind: Service
 metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
 spec: {selector: {app: NAME_}, ports: [{name: http, port: 80, targetPort: http}]}
 ";
+
+/// The program with the kubeconfig of a user: its status, and what it prints and tells.
+pub async fn observed(kubeconfig: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(program().await)
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
 
 /// The CRDs and the role, from the program itself, and the kubeconfig of its ServiceAccount.
 async fn install(cluster: &Cluster, monitoring: Monitoring) -> PathBuf {

@@ -9,26 +9,14 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::operator::{DEPLOYMENT, Operator, SOON, Stage, program};
+use super::operator::{DEPLOYMENT, Operator, SOON, Stage, observed, program};
 
 async fn status(stage: &Stage, arguments: &[&str]) -> (i32, String, String) {
-    observed(stage.cluster.kubeconfig(), arguments).await
+    status_of(stage.cluster.kubeconfig(), arguments).await
 }
 
-async fn observed(kubeconfig: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(program().await)
-        .arg("status")
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .output()
-        .await
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+async fn status_of(kubeconfig: &Path, arguments: &[&str]) -> (i32, String, String) {
+    observed(kubeconfig, &[&["status"], arguments].concat()).await
 }
 
 #[tokio::test]
@@ -124,7 +112,7 @@ async fn a_cluster_without_observed_is_told_how_to_install_it() {
         controller_manager: false,
     };
     let bare = Cluster::control_plane(plane, &Progress::silent()).await.unwrap();
-    let output = observed(bare.kubeconfig(), &["-A"]).await;
+    let output = status_of(bare.kubeconfig(), &["-A"]).await;
     assert_eq!(output.0, 2, "{output:?}");
     assert!(
         output

@@ -98,8 +98,3 @@ async def readiness():
     return {"status": "ready"}
 
 # ======================================================================================================================
-
-
-@app.get("/work/{number}")
-async def work(number: int):
-    return {"half": 100 / number}

@@ -58,7 +58,7 @@ pub enum Error {
 /// # Errors
 /// A package or a module cannot be fetched or built.
 pub async fn images(progress: &Progress) -> Result<[Image; 4], Error> {
-    let tools = Tools::ensure(&Tool::DEPENDENCIES, progress).await?;
+    let tools = Tools::ensure(&[Tool::PostgresExporter], progress).await?;
     let exporter = tools.path(Tool::PostgresExporter)?.to_owned();
     let progress = progress.clone();
     let made = tokio::task::spawn_blocking(move || {

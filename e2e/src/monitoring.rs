@@ -101,7 +101,7 @@ pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<(), Error
 /// # Errors
 /// It cannot be built, or the cluster refused an object.
 pub async fn add_kube_state_metrics(cluster: &Cluster, progress: &Progress) -> Result<(), Error> {
-    let tools = Tools::ensure(&Tool::STATE, progress).await?;
+    let tools = Tools::ensure(&[Tool::KubeStateMetrics], progress).await?;
     let at = "/bin/kube-state-metrics";
     let image = Image::new(KUBE_STATE_METRICS_IMAGE).file(tools.path(Tool::KubeStateMetrics)?, at);
     cluster.load_image(&image.entrypoint(at)).await?;

@@ -76,19 +76,17 @@ pub(crate) enum Origin {
 }
 
 impl Tool {
-    /// Programs of others that do a part of what Observed does. Only benchmarks need them.
-    pub const PEERS: [Self; 1] = [Self::Sloth];
-
-    /// What users install Observed with. The cluster does without.
-    pub const INSTALLERS: [Self; 1] = [Self::Helm];
-
-    /// Who judges what is generated. Only the test that asks them needs it.
-    pub const JUDGES: [Self; 3] = [Self::AdmissionWebhook, Self::DashboardModel, Self::Kubeconform];
-
-    /// What stands in front of the sample's databases, and is written in Go. Only the test that runs them needs it.
-    pub const DEPENDENCIES: [Self; 1] = [Self::PostgresExporter];
-    /// What tells Prometheus of the objects of Kubernetes. Only the test that asks for them needs it.
-    pub const STATE: [Self; 1] = [Self::KubeStateMetrics];
+    /// What the cluster does without: peers that benchmarks compare with, what users install Observed with, judges of what is
+    /// generated, and what stands beside the sample in one test. Whoever needs one asks for it.
+    const BESIDE: [Self; 7] = [
+        Self::PostgresExporter,
+        Self::Sloth,
+        Self::Helm,
+        Self::AdmissionWebhook,
+        Self::DashboardModel,
+        Self::Kubeconform,
+        Self::KubeStateMetrics,
+    ];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
     pub const ALL: [Self; 24] = [
@@ -292,13 +290,7 @@ impl Tool {
 
     /// Everything that there is, in the order it is built.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
-        Self::ALL
-            .into_iter()
-            .chain(Self::DEPENDENCIES)
-            .chain(Self::STATE)
-            .chain(Self::PEERS)
-            .chain(Self::INSTALLERS)
-            .chain(Self::JUDGES)
+        Self::ALL.into_iter().chain(Self::BESIDE)
     }
 
     /// Whose Go module it is built from.
@@ -376,27 +368,4 @@ impl Tools {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_tool_is_in_the_list_once_and_its_family_names_it_in_go_mod() {
-        for tool in Tool::every() {
-            assert_eq!(Tool::every().filter(|other| *other == tool).count(), 1, "{tool:?}");
-            let sources = tool.family().sources();
-            let go_mod = sources.iter().find(|(path, _)| *path == "go.mod").unwrap().1;
-            match tool.origin() {
-                Origin::Package(package) if package.starts_with("./") => {
-                    let file = format!("{}/main.go", &package[2..]);
-                    assert!(sources.iter().any(|(path, _)| *path == file), "{tool:?}");
-                }
-                Origin::Package(package) => {
-                    assert!(go_mod.contains(package), "{tool:?}: {package} is no tool of its go.mod")
-                }
-                Origin::Files { module, .. } => {
-                    assert!(go_mod.contains(module), "{tool:?}: {module} is not in its go.mod")
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! `observed diff` on a real API server.
 
-use super::operator::{Stage, observed};
+use super::operator::{Stage, WORKLOAD, observed};
 
 async fn diff(stage: &Stage, arguments: &[&str]) -> (i32, String, String) {
     let arguments = [&["diff", "-n", &stage.namespace], arguments].concat();
@@ -19,7 +19,9 @@ async fn what_would_be_given_is_told_with_the_owner_of_what_stays_and_nothing_is
     assert!(text.contains("+     path: /ready"), "{text}");
 
     // Somebody gives it a probe of their own: that one stays, and is told as theirs.
-    stage.apply(&PROBED.replace("NAME_", "probed")).await;
+    let probed = WORKLOAD.replacen("ports:", &format!("{PROBES}, ports:"), 1);
+    assert!(probed.contains(PROBES));
+    stage.apply(&probed.replace("NAME_", "probed")).await;
     stage.observe("probed", "probed").await;
     let (code, text, error) = diff(&stage, &["probed"]).await;
     assert_eq!(code, 0, "{text}{error}");
@@ -43,21 +45,6 @@ async fn what_would_be_given_is_told_with_the_owner_of_what_stays_and_nothing_is
     assert_eq!(code, 2, "a workload that is missing is no difference: {error}");
 }
 
-const PROBED: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: NAME_, namespace: NAMESPACE}
-spec:
-  replicas: 0
-  selector: {matchLabels: {app: NAME_}}
-  template:
-    metadata: {labels: {app: NAME_}}
-    spec:
-      containers:
-      - name: api
-        image: 'observed.local/none:1'
-        ports: [{name: http, containerPort: 8080}]
-        livenessProbe: {tcpSocket: {port: 8080}}
-        readinessProbe: {tcpSocket: {port: 8080}}
-        startupProbe: {tcpSocket: {port: 8080}, failureThreshold: 60}
-";
+/// Of the container, beside its ports.
+const PROBES: &str = "livenessProbe: {tcpSocket: {port: 8080}}, readinessProbe: {tcpSocket: {port: 8080}}, \
+    startupProbe: {tcpSocket: {port: 8080}, failureThreshold: 60}";

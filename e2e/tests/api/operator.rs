@@ -215,7 +215,8 @@ pub const RULE: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PrometheusRul
 pub const CONFIG_MAP: (&str, &str, &str) = ("v1", "ConfigMap", "configmaps");
 pub const DEPLOYMENT: (&str, &str, &str) = ("apps/v1", "Deployment", "deployments");
 
-const WORKLOAD: &str = "
+/// A Deployment of no pods, and its Service.
+pub const WORKLOAD: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: NAME_, namespace: NAMESPACE}

@@ -7,9 +7,11 @@ mod prometheus;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 use observed_core::check::{Check, Truth, Verdict};
+use observed_core::duration;
 use observed_core::facts::{self, Facts};
 use observed_core::scrape_error::cause;
 use observed_core::selection;
@@ -83,7 +85,7 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
     let asked = addresses.iter().map(async |(who, url)| {
         let mut verdict = match check {
             Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
-            Check::Rules { .. } => rules(backends.prometheus, who, url, check).await,
+            Check::Rules { .. } => rules(backends, who, url, check).await,
             Check::Dashboard(file) => grafana::dashboard(backends, check, file).await,
             Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
         };
@@ -240,14 +242,18 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
     )
 }
 
-async fn rules(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
+async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> Verdict {
     let Check::Rules {
-        name, groups, expected, ..
+        name,
+        groups,
+        expected,
+        reach,
+        ..
     } = check
     else {
         return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
     };
-    let loaded = match prometheus.rules(url, groups).await {
+    let loaded = match backends.prometheus.rules(url, groups).await {
         Ok(loaded) => loaded,
         Err(error) => return unreachable(check, who, &error),
     };
@@ -275,8 +281,36 @@ async fn rules(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> 
         );
         return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
     }
-    let message = format!("{who} evaluates all {expected} rules without error");
+    let mut message = format!("{who} evaluates all {expected} rules without error");
+    if let Some(group) = &loaded.slow {
+        message.push_str(&format!(
+            ". Worth knowing: the group {group:?} takes longer than its interval, so that evaluations are left out. Give \
+             spec.scrape.interval more time, or Prometheus more CPU"
+        ));
+    }
+    if let Some(kept) = kept(backends, who).filter(|kept| *kept < *reach) {
+        message.push_str(&format!(
+            ". Worth knowing: a rule looks back {}, and {who} keeps samples for {} only: it computes over what is left. Set \
+             spec.retention of the Prometheus to more",
+            in_words(*reach),
+            in_words(kept)
+        ));
+    }
     verdict(check, Truth::True, Reason::RulesLoaded, message, count)
+}
+
+/// How long a Prometheus keeps samples. Nobody knows it of an address, behind which others may keep them longer.
+fn kept(backends: &Backends<'_>, who: &str) -> Option<Duration> {
+    if backends.prometheus_url.is_some() {
+        return None;
+    }
+    let mut all = backends.prometheuses.iter();
+    let found = all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)?;
+    found.retention_seconds.map(Duration::from_secs)
+}
+
+fn in_words(duration: Duration) -> String {
+    duration::text(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
 }
 
 fn unreachable(check: &Check, who: &str, error: &Error) -> Verdict {

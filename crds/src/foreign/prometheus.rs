@@ -41,6 +41,12 @@ pub struct PrometheusSpec {
     /// Path prefix under which Prometheus answers. Default: `/`.
     #[serde(default)]
     pub route_prefix: Option<String>,
+    /// How long samples are kept. Default: `24h`, where no size is set.
+    #[serde(default)]
+    pub retention: Option<String>,
+    /// How many bytes of samples are kept.
+    #[serde(default)]
+    pub retention_size: Option<String>,
     /// Service that governs the pods. Default: `prometheus-operated`.
     #[serde(default)]
     pub service_name: Option<String>,

@@ -30,7 +30,8 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// What must be found, and nothing else: `shop` of the healthy namespace is scraped too, and has no finding.
-const EXPECTED: [&str; 12] = [
+const EXPECTED: [&str; 14] = [
+    "alert-inhibited PrometheusRule shop",
     "alert-not-delivered PrometheusRule shop",
     "counters-of-several-processes Pod workers-1",
     "empty-page ServiceMonitor empty",
@@ -39,6 +40,7 @@ const EXPECTED: [&str; 12] = [
     "no-target ServiceMonitor missing",
     "rule-failing PrometheusRule shop",
     "rule-not-loaded PrometheusRule unloaded",
+    "rule-slow PrometheusRule shop",
     "sample-limit ServiceMonitor limited",
     "series-never-seen PrometheusRule unloaded",
     "target-down ServiceMonitor refused",
@@ -61,10 +63,18 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     let namespace = stage.namespace.clone();
     let failing = "[{alert: Down, expr: 'sum by (namespace) (up) < 1', labels: {severity: critical}}, \
                    {alert: Join, expr: 'requests_total * on (namespace, job) requests_total > 0', labels: {severity: critical}}]";
-    let healthy = HEALTHY.replace(
-        "[{alert: Down, expr: 'sum by (namespace) (up) < 1', labels: {severity: critical}}]",
-        failing,
-    );
+    // Evaluated for longer than it rests: 360,000 steps every 50 ms.
+    let slow =
+        "{name: slow, interval: 50ms, rules: [{record: 'slow:steps', expr: 'count_over_time(vector(1)[1h:10ms])'}]}";
+    let healthy = HEALTHY
+        .replace(
+            "[{alert: Down, expr: 'sum by (namespace) (up) < 1', labels: {severity: critical}}]",
+            failing,
+        )
+        .replace(
+            "spec: {groups: [{name: shop,",
+            &format!("spec: {{groups: [{slow}, {{name: shop,"),
+        );
     assert_ne!(healthy, HEALTHY);
     stage.apply(&healthy).await;
     for (name, _) in SERVICES.into_iter().chain([("missing", "")]) {
@@ -177,7 +187,10 @@ async fn prometheus(directory: &Path, rules: &Path, namespace: &str) -> (String,
 async fn alertmanager(directory: &Path) -> (String, Running) {
     let file = directory.join("alertmanager.yaml");
     let routes = "route: {receiver: nobody, routes: [{receiver: chat, matchers: ['alertname=\"Other\"']}]}\n\
-                  receivers: [{name: nobody}, {name: chat, webhook_configs: [{url: 'http://127.0.0.1:1'}]}]\n";
+                  receivers: [{name: nobody}, {name: chat, webhook_configs: [{url: 'http://127.0.0.1:1'}]}]\n\
+                  inhibit_rules:\n\
+                  - {source_matchers: ['alertname=\"Down\"'], target_matchers: ['alertname=\"Join\"'], equal: [team]}\n\
+                  - {source_matchers: ['alertname=\"Join\"'], target_matchers: ['alertname=\"Down\"'], equal: [team]}\n";
     fs::write(&file, routes).unwrap();
     let port = free_port();
     let child = started(

@@ -10,6 +10,7 @@ mod doctor;
 mod doctor_answers;
 mod doctor_bundle;
 mod doctor_fix;
+mod doctor_mistakes;
 mod faults;
 mod grafana;
 mod operator;

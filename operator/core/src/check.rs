@@ -1,6 +1,7 @@
 //! What "works" means, as data, and what the world answered.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
@@ -33,6 +34,8 @@ pub enum Check {
         groups: Vec<String>,
         /// Rules in all of them.
         expected: usize,
+        /// How far the one looks back that looks furthest.
+        reach: Duration,
     },
     /// The alerts reach somebody.
     Routes {

@@ -187,6 +187,8 @@ pub struct Prometheus {
     pub name: String,
     /// Base URL at which it answers inside the cluster.
     pub url: String,
+    /// How long it keeps samples. None: nobody knows.
+    pub retention_seconds: Option<u64>,
     /// What it selects, by kind: `ServiceMonitor`, `PodMonitor`, `PrometheusRule`.
     pub selects: BTreeMap<String, Selects>,
 }

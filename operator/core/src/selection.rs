@@ -164,6 +164,7 @@ mod tests {
             namespaces: serde_json::from_value(namespaces).unwrap(),
         };
         Prometheus {
+            retention_seconds: None,
             namespace: "monitoring".into(),
             name: "main".into(),
             url: "http://p".into(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
+use observed_core::duration;
 use observed_core::facts;
 use observed_core::outputs;
 use observed_core::sidecar::Sidecars;
@@ -23,6 +24,8 @@ const FRESH: Duration = Duration::from_secs(10);
 const FRESH_SIDECARS: Duration = Duration::from_secs(30);
 /// The Service that governs the pods of a Prometheus which names none.
 const GOVERNING_SERVICE: &str = "prometheus-operated";
+/// What prometheus-operator sets where nothing is said.
+const USUAL_RETENTION: &str = "24h";
 /// Port of Prometheus behind its governing Service.
 const WEB_PORT: u16 = 9090;
 
@@ -153,6 +156,7 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
     };
     facts::Prometheus {
         url: url(&namespace, &prometheus.name_any(), spec),
+        retention_seconds: retention(spec),
         name: prometheus.name_any(),
         namespace,
         selects: BTreeMap::from([
@@ -169,6 +173,18 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
                 selects(&spec.rule_selector, &spec.rule_namespace_selector),
             ),
         ]),
+    }
+}
+
+/// How long it keeps samples, unless their size alone decides.
+fn retention(spec: &PrometheusSpec) -> Option<u64> {
+    match (
+        spec.retention.as_deref().filter(|written| !written.is_empty()),
+        &spec.retention_size,
+    ) {
+        (Some(written), _) => duration::long_seconds(written),
+        (None, None) => duration::long_seconds(USUAL_RETENTION),
+        (None, Some(_)) => None,
     }
 }
 

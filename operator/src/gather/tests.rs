@@ -157,6 +157,11 @@ async fn a_prometheus_is_a_fact_with_its_address_and_what_it_selects() {
         prometheus.url,
         "http://prometheus-main-0.prometheus-operated.monitoring.svc:9090/prom"
     );
+    assert_eq!(
+        prometheus.retention_seconds,
+        Some(86_400),
+        "that of prometheus-operator"
+    );
     let monitors = &prometheus.selects["ServiceMonitor"];
     assert_eq!(monitors.objects.as_ref().unwrap().match_labels["release"], "kps");
     assert_eq!(monitors.namespaces, None);

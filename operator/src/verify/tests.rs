@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod advice;
 mod budget;
 mod dashboards;
 mod hostile;
@@ -103,6 +104,7 @@ fn rules_check(expected: usize) -> Check {
         labels: BTreeMap::new(),
         groups,
         expected,
+        reach: Duration::from_secs(30 * 86_400),
     }
 }
 
@@ -115,6 +117,7 @@ fn prometheus(name: &str, url: &str, objects: Option<LabelSelector>) -> facts::P
         namespace: "monitoring".into(),
         name: name.into(),
         url: url.into(),
+        retention_seconds: None,
         selects: [
             ("ServiceMonitor".to_owned(), selects.clone()),
             ("PrometheusRule".to_owned(), selects),

@@ -3,6 +3,7 @@
 use super::Rule;
 
 mod alert_changes;
+mod alert_inhibited;
 mod alert_not_delivered;
 mod alert_without_namespace;
 mod alertmanager_config_not_selected;
@@ -74,6 +75,7 @@ pub const RULES: &[Rule] = &[
     alert_changes::RULE,
     alert_without_namespace::RULE,
     alert_not_delivered::RULE,
+    alert_inhibited::RULE,
     dashboard_unreadable::RULE,
     dashboard_for_import::RULE,
     dashboard_too_large::RULE,

@@ -82,6 +82,7 @@ struct Unjudged;
 fn missing(snapshot: &Snapshot, who: &Object, object: &Object) -> Result<Option<Missed>, Unjudged> {
     let kind: &str = object.kind.into();
     let fact = facts::Prometheus {
+        retention_seconds: None,
         namespace: who.namespace.clone(),
         name: who.name.clone(),
         url: String::new(),

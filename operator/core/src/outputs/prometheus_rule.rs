@@ -1,7 +1,9 @@
 //! Recording rules and alerts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use serde_json::json;
 
@@ -10,6 +12,7 @@ use crate::check::Check;
 use crate::child::{Body, Child, ResourceKind};
 use crate::names;
 use crate::plan::Plan;
+use crate::promql::Expression;
 use crate::signals::rule_groups;
 
 const ID: &str = "prometheus-rule";
@@ -70,6 +73,7 @@ impl Output for PrometheusRule {
                 labels: labels(&child),
                 groups: groups.iter().map(|group| group.name.clone()).collect(),
                 expected: rules().count(),
+                reach: rules().filter_map(reach).max().unwrap_or_default(),
             });
             if !alerts.is_empty() {
                 checks.push(Check::Routes {
@@ -80,6 +84,11 @@ impl Output for PrometheusRule {
         }
         checks
     }
+}
+
+/// How far a rule looks back.
+fn reach(rule: &Rule) -> Option<Duration> {
+    Some(Expression::parse(&rule.expr).ok()?.reach(&|_| Duration::ZERO))
 }
 
 /// The labels that the object carries.

@@ -25,10 +25,17 @@ struct LoadedGroups {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Group {
     name: String,
     #[serde(default)]
     rules: Vec<Rule>,
+    /// Seconds between two evaluations.
+    #[serde(default)]
+    interval: f64,
+    /// Seconds that the last evaluation took.
+    #[serde(default)]
+    evaluation_time: f64,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +56,8 @@ pub(in super::super) struct Loaded {
     pub(in super::super) healthy: usize,
     /// Name and error of the first that cannot be evaluated.
     pub(in super::super) failing: Option<(String, String)>,
+    /// The first group whose evaluation takes longer than its interval.
+    pub(in super::super) slow: Option<String>,
 }
 
 impl Loaded {
@@ -56,10 +65,13 @@ impl Loaded {
         self.rules += other.rules;
         self.healthy += other.healthy;
         self.failing = self.failing.take().or(other.failing);
+        self.slow = self.slow.take().or(other.slow);
     }
 
-    fn of(group: Group) -> Self {
+    fn of(name: &str, group: Group) -> Self {
+        let is_slow = group.interval > 0.0 && group.evaluation_time > group.interval;
         Self {
+            slow: is_slow.then(|| name.to_owned()),
             rules: group.rules.len(),
             healthy: group.rules.iter().filter(|rule| rule.health == "ok").count(),
             failing: group
@@ -74,7 +86,8 @@ impl Loaded {
 fn counted(into: &mut Groups, groups: Option<Vec<Group>>) {
     for mut group in groups.unwrap_or_default() {
         let name = std::mem::take(&mut group.name);
-        into.entry(name).or_default().add(Loaded::of(group));
+        let loaded = Loaded::of(&name, group);
+        into.entry(name).or_default().add(loaded);
     }
 }
 

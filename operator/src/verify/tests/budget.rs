@@ -71,6 +71,7 @@ fn checks(service: usize) -> [Check; 3] {
         name,
         labels: BTreeMap::new(),
         expected: 6,
+        reach: Duration::ZERO,
     };
     [targets, rules, routes::routes(&[("Down", "critical")])]
 }

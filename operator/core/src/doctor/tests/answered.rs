@@ -132,4 +132,16 @@ pub(super) const CASES: &[Case] = &[
         },
         "prod/web/chat",
     ),
+    (
+        "alert-inhibited",
+        "two rules that silence each other's source",
+        |s| s.alertmanagers[0].config = Ok(format!("{ROUTES}{INHIBITED}")),
+        "inhibits HighErrorRate by BudgetSpent, which it inhibits in turn",
+    ),
 ];
+
+const INHIBITED: &str = "
+inhibit_rules:
+- {source_matchers: [alertname=HighErrorRate], target_matchers: [alertname=BudgetSpent], equal: [namespace]}
+- {source_matchers: [alertname=BudgetSpent], target_matchers: [alertname=HighErrorRate], equal: [namespace]}
+";

@@ -86,6 +86,7 @@ fn the_checks_ask_for_the_groups_and_the_rules_that_were_rendered_and_where_the_
             labels,
             groups: names,
             expected,
+            reach,
         },
         Check::Routes {
             labels: selected,
@@ -101,6 +102,7 @@ fn the_checks_ask_for_the_groups_and_the_rules_that_were_rendered_and_where_the_
     assert!(groups.iter().map(|group| &group.name).eq(names));
     let rules = || groups.iter().flat_map(|group| &group.rules);
     assert_eq!(rules().count(), *expected);
+    assert!(!reach.is_zero());
     assert_eq!(selected, labels);
     assert!(!alerts.is_empty() && alerts.iter().eq(rules().filter(|rule| rule.alert.is_some())));
 }

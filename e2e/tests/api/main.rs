@@ -24,4 +24,5 @@ mod shop;
 mod signals;
 mod status;
 mod steady;
+mod writers;
 mod writes;

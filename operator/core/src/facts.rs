@@ -3,6 +3,7 @@
 mod assumed;
 mod container;
 pub(crate) mod exposed;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
 
 pub use exposed::{Exposed, Family, FamilyType, Page, PageOutcome, PageQuestion};
+pub use source::Source;
 
 /// What the outside said about one ObservedService.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -110,6 +112,8 @@ pub struct Target {
     pub gifted: Option<Gifted>,
     /// What becomes of it when no ObservedService points at the workload any more, as another annotation says.
     pub deletion_policy: DeletionPolicy,
+    /// The tool that it comes from, if it shows.
+    pub source: Option<Source>,
     /// A gift was given but not let go of yet: our managedFields entry is still there.
     pub held: bool,
     /// Field manager that wrote the workload last, status apart. Named when a gift is contested.

@@ -31,5 +31,6 @@ pub mod routing;
 pub mod scrape_error;
 pub mod selection;
 pub mod signals;
+pub mod snippet;
 pub mod status;
 pub mod yaml;

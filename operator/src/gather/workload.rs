@@ -225,9 +225,17 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
             .and_then(|a| a.get(PROBES_ANNOTATION))
             .and_then(|text| Gifted::parse(text)),
         deletion_policy: deletion_policy(meta),
+        source: source(meta),
         held: !managed_fields::positions(managed, PROBES_MANAGER).is_empty(),
         last_writer: managed_fields::last_writer(managed, PROBES_MANAGER),
     }
+}
+
+fn source(meta: &ObjectMeta) -> Option<facts::Source> {
+    let managers = meta.managed_fields.iter().flatten();
+    let managers: Vec<&str> = managers.filter_map(|entry| entry.manager.as_deref()).collect();
+    let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());
+    facts::Source::of(&labels.unwrap_or_default(), &annotations.unwrap_or_default(), &managers)
 }
 
 /// What becomes of a gift when no ObservedService points at the workload any more, as its annotation says.

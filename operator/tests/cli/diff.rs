@@ -161,3 +161,39 @@ fn a_workload_that_is_not_there_and_an_error_in_the_service_are_no_difference() 
     ));
     assert_eq!((lost.status, lost.out.as_str()), (2, ""), "{lost:?}");
 }
+
+#[test]
+fn what_to_commit_has_the_form_of_the_tool_that_the_workload_comes_from() {
+    let from = |labels: &str| {
+        let metadata = format!("{{name: claude-api, namespace: prod, labels: {labels}}}");
+        let deployment = DEPLOYMENT.replace("{name: claude-api, namespace: prod}", &metadata);
+        diff(&format!("{}{deployment}", service("")))
+    };
+    for (labels, place, first) in [
+        (
+            "{helm.toolkit.fluxcd.io/name: shop}",
+            "Flux (HelmRelease shop): in the values",
+            "\n    livenessProbe:\n",
+        ),
+        (
+            "{kustomize.toolkit.fluxcd.io/name: apps}",
+            "Flux (Kustomization apps): in a file",
+            "\n    kind: Deployment\n",
+        ),
+        (
+            "{argocd.argoproj.io/instance: shop}",
+            "Argo CD (Application shop): in container",
+            "\n    livenessProbe:\n",
+        ),
+        ("{}", "its manifest: in container", "\n    livenessProbe:\n"),
+    ] {
+        let done = from(labels);
+        assert!(
+            done.out.contains(place) && done.out.contains(first),
+            "{labels}: {}",
+            done.out
+        );
+    }
+    let whole = diff(&format!("{}{DEPLOYMENT}{ALL}", service("")));
+    assert!(!whole.out.contains("To have them in the source"), "{}", whole.out);
+}

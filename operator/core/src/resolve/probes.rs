@@ -3,6 +3,7 @@
 //! A probe that the container's owner gave it is never touched. What is missing is given only after every running pod
 //! has answered as the probe needs it, and all of it in one patch: a patch costs a rollout.
 
+mod gaps;
 mod held;
 mod lint;
 mod preflight;
@@ -20,12 +21,13 @@ use crate::facts::{Ask, Container, Facts, LiveProbe, Question, Target};
 use crate::finding::Finding;
 use crate::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use crate::plan::Probes;
+use gaps::{Gaps, gaps};
 use held::held_back;
 use lint::Linted;
 use preflight::Judgement;
 pub use remains::remains;
 pub use trial::on_trial;
-use wanted::{AllWanted, Wanted};
+use wanted::AllWanted;
 use words::{all_words, in_place, refusals, sentences, waits};
 
 /// What happens with the probes, and what is worth knowing about those that are there.
@@ -71,7 +73,7 @@ fn planned(
         return Ok((taken, warnings));
     }
     if gaps.open.is_empty() && gaps.unfit.is_empty() {
-        let message = sentences([in_place(&present)]);
+        let message = sentences([in_place(&present), words::source(facts, target, container)]);
         return Ok((
             nothing_given(present, BTreeMap::new(), Reason::Installed, message),
             warnings,
@@ -212,43 +214,6 @@ fn linted<'a>(
         }
     }
     linted
-}
-
-/// Probes that are not as they are wanted, and could be.
-struct Gaps {
-    /// Those that may be given once the pods have answered.
-    open: BTreeMap<ProbeKind, Wanted>,
-    /// Those whose default does not fit the container, in words.
-    unfit: BTreeMap<ProbeKind, String>,
-}
-
-impl Gaps {
-    fn shapes(&self) -> BTreeMap<ProbeKind, ProbeShape> {
-        let open = self.open.iter();
-        open.map(|(kind, wanted)| (*kind, wanted.shape.clone())).collect()
-    }
-}
-
-fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
-    let mut gaps = Gaps {
-        open: BTreeMap::new(),
-        unfit: BTreeMap::new(),
-    };
-    for (kind, wanted) in wanted {
-        match (container.probes.get(&kind), wanted) {
-            (Some(live), Ok(wanted)) if is_gift(target, container, kind, live) && live.shape != wanted.shape => {
-                gaps.open.insert(kind, wanted);
-            }
-            (Some(_), _) => {}
-            (None, Ok(wanted)) => {
-                gaps.open.insert(kind, wanted);
-            }
-            (None, Err(words)) => {
-                gaps.unfit.insert(kind, words);
-            }
-        }
-    }
-    gaps
 }
 
 /// The gaps after the pods have answered.

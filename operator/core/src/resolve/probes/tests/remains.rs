@@ -60,3 +60,22 @@ fn a_gift_carries_the_note_and_a_workload_without_a_gift_of_this_service_gets_no
     let anothers = gifted(|facts| facts["uid"] = json!("another"));
     assert_eq!(resolved(&remove, &anothers).will, None);
 }
+
+#[test]
+fn who_keeps_the_source_is_told_where_to_find_what_to_commit_while_the_gift_is_in_place() {
+    let message = |change: fn(&mut Value)| {
+        let facts = gifted(|facts| {
+            facts["target"]["source"] = json!({"argoCd": "shop"});
+            change(facts);
+        });
+        resolved(&spec(json!({})), &facts).message
+    };
+    let told = "The workload comes from Argo CD (Application shop); what to commit there to keep them says: observed diff api -n prod";
+    assert!(message(|_| {}).contains(told), "{}", message(|_| {}));
+    let theirs = message(|facts| {
+        for kind in ["liveness", "readiness", "startup"] {
+            facts["target"]["containers"][0]["probes"][kind]["ownedBy"] = json!(["argocd-controller"]);
+        }
+    });
+    assert!(!theirs.contains("comes from"), "{theirs}");
+}

@@ -196,7 +196,7 @@ async fn control(
         tell_of.service();
         stream::iter(watches::rivals(&others, &of))
     });
-    let orphans = orphans.let_go(client.clone(), known.clone());
+    let orphans = orphans.see_to(client.clone(), known.clone());
     let orphans = async {
         orphans.await;
         future::pending::<()>().await

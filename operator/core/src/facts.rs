@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::signal_pack::SignalPack;
-use observed_crds::v1alpha1::{Given, PackSignals, TargetKind};
+use observed_crds::v1alpha1::{DeletionPolicy, Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
@@ -111,6 +111,8 @@ pub struct Target {
     pub containers: Vec<Container>,
     /// What Observed gave it, as the annotation says.
     pub gifted: Option<Gifted>,
+    /// What becomes of it when no ObservedService points at the workload any more, as another annotation says.
+    pub deletion_policy: DeletionPolicy,
     /// A gift was given but not let go of yet: our managedFields entry is still there.
     pub held: bool,
     /// Field manager that wrote the workload last, status apart. Named when a gift is contested.
@@ -223,6 +225,12 @@ pub enum AnswerOutcome {
     Content(Content),
     /// The connection was accepted (a TCP question).
     Connected,
+    /// The gRPC health protocol says `SERVING`.
+    Serving,
+    /// It says something else.
+    NotServing,
+    /// The question was answered with this gRPC status.
+    GrpcStatus(i32),
     /// Nothing listens there, or what listens hangs up without an answer.
     Refused,
     /// No answer in the time that the probe would allow.
@@ -251,9 +259,9 @@ impl AnswerOutcome {
     /// The more it speaks against a probe, the greater.
     fn weight(&self) -> u8 {
         match self {
-            Self::Status(200..300) | Self::Connected => 0,
+            Self::Status(200..300) | Self::Connected | Self::Serving => 0,
             Self::Unreachable => 1,
-            Self::Status(_) | Self::Content(_) | Self::Refused | Self::TimedOut => 2,
+            _ => 2,
         }
     }
 }
@@ -288,10 +296,29 @@ pub struct Question {
     pub probe: ProbeKind,
     /// Number of the container's port.
     pub port: i32,
-    /// Path of the HTTP request. None: only connect.
-    pub path: Option<String>,
+    /// What is asked there.
+    pub ask: Ask,
     /// Seconds that the answer may take.
     pub timeout_seconds: i32,
+}
+
+/// What is asked of a port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ask {
+    /// A connection.
+    Connect,
+    /// An HTTP request.
+    Get {
+        /// Path of the request.
+        path: String,
+        /// It is encrypted; nobody checks the certificate.
+        https: bool,
+    },
+    /// A question of the gRPC health protocol about this service, or the server as a whole.
+    Grpc {
+        /// Name of the service.
+        service: String,
+    },
 }
 
 #[cfg(test)]

@@ -367,7 +367,7 @@ async fn tell_gift(
                 context.memory.took_back(key);
                 context.events.taken_back(service, facts, &taken.because).await;
             }
-            Body::Owned(_) => {}
+            Body::Owned(_) | Body::Will(_) => {}
         }
     }
 }

@@ -127,7 +127,7 @@ fn missing(kind: ProbeKind, probes: &Probes) -> String {
         // Only the startup probe is wanted by what another one is.
         None => format!(
             "none is wanted: without spec.probes.{kind} it asks as the liveness probe does, and preflight cannot ask like \
-             that (a command, gRPC, HTTPS, or a port that the container does not declare)"
+             that (a command, or a port that the container does not declare)"
         ),
     }
 }

@@ -160,7 +160,7 @@ async fn control(
     let namespace = settings.watch_namespace.clone();
     let namespace = namespace.as_deref();
     let (known, writer) = watches::store();
-    let surroundings = Arc::new(Surroundings::new(client.clone()));
+    let surroundings = Arc::new(Surroundings::new(client.clone(), settings.watch_namespace.clone()));
     let (served_sender, served) = watch::channel(Default::default());
     let poller = tokio::spawn(watches::poll_served(Arc::clone(&surroundings), served_sender));
 

@@ -166,7 +166,8 @@ fn passing(reason: &str) -> bool {
         Reason::NoTargets,
         Reason::RulesNotLoaded,
         Reason::Unreachable,
-        Reason::Applied,
+        Reason::NotLoaded,
+        Reason::NoGrafana,
         Reason::Found,
     ]
     .iter()

@@ -1,5 +1,6 @@
 //! Asks Kubernetes for everything that a plan depends on. Reads only.
 
+mod grafana;
 mod packs;
 mod surroundings;
 mod workload;
@@ -127,6 +128,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
     };
     let (packs, unreadable_packs) = packs::packs(client, &namespace, &service.spec).await?;
     let (served, prometheuses) = context.surroundings.look().await?;
+    let sidecars = context.surroundings.sidecars().await;
     // Only the namespace selectors of a Prometheus look at these labels.
     let namespace_labels = if prometheuses.is_empty() {
         BTreeMap::new()
@@ -142,6 +144,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         taken_by: taken_by(service, &context.same_target),
         served,
         prometheuses,
+        sidecars,
         namespace_labels,
         preflight: BTreeMap::new(),
         asking: false,

@@ -1,6 +1,7 @@
 //! What can be set when the operator is started.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -20,6 +21,21 @@ pub struct Settings {
     /// Example: https://alertmanager.example.org/prefix
     #[arg(long, env = "OBSERVED_ALERTMANAGER_URL", value_name = "URL", value_parser = parse_url)]
     pub alertmanager_url: Option<String>,
+
+    /// Address of the Grafana that is asked whether it has the dashboards.
+    ///
+    /// Example: https://grafana.example.org/prefix
+    #[arg(long, env = "OBSERVED_GRAFANA_URL", value_name = "URL", value_parser = parse_url)]
+    pub grafana_url: Option<String>,
+
+    /// File that holds a token of a service account of that Grafana which may read dashboards (the role Viewer is enough).
+    #[arg(
+        long,
+        env = "OBSERVED_GRAFANA_TOKEN_FILE",
+        value_name = "FILE",
+        requires = "grafana_url"
+    )]
+    pub grafana_token_file: Option<PathBuf>,
 
     /// Look after this namespace only. Default: all of them.
     #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
@@ -108,6 +124,8 @@ mod tests {
         for wrong in [
             ["--prometheus-url", "prometheus:9090"],
             ["--prometheus-url", "file:///etc/passwd"],
+            ["--grafana-url", "grafana"],
+            ["--grafana-token-file", "/token"],
             ["--resync", "0s"],
             ["--resync", "soon"],
             ["--concurrency", "0"],

@@ -1,7 +1,8 @@
-//! Asks the real Prometheus and its Alertmanagers whether what was applied works. Reads only, and cannot fail: who
+//! Asks the real Prometheus, its Alertmanagers and Grafana whether what was applied works. Reads only, and cannot fail: who
 //! cannot be asked is `Unknown`.
 
 mod alertmanager;
+mod grafana;
 mod prometheus;
 mod shared;
 
@@ -12,10 +13,12 @@ use observed_core::check::{Check, Truth, Verdict};
 use observed_core::facts::{self, Facts};
 use observed_core::scrape_error::cause;
 use observed_core::selection;
+use observed_core::sidecar::Sidecars;
 use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
 use crate::settings::Settings;
+pub use grafana::Grafana;
 use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
 
@@ -30,6 +33,10 @@ pub struct Backends<'a> {
     pub prometheus_url: Option<&'a str>,
     /// Address that is asked instead of those of the Alertmanagers that Prometheus names.
     pub alertmanager_url: Option<&'a str>,
+    /// The Grafana that is asked.
+    pub grafana: Option<Grafana<'a>>,
+    /// The sidecars of Grafana.
+    pub sidecars: &'a Sidecars,
     /// The Prometheus resources.
     pub prometheuses: &'a [facts::Prometheus],
     /// Namespace of the service.
@@ -45,6 +52,11 @@ impl<'a> Backends<'a> {
             prometheus,
             prometheus_url: settings.prometheus_url.as_deref(),
             alertmanager_url: settings.alertmanager_url.as_deref(),
+            grafana: settings.grafana_url.as_deref().map(|url| Grafana {
+                url,
+                token_file: settings.grafana_token_file.as_deref(),
+            }),
+            sidecars: &facts.sidecars,
             prometheuses: &facts.prometheuses,
             namespace: &facts.namespace,
             namespace_labels: &facts.namespace_labels,
@@ -58,7 +70,12 @@ pub async fn verify(backends: &Backends<'_>, checks: &[Check]) -> Vec<Verdict> {
 }
 
 async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
-    let addresses = match addresses(backends, check) {
+    let (kind, labels) = match check {
+        Check::Targets { kind, labels, .. } => (*kind, labels),
+        Check::Rules { labels, .. } | Check::Routes { labels, .. } => ("PrometheusRule", labels),
+        Check::Dashboard(file) => return grafana::dashboard(backends, check, file).await,
+    };
+    let addresses = match addresses(backends, check, kind, labels) {
         Ok(addresses) => addresses,
         Err(verdict) => return verdict,
     };
@@ -67,6 +84,7 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
         let mut verdict = match check {
             Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
             Check::Rules { .. } => rules(backends.prometheus, who, url, check).await,
+            Check::Dashboard(file) => grafana::dashboard(backends, check, file).await,
             Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
         };
         if several {
@@ -97,11 +115,12 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
 }
 
 /// Name and address of each Prometheus that selects the object; else the verdict that none does.
-fn addresses(backends: &Backends<'_>, check: &Check) -> Result<BTreeSet<(String, String)>, Verdict> {
-    let (kind, labels) = match check {
-        Check::Targets { kind, labels, .. } => (*kind, labels),
-        Check::Rules { labels, .. } | Check::Routes { labels, .. } => ("PrometheusRule", labels),
-    };
+fn addresses(
+    backends: &Backends<'_>,
+    check: &Check,
+    kind: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<BTreeSet<(String, String)>, Verdict> {
     let object = selection::Object {
         kind,
         labels,

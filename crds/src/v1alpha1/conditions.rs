@@ -20,7 +20,8 @@ pub enum ConditionType {
     /// Alertmanager's routes bring every alert to a receiver that sends it somewhere. `Ready` does not wait for it where
     /// no Alertmanager can be asked.
     AlertsRouted,
-    /// The dashboard is in place for Grafana's sidecar.
+    /// Grafana loads the dashboard: by the settings of its sidecar, and by its own word where it can be asked. `Ready` does
+    /// not wait for it where no Grafana is found.
     DashboardLoaded,
     /// kstatus: work is under way.
     Reconciling,
@@ -119,7 +120,7 @@ reasons! {
     TargetsDown,
     /// Prometheus has no target for it.
     NoTargets,
-    /// No Prometheus selects the object; the message says what is missing.
+    /// No Prometheus, or no sidecar of Grafana, selects the object; the message says what is missing.
     NotSelected,
     /// Prometheus has loaded the rules and evaluates them without error.
     RulesLoaded,
@@ -131,12 +132,20 @@ reasons! {
     Routed,
     /// Some alerts can only come to a receiver that sends nothing anywhere; the message names them.
     NotRouted,
+    /// An inhibit rule keeps an alert from everybody whenever it fires; the message names both.
+    Inhibited,
     /// Prometheus sends its alerts to no Alertmanager.
     NoAlertmanager,
+    /// Grafana's sidecar selects the dashboard; where Grafana was asked, it has it.
+    Loaded,
+    /// Grafana does not have the dashboard (yet).
+    NotLoaded,
+    /// Another dashboard has its uid, its title or its file name; the message names it.
+    DashboardTaken,
+    /// No Grafana was found.
+    NoGrafana,
     /// Nobody could be asked: unreachable, or no Prometheus was found.
     Unreachable,
-    /// The object is in place.
-    Applied,
     /// The API server does not know this kind: its CRD is not installed.
     KindNotServed,
     /// An object of that name belongs to somebody else.

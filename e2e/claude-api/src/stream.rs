@@ -18,7 +18,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// The events of an answer. What was read and written is counted by who asks the model; here it is told how long the
 /// first word took.
 pub fn stream(app: Arc<App>, model: &'static Model, answer: &Answer, asked_at: Instant) -> Response {
-    let begin = event(json!({
+    let begin = event(&json!({
         "type": "message_start",
         "message": {
             "id": answer.id, "type": "message", "role": "assistant", "model": model.name,
@@ -42,18 +42,18 @@ pub fn stream(app: Arc<App>, model: &'static Model, answer: &Answer, asked_at: I
             if index == 0 {
                 app.metrics.first_token(model, asked_at.elapsed());
             }
-            event(json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": word}}))
+            event(&json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": word}}))
         }
     });
     let events = stream::iter([begin])
         .chain(words)
-        .chain(stream::iter(end.map(event)))
+        .chain(stream::iter(end.map(|data| event(&data))))
         .map(Ok::<_, Infallible>);
     Sse::new(events).into_response()
 }
 
 /// An event that is named after the type of what it holds.
-fn event(data: Value) -> Event {
+fn event(data: &Value) -> Event {
     let name = data["type"].as_str().unwrap_or_default().to_owned();
     Event::default().event(name).data(data.to_string())
 }

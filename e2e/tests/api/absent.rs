@@ -10,7 +10,7 @@ async fn kinds_that_are_not_served_are_told_and_picked_up_when_they_appear() {
     let _operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     for condition in ["ScrapeVerified", "RulesHealthy"] {
         let message = stage.becomes("api", condition, "Unknown", "KindNotServed").await;
         assert!(message.contains("prometheus-operator"), "{condition}: {message}");

@@ -30,7 +30,7 @@ async fn an_operator_that_dies_again_and_again_converges_in_the_end() {
         stage.appears(MONITOR, &name).await;
         stage.appears(RULE, &name).await;
         stage.appears(CONFIG_MAP, &format!("{name}-dashboard")).await;
-        stage.becomes(&name, "DashboardLoaded", "True", "Applied").await;
+        stage.becomes(&name, "DashboardLoaded", "Unknown", "NoGrafana").await;
     }
     drop(operator);
 }
@@ -64,7 +64,7 @@ async fn a_right_that_is_missing_is_told_and_holds_up_nothing_else() {
     let message = stage.becomes("api", "RulesHealthy", "False", "Forbidden").await;
     assert!(message.contains("prometheusrules"), "{message}");
     stage.appears(MONITOR, "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
 
     roles
         .patch(
@@ -104,7 +104,7 @@ async fn a_write_that_the_api_server_cannot_decide_is_told_and_holds_up_nothing_
     let message = stage.becomes("api", "RulesHealthy", "Unknown", "ApiError").await;
     assert!(message.contains("rules.observed.test"), "{message}");
     stage.appears(MONITOR, "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     assert!(stage.objects(RULE).get_opt("api").await.unwrap().is_none());
 
     webhooks

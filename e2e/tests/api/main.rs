@@ -11,6 +11,7 @@ mod doctor_answers;
 mod doctor_bundle;
 mod doctor_fix;
 mod faults;
+mod grafana;
 mod operator;
 mod packs;
 mod probes;

@@ -34,7 +34,7 @@ async fn the_status_is_told_for_one_and_for_all_and_what_is_not_there_is_named()
     stage.workload("api").await;
     stage.observe("api", "api").await;
     stage.observe("lost", "nowhere").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     stage.becomes("lost", "TargetResolved", "False", "TargetNotFound").await;
 
     let (code, text, _) = status(&stage, &here).await;

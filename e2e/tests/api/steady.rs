@@ -42,7 +42,7 @@ async fn three_resyncs_write_nothing_and_the_counter_would_have_shown_it() {
     let operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     settled(&stage, &operator).await;
 
     let (writes, seen) = (operator.counter("observed_writes_total").await, versions(&stage).await);
@@ -72,7 +72,7 @@ async fn an_operator_that_is_started_again_finds_everything_done() {
     let operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     settled(&stage, &operator).await;
     let seen = versions(&stage).await;
     operator.kill();
@@ -88,7 +88,7 @@ async fn a_paused_service_is_left_alone() {
     let operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     settled(&stage, &operator).await;
     let pause = |paused: bool| {
         let services = stage.services();
@@ -133,7 +133,7 @@ async fn a_rule_group_that_others_added_stays_and_is_not_written_against() {
     let operator = Operator::start(&stage).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    stage.becomes("api", "DashboardLoaded", "True", "Applied").await;
+    stage.becomes("api", "DashboardLoaded", "Unknown", "NoGrafana").await;
     settled(&stage, &operator).await;
 
     let rules = json!([{"record": "theirs", "expr": "vector(1)"}]);

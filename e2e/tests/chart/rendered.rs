@@ -81,7 +81,8 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     assert!(known.remove("OBSERVED_LISTEN"), "{help}");
     known.insert("RUST_LOG".to_owned());
 
-    let all = "watchNamespace=prod,prometheusUrl=http://prometheus:9090,alertmanagerUrl=http://alertmanager:9093,log.filter=debug";
+    let all = "watchNamespace=prod,prometheusUrl=http://prometheus:9090,alertmanagerUrl=http://alertmanager:9093,\
+               grafana.url=http://grafana,grafana.tokenSecret.name=grafana,log.filter=debug";
     let rendered = render(&chart(), &["--set", all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_eq!(set, known);

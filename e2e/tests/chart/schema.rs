@@ -108,6 +108,7 @@ async fn a_value_that_makes_no_sense_is_refused_and_the_message_names_it() {
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
         ("watchNamespace=Prod", "/watchNamespace"),
         ("prometheusUrl=prometheus:9090", "/prometheusUrl"),
+        ("grafana.url=grafana", "/grafana/url"),
         ("resync=soon", "/resync"),
         ("concurrency=0", "/concurrency"),
         ("log.format=xml", "/log/format"),

@@ -1,9 +1,11 @@
 //! What "works" means, as data, and what the world answered.
 
+use std::collections::BTreeMap;
+
 use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
-/// Something to ask a Prometheus about, and the Alertmanagers that it sends to.
+/// Something to ask a Prometheus about, the Alertmanagers that it sends to, or a Grafana.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Check {
     /// The pods are scraped and up.
@@ -15,7 +17,7 @@ pub enum Check {
         /// Name of the monitor.
         name: String,
         /// Labels of the monitor, which a Prometheus selects on.
-        labels: std::collections::BTreeMap<String, String>,
+        labels: BTreeMap<String, String>,
         /// Pods that should be up.
         expected: i32,
     },
@@ -26,7 +28,7 @@ pub enum Check {
         /// Name of the PrometheusRule.
         name: String,
         /// Labels of the PrometheusRule, which a Prometheus selects on.
-        labels: std::collections::BTreeMap<String, String>,
+        labels: BTreeMap<String, String>,
         /// Names of its groups.
         groups: Vec<String>,
         /// Rules in all of them.
@@ -35,10 +37,29 @@ pub enum Check {
     /// The alerts reach somebody.
     Routes {
         /// Labels of the PrometheusRule, which a Prometheus selects on.
-        labels: std::collections::BTreeMap<String, String>,
+        labels: BTreeMap<String, String>,
         /// Its alerting rules.
         alerts: Vec<Rule>,
     },
+    /// Grafana loads the dashboard.
+    Dashboard(DashboardFile),
+}
+
+/// A dashboard in a ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DashboardFile {
+    /// Name of the ConfigMap.
+    pub name: String,
+    /// Labels of the ConfigMap, which a sidecar selects on.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the ConfigMap, one of which names the folder.
+    pub annotations: BTreeMap<String, String>,
+    /// Key in the ConfigMap, which becomes the name of a file.
+    pub key: String,
+    /// uid of the dashboard.
+    pub uid: String,
+    /// Title of the dashboard.
+    pub title: String,
 }
 
 impl Check {
@@ -48,6 +69,7 @@ impl Check {
             Self::Targets { .. } => ConditionType::ScrapeVerified,
             Self::Rules { .. } => ConditionType::RulesHealthy,
             Self::Routes { .. } => ConditionType::AlertsRouted,
+            Self::Dashboard(_) => ConditionType::DashboardLoaded,
         }
     }
 }

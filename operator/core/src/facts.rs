@@ -13,6 +13,7 @@ use observed_crds::v1alpha1::{DeletionPolicy, Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
+use crate::sidecar::Sidecars;
 
 pub use exposed::{Exposed, Family, FamilyType, Page, PageOutcome, PageQuestion};
 pub use source::Source;
@@ -39,6 +40,8 @@ pub struct Facts {
     pub served: BTreeSet<String>,
     /// Every `Prometheus` resource, as far as it decides what is selected.
     pub prometheuses: Vec<Prometheus>,
+    /// The sidecars of Grafana that load dashboards.
+    pub sidecars: Sidecars,
     /// Labels of the namespace, which the namespace selectors of a Prometheus look at.
     pub namespace_labels: BTreeMap<String, String>,
     /// What the running pods answered to the questions of [`crate::resolve::questions`].

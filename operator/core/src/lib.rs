@@ -30,6 +30,7 @@ pub mod resolve;
 pub mod routing;
 pub mod scrape_error;
 pub mod selection;
+pub mod sidecar;
 pub mod signals;
 pub mod snippet;
 pub mod status;

@@ -1,4 +1,6 @@
-//! Which receivers an alert can come to, by the routes of an Alertmanager's configuration.
+//! Which receivers an alert can come to, by the routes of an Alertmanager's configuration, and what keeps it from them.
+
+mod inhibition;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +10,8 @@ use serde_json::Value;
 
 use crate::promql::Expression;
 use crate::yaml::{self, list};
+use inhibition::InhibitRule;
+pub use inhibition::{Inhibited, always_fires};
 
 /// Severities that are meant to reach nobody by themselves.
 const SILENT: [&str; 2] = ["none", "info"];
@@ -20,6 +24,7 @@ pub struct Routing {
     root: Value,
     /// Receivers, and whether they send anything anywhere.
     receivers: BTreeMap<String, bool>,
+    inhibit: Vec<InhibitRule>,
 }
 
 /// What is known of the labels that the alerts of a rule have.
@@ -28,7 +33,8 @@ pub struct Alert {
     known: BTreeMap<String, String>,
     /// Labels that a template fills in: they can become anything.
     open: Vec<String>,
-    expr: Expression,
+    /// None: every label is known.
+    expr: Option<Expression>,
 }
 
 impl Alert {
@@ -50,7 +56,11 @@ impl Alert {
                 .filter(|_| !open.iter().any(|label| label == "namespace"))
                 .map(|value| ("namespace".to_owned(), value)),
         );
-        Self { known, open, expr }
+        Self {
+            known,
+            open,
+            expr: Some(expr),
+        }
     }
 
     /// Whether it is meant to reach anybody, by its severity.
@@ -59,8 +69,23 @@ impl Alert {
         !severity.is_some_and(|severity| SILENT.contains(&severity))
     }
 
+    /// An alert that fires now: all of its labels are known.
+    pub fn fired(labels: BTreeMap<String, String>) -> Self {
+        Self {
+            known: labels,
+            open: Vec::new(),
+            expr: None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.known.get("alertname").map(String::as_str).unwrap_or_default()
+    }
+
     fn may_have(&self, label: &str) -> bool {
-        self.open.iter().any(|open| open == label) || EXTERNAL.contains(&label) || self.expr.keeps(label, &|_| None)
+        let Some(expr) = &self.expr else { return false };
+        self.open.iter().any(|open| open == label) || EXTERNAL.contains(&label) || expr.keeps(label, &|_| None)
     }
 }
 
@@ -115,6 +140,7 @@ impl Routing {
         });
         Some(Self {
             receivers: receivers.collect(),
+            inhibit: list(&config["inhibit_rules"]).iter().map(InhibitRule::read).collect(),
             root,
         })
     }
@@ -124,13 +150,18 @@ impl Routing {
         self.receivers.values().any(|sends| *sends)
     }
 
+    /// Whether the receiver sends anything anywhere.
+    pub fn sends_from(&self, receiver: &str) -> bool {
+        self.receivers.get(receiver).copied().unwrap_or(false)
+    }
+
     /// The receivers that an alert can come to.
     pub fn receivers(&self, alert: &Alert) -> BTreeMap<String, Delivery> {
         let mut ends = Ends::new();
         let root = self.root["receiver"].as_str().unwrap_or_default();
         walk(&self.root, root, alert, &mut ends);
-        let delivery = |(name, times)| {
-            let sends = self.receivers.get(&name).copied().unwrap_or(false);
+        let delivery = |(name, times): (String, BTreeSet<String>)| {
+            let sends = self.sends_from(&name);
             (name, Delivery { sends, times })
         };
         ends.into_iter().map(delivery).collect()
@@ -196,17 +227,31 @@ fn times(route: &Value) -> BTreeSet<String> {
 }
 
 fn matches(route: &Value, alert: &Alert) -> Match {
-    let pairs = |field: &str| route[field].as_object().into_iter().flatten();
-    let old = pairs("match").map(|(label, value)| (label.clone(), "=", value.as_str().unwrap_or_default().to_owned()));
-    let old_patterns =
-        pairs("match_re").map(|(label, value)| (label.clone(), "=~", value.as_str().unwrap_or_default().to_owned()));
-    let written = list(&route["matchers"])
-        .iter()
-        .filter_map(Value::as_str)
-        .flat_map(matchers);
+    all(&written(route, ["match", "match_re", "matchers"]), alert)
+}
+
+/// A matcher as a configuration writes it.
+type Written = (String, &'static str, String);
+
+/// The matchers in fields of the old form, of the old form with patterns, and of the new one.
+fn written(value: &Value, [equal, pattern, new]: [&str; 3]) -> Vec<Written> {
+    let pairs = |field: &str, op: &'static str| -> Vec<Written> {
+        let pairs = value[field].as_object().into_iter().flatten();
+        let one =
+            |(label, value): (&String, &Value)| (label.clone(), op, value.as_str().unwrap_or_default().to_owned());
+        pairs.map(one).collect()
+    };
+    let texts = list(&value[new]).iter().filter_map(Value::as_str);
+    let mut all = pairs(equal, "=");
+    all.extend(pairs(pattern, "=~"));
+    all.extend(texts.flat_map(matchers));
+    all
+}
+
+fn all(written: &[Written], alert: &Alert) -> Match {
     let mut all = Match::Yes;
-    for (label, op, value) in old.chain(old_patterns).chain(written) {
-        match one(&label, op, &value, alert) {
+    for (label, op, value) in written {
+        match one(label, op, value, alert) {
             Match::No => return Match::No,
             Match::Perhaps => all = Match::Perhaps,
             Match::Yes => {}
@@ -234,7 +279,7 @@ fn one(label: &str, op: &str, value: &str, alert: &Alert) -> Match {
 }
 
 /// The matchers of one text: `a="b"`, `{a="b",c=~"d|e"}`.
-fn matchers(text: &str) -> Vec<(String, &'static str, String)> {
+fn matchers(text: &str) -> Vec<Written> {
     let inside = text.trim().trim_start_matches('{').trim_end_matches('}');
     let mut parts = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);
@@ -252,7 +297,7 @@ fn matchers(text: &str) -> Vec<(String, &'static str, String)> {
     parts.iter().filter_map(|part| matcher(part)).collect()
 }
 
-fn matcher(text: &str) -> Option<(String, &'static str, String)> {
+fn matcher(text: &str) -> Option<Written> {
     let at = text.find(['=', '!'])?;
     let (label, rest) = text.split_at(at);
     let op = ["=~", "!=", "!~", "="].into_iter().find(|op| rest.starts_with(op))?;
@@ -266,150 +311,4 @@ fn matcher(text: &str) -> Option<(String, &'static str, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const CONFIG: &str = r#"
-route:
-  receiver: nobody
-  routes:
-  - matchers: ['namespace="prod"']
-    continue: true
-    routes:
-    - {receiver: prod/pager, matchers: ['severity=~"critical|page"']}
-    - {receiver: prod/chat, matchers: ['{severity!="none", team="a,b"}']}
-  - {receiver: old, match: {severity: warning}, match_re: {alertname: Old.*}}
-receivers:
-- {name: nobody}
-- {name: prod/pager, pagerduty_configs: [{routing_key: x}]}
-- {name: prod/chat, slack_configs: []}
-- {name: old, webhook_configs: [{url: http://x}]}
-"#;
-
-    /// An alert with these labels, of an expression that keeps others.
-    fn alert(labels: &[(&str, &str)], kept: &[&str]) -> Alert {
-        let mut labels: BTreeMap<String, String> = labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        let name = labels.remove("alertname").unwrap_or_default();
-        let expr = Expression::parse(&format!("sum by ({}) (up) == 0", kept.join(", "))).unwrap();
-        Alert::of(&name, &labels, expr)
-    }
-
-    fn receivers(labels: &[(&str, &str)], kept: &[&str]) -> Vec<String> {
-        let routing = Routing::read(CONFIG).unwrap();
-        let found = routing.receivers(&alert(labels, kept));
-        found
-            .into_iter()
-            .map(|(name, delivery)| format!("{name} {}", delivery.sends))
-            .collect()
-    }
-
-    #[test]
-    fn a_route_that_sends_at_times_only_is_told_with_them_unless_another_one_leads_there_always() {
-        let config = "
-route:
-  receiver: chat
-  routes:
-  - {receiver: pager, matchers: [severity=page], mute_time_intervals: [weekends], active_time_intervals: [office]}
-  - receiver: chat
-    matchers: [severity=warning]
-    mute_time_intervals: [nights]
-    continue: true
-  - {receiver: chat, matchers: [severity=warning, team=a]}
-receivers: [{name: chat, slack_configs: [{channel: c}]}, {name: pager, webhook_configs: [{url: http://x}]}]
-";
-        let routing = Routing::read(config).unwrap();
-        let times = |labels: &[(&str, &str)], receiver: &str| -> Vec<String> {
-            let mut found = routing.receivers(&alert(labels, &[]));
-            found.remove(receiver).unwrap().times.into_iter().collect()
-        };
-        let page = times(&[("severity", "page")], "pager");
-        assert_eq!(page, ["inside of \"office\"", "outside of \"weekends\""]);
-        assert_eq!(times(&[("severity", "warning")], "chat"), ["outside of \"nights\""]);
-        assert!(times(&[("severity", "warning"), ("team", "a")], "chat").is_empty());
-        assert!(times(&[("severity", "critical")], "chat").is_empty());
-    }
-
-    #[test]
-    fn a_silence_counts_where_all_of_its_matchers_fit_for_certain() {
-        let silenced = |matchers: Value| {
-            let matchers: Vec<Matcher> = serde_json::from_value(matchers).unwrap();
-            is_silenced(
-                &matchers,
-                &alert(&[("alertname", "Slow"), ("severity", "page")], &["handler"]),
-            )
-        };
-        let name = json!({"name": "alertname", "value": "Slow", "isRegex": false, "isEqual": true});
-        let severity = json!({"name": "severity", "value": "p.*", "isRegex": true, "isEqual": true});
-        assert!(silenced(json!([name])));
-        assert!(silenced(json!([name, severity])));
-        for other in [
-            json!([]),
-            json!([name, {"name": "severity", "value": "page", "isRegex": false, "isEqual": false}]),
-            json!([name, {"name": "handler", "value": "/a", "isRegex": false, "isEqual": true}]),
-            json!([{"name": "alertname", "value": "Other"}]),
-        ] {
-            assert!(!silenced(other.clone()), "{other}");
-        }
-    }
-
-    #[test]
-    fn what_a_template_fills_in_can_become_anything() {
-        let found = receivers(&[("namespace", "prod"), ("severity", "{{ $labels.x }}")], &[]);
-        assert_eq!(found, ["nobody false", "prod/pager true"]);
-    }
-
-    #[test]
-    fn only_severities_that_say_so_are_meant_for_nobody() {
-        for (severity, somebody) in [("critical", true), ("warning", true), ("info", false), ("none", false)] {
-            assert_eq!(
-                alert(&[("severity", severity)], &[]).is_for_somebody(),
-                somebody,
-                "{severity}"
-            );
-        }
-        assert!(alert(&[], &[]).is_for_somebody());
-    }
-
-    #[test]
-    fn an_alert_takes_the_routes_that_alertmanager_takes() {
-        assert_eq!(
-            receivers(&[("namespace", "prod"), ("severity", "page")], &[]),
-            ["prod/pager true"]
-        );
-        assert_eq!(receivers(&[("severity", "page")], &[]), ["nobody false"]);
-        assert_eq!(
-            receivers(&[("namespace", "prod"), ("severity", "none")], &[]),
-            ["nobody false"]
-        );
-        assert_eq!(
-            receivers(&[("namespace", "prod"), ("severity", "x"), ("team", "a,b")], &[]),
-            ["prod/chat false"]
-        );
-        assert_eq!(
-            receivers(&[("severity", "warning"), ("alertname", "OldOne")], &[]),
-            ["old true"]
-        );
-        assert_eq!(
-            receivers(&[("severity", "warning"), ("alertname", "NotOld")], &[]),
-            ["nobody false"]
-        );
-    }
-
-    #[test]
-    fn a_label_that_is_not_known_leaves_both_ways_open() {
-        let found = receivers(&[("severity", "critical")], &["namespace"]);
-        assert_eq!(found, ["nobody false", "prod/pager true"]);
-    }
-
-    #[test]
-    fn what_is_no_configuration_has_no_routes() {
-        for text in ["", "a: [", "route: 1", "receivers: []"] {
-            assert!(Routing::read(text).is_none(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -45,10 +45,10 @@ pub fn status(
         judge::target(plan),
         signals::signals(plan, facts),
         judge::probes(plan, facts, &applied.items, previous),
-        judge::output(ConditionType::ScrapeVerified, plan, &applied.items, verdicts),
-        judge::output(ConditionType::RulesHealthy, plan, &applied.items, verdicts),
+        judge::output(ConditionType::ScrapeVerified, &applied.items, verdicts),
+        judge::output(ConditionType::RulesHealthy, &applied.items, verdicts),
         judge::routes(verdicts),
-        judge::output(ConditionType::DashboardLoaded, plan, &applied.items, verdicts),
+        judge::output(ConditionType::DashboardLoaded, &applied.items, verdicts),
     ];
     let count = |kind: ConditionType| {
         let judged = looked.iter().find(|judged| judged.kind == kind)?;

@@ -1,4 +1,5 @@
-//! What the cluster offers to all services alike: the optional kinds that are served, and the Prometheus resources.
+//! What the cluster offers to all services alike: the optional kinds that are served, the Prometheus resources, and the
+//! sidecars of Grafana.
 //! Asked once every few seconds, however many services there are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +10,17 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::facts;
 use observed_core::outputs;
+use observed_core::sidecar::Sidecars;
 use observed_crds::foreign::{Prometheus, PrometheusSpec};
 use tokio::sync::Mutex;
 
-use super::Error;
+use super::{Error, grafana};
 use crate::api_error;
 
 /// How long an answer is good.
 const FRESH: Duration = Duration::from_secs(10);
+/// The same of the sidecars, for which all workloads are read.
+const FRESH_SIDECARS: Duration = Duration::from_secs(30);
 /// The Service that governs the pods of a Prometheus which names none.
 const GOVERNING_SERVICE: &str = "prometheus-operated";
 /// Port of Prometheus behind its governing Service.
@@ -27,16 +31,34 @@ type Look = (BTreeSet<String>, Vec<facts::Prometheus>);
 /// The shared view of the cluster.
 pub struct Surroundings {
     client: Client,
+    /// The one namespace that the operator may look into.
+    namespace: Option<String>,
     last: Mutex<Option<(Instant, Look)>>,
+    sidecars: Mutex<Option<(Instant, Sidecars)>>,
 }
 
 impl Surroundings {
     /// Knows nothing yet.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, namespace: Option<String>) -> Self {
         Self {
             client,
+            namespace,
             last: Mutex::new(None),
+            sidecars: Mutex::new(None),
         }
+    }
+
+    /// The sidecars of Grafana. At most half a minute old.
+    pub async fn sidecars(&self) -> Sidecars {
+        let mut last = self.sidecars.lock().await;
+        if let Some((when, sidecars)) = last.as_ref()
+            && when.elapsed() < FRESH_SIDECARS
+        {
+            return sidecars.clone();
+        }
+        let sidecars = grafana::sidecars(&self.client, self.namespace.as_deref()).await;
+        *last = Some((Instant::now(), sidecars.clone()));
+        sidecars
     }
 
     /// The optional kinds that are served, and every Prometheus. At most ten seconds old.

@@ -87,7 +87,7 @@ async fn gathered(
             _ => mock::not_found(),
         }
     });
-    let surroundings = Surroundings::new(client.clone());
+    let surroundings = Surroundings::new(client.clone(), None);
     let facts = gather(
         &client,
         &service("api", LATE),

@@ -1,4 +1,4 @@
-//! A thin client of the HTTP APIs of Prometheus and Alertmanager: the questions that verification and
+//! A thin client of the HTTP APIs of Prometheus, Alertmanager and Grafana: the questions that verification and
 //! a preview ask, and no others.
 
 mod rules;
@@ -236,12 +236,25 @@ impl Prometheus {
 
     /// The body of a good answer. An address that does not answer is left alone for a while.
     async fn body(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        self.left_alone(url, self.fetch(url, path, query)).await
+    }
+
+    /// The status and the body of an answer, whatever the status. An address that does not answer is left alone for a while.
+    pub(super) async fn answer(&self, url: &str, path: &str, token: Option<&str>) -> Result<(u16, Vec<u8>), Error> {
+        let mut request = self.http.get(format!("{url}{path}"));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        self.left_alone(url, send(url, request)).await
+    }
+
+    async fn left_alone<T>(&self, url: &str, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         if let Some((since, error)) = locked(&self.silent).get(url)
             && since.elapsed() < LEFT_ALONE
         {
             return Err(error.clone());
         }
-        let answer = self.fetch(url, path, query).await;
+        let answer = asked.await;
         match &answer {
             Err(error @ Error::NoAnswer { .. }) => {
                 locked(&self.silent).insert(url.to_owned(), (Instant::now(), error.clone()));
@@ -258,32 +271,33 @@ impl Prometheus {
     /// # Errors
     /// Nobody answered in time, or with another status than 2xx, or with more than is read.
     pub async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
-        let no_answer = |error: reqwest::Error| Error::NoAnswer {
-            url: url.to_owned(),
-            words: words(&error),
-        };
-        let mut response = self
-            .http
-            .get(format!("{url}{path}"))
-            .query(query)
-            .send()
-            .await
-            .map_err(no_answer)?;
-        if !response.status().is_success() {
-            return Err(Error::Status {
+        let request = self.http.get(format!("{url}{path}")).query(query);
+        match send(url, request).await? {
+            (200..300, body) => Ok(body),
+            (status, _) => Err(Error::Status {
                 url: url.to_owned(),
-                status: response.status().as_u16(),
-            });
+                status,
+            }),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Error::TooLarge { url: url.to_owned() });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
+}
+
+/// The status and the body of the answer.
+async fn send(url: &str, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Error> {
+    let no_answer = |error: reqwest::Error| Error::NoAnswer {
+        url: url.to_owned(),
+        words: words(&error),
+    };
+    let mut response = request.send().await.map_err(no_answer)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Error::TooLarge { url: url.to_owned() });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((status, body))
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

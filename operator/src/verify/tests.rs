@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 mod budget;
+mod dashboards;
 mod hostile;
 mod routes;
 
@@ -128,6 +129,8 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         prometheus,
         prometheus_url: None,
         alertmanager_url: None,
+        grafana: None,
+        sidecars: &facts.sidecars,
         prometheuses: &facts.prometheuses,
         namespace: &facts.namespace,
         namespace_labels: &facts.namespace_labels,

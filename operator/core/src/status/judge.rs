@@ -86,7 +86,7 @@ fn rollout_of_gift<'a>(plan: &Plan, facts: &'a Facts, previous: Option<&Observed
 }
 
 /// An output that is ours whole: what became of its objects, then what the world says about them.
-pub(super) fn output(kind: ConditionType, plan: &Plan, applied: &[Applied], verdicts: &[Verdict]) -> Judged {
+pub(super) fn output(kind: ConditionType, applied: &[Applied], verdicts: &[Verdict]) -> Judged {
     let ids: Vec<&str> = OUTPUTS
         .iter()
         .filter(|output| output.condition() == kind)
@@ -106,7 +106,7 @@ pub(super) fn output(kind: ConditionType, plan: &Plan, applied: &[Applied], verd
         (Some(failed), Some(verdict)) if failed.reason == Reason::Paused => verdict,
         (Some(failed), _) => failed,
         (None, Some(verdict)) => verdict,
-        (None, None) => applied_only(kind, plan, &children),
+        (None, None) => applied_only(kind, &children),
     }
 }
 
@@ -130,22 +130,9 @@ fn worst(kind: ConditionType, verdicts: &[Verdict]) -> Option<Judged> {
     })
 }
 
-fn applied_only(kind: ConditionType, plan: &Plan, children: &[&Applied]) -> Judged {
+fn applied_only(kind: ConditionType, children: &[&Applied]) -> Judged {
     let names: Vec<String> = children.iter().map(|applied| called(&applied.child)).collect();
     let names = names.join(", ");
-    if kind == ConditionType::DashboardLoaded {
-        let labels: Vec<String> = plan
-            .dashboard
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let message = format!(
-            "{names} holds the dashboard; Grafana's sidecar loads it where it looks for the label {}",
-            labels.join(", ")
-        );
-        return Judged::new(kind, Truth::True, Reason::Applied, message);
-    }
     let message = format!("{names} is in place; nobody was asked whether it works");
     Judged::new(kind, Truth::Unknown, Reason::NotVerified, message)
 }

@@ -124,18 +124,25 @@ fn is_asked_for(judged: &Judged) -> bool {
 }
 
 /// What could be more is told, and what is there is ready all the same. So it is where nobody can say who is told of an
-/// alert: Thanos and others that evaluate rules do not say whom they tell.
+/// alert (Thanos and others that evaluate rules do not say whom they tell), and where no Grafana is seen.
 fn is_advice(judged: &Judged) -> bool {
     match judged.kind {
         ConditionType::SignalsResolved => true,
         ConditionType::AlertsRouted => judged.truth == Truth::Unknown,
+        ConditionType::DashboardLoaded => {
+            judged.truth == Truth::Unknown
+                && matches!(
+                    judged.reason,
+                    Reason::NoGrafana | Reason::Unreachable | Reason::NotSelected
+                )
+        }
         _ => false,
     }
 }
 
 /// Advice that is worth a word.
 fn is_told(judged: &Judged) -> bool {
-    let unknown = judged.kind == ConditionType::AlertsRouted && judged.reason != Reason::Disabled;
+    let unknown = judged.kind != ConditionType::SignalsResolved && judged.reason != Reason::Disabled;
     is_advice(judged) && (judged.truth == Truth::False || unknown)
 }
 
@@ -173,6 +180,7 @@ fn is_under_way(judged: &Judged, moment: &Moment<'_>) -> bool {
         Reason::TargetsDown => has_pods && !is_seen(judged, moment) && is_new(judged, moment),
         Reason::ApiError
         | Reason::RulesNotLoaded
+        | Reason::NotLoaded
         | Reason::NoAlertmanager
         | Reason::Unreachable
         | Reason::NotVerified

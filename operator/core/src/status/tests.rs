@@ -97,6 +97,7 @@ impl Case {
                     Some((14, 14)),
                 ),
                 verdict(ConditionType::AlertsRouted, Truth::True, Reason::Routed, Some((9, 9))),
+                verdict(ConditionType::DashboardLoaded, Truth::True, Reason::Loaded, None),
             ],
         }
     }
@@ -305,6 +306,28 @@ fn a_kind_that_is_not_served_leaves_the_others_alone_and_tells_no_count() {
 }
 
 #[test]
+fn a_dashboard_that_grafana_does_not_load_is_not_ready_and_where_no_grafana_is_seen_that_holds_nothing_up() {
+    let kind = ConditionType::DashboardLoaded;
+    for (truth, reason, ready) in [
+        (Truth::False, Reason::NotSelected, ("False", "OutputNotReady")),
+        (Truth::False, Reason::DashboardTaken, ("False", "OutputNotReady")),
+        (Truth::Unknown, Reason::NoGrafana, ("True", "Converged")),
+        (Truth::Unknown, Reason::NotSelected, ("True", "Converged")),
+    ] {
+        let case = Case::good().verdict(kind, truth, reason);
+        let status = case.after(Some(&case.after(None, 0)), 300);
+        assert_eq!(of(&status, "Ready"), ready, "{reason:?}");
+        let message = &get(&status, "Ready").unwrap().message;
+        assert!(message.contains("DashboardLoaded"), "{message}");
+    }
+    // It is on its way, and then it is not.
+    let case = Case::good().verdict(kind, Truth::False, Reason::NotLoaded);
+    let first = case.after(None, 0);
+    assert_eq!(of(&first, "Ready"), ("False", "Progressing"));
+    assert_eq!(of(&case.after(Some(&first), 300), "Ready"), ("False", "OutputNotReady"));
+}
+
+#[test]
 fn a_paused_service_keeps_its_inventory_and_tells_what_prometheus_says() {
     let before = Case::good().status();
     let facts = facts(|_| {});
@@ -316,7 +339,7 @@ fn a_paused_service_keeps_its_inventory_and_tells_what_prometheus_says() {
     assert_eq!(of(&status, "Ready"), ("Unknown", "Paused"));
     assert_eq!(
         (of(&status, "ScrapeVerified").0, of(&status, "DashboardLoaded")),
-        ("True", ("Unknown", "Paused"))
+        ("True", ("True", "Loaded"))
     );
     assert_eq!(
         (types(&status).len(), &status.inventory),

@@ -31,16 +31,39 @@ pub(super) fn routes(alerts: &[(&str, &str)]) -> Check {
 
 /// An Alertmanager with this configuration, in which these silences are.
 async fn alertmanager(config: &str, silences: Value) -> String {
+    let router = router(config, silences);
+    format!("{}/prefix", serve(router).await)
+}
+
+/// One that also says which alerts it has: name, expression, receiver.
+async fn having(config: &str, alerts: &[(&str, &str, &str)]) -> String {
+    // As Alertmanager 0.28 answers.
+    let alerts: Value = alerts
+        .iter()
+        .map(|(name, expr, receiver)| {
+            json!({
+                "labels": {"alertname": name, "severity": "none", "prometheus": "monitoring/main"}, "annotations": {},
+                "startsAt": "2026-11-24T15:00:00Z", "endsAt": "2026-11-24T15:04:00Z", "updatedAt": "2026-11-24T15:00:00Z",
+                "fingerprint": "a", "receivers": [{"name": receiver}], "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+                "generatorURL": format!("http://prometheus:9090/graph?g0.expr={expr}&g0.tab=1"),
+            })
+        })
+        .collect();
+    let answer = get(async move || alerts.to_string());
+    let router = router(config, json!([])).route("/prefix/api/v2/alerts", answer);
+    format!("{}/prefix", serve(router).await)
+}
+
+fn router(config: &str, silences: Value) -> Router {
     // As Alertmanager 0.28 answers, with what is not read left in.
     let status = json!({
         "cluster": {"status": "ready", "peers": []}, "versionInfo": {"version": "0.28.1"},
         "uptime": "2026-11-24T15:00:00Z", "config": {"original": config},
     });
     let answer = |body: Value| get(async move || body.to_string());
-    let router = Router::new()
+    Router::new()
         .route("/prefix/api/v2/status", answer(status))
-        .route("/prefix/api/v2/silences", answer(silences));
-    format!("{}/prefix", serve(router).await)
+        .route("/prefix/api/v2/silences", answer(silences))
 }
 
 /// A Prometheus that posts its alerts to these Alertmanagers.
@@ -218,4 +241,66 @@ async fn alerts_that_no_prometheus_evaluates_are_not_judged() {
         "{verdict:?}"
     );
     assert!(verdict.message.contains("RulesHealthy"), "{}", verdict.message);
+}
+
+#[tokio::test]
+async fn the_heartbeat_is_told_with_where_it_comes_to_and_so_is_one_that_comes_nowhere_or_is_not_there() {
+    for (alerts, words) in [
+        (
+            &[("Watchdog", "vector%281%29", "chat")][..],
+            "Heartbeat: Watchdog comes to \"chat\"",
+        ),
+        (
+            &[("Watchdog", "vector%281%29", "nobody")],
+            "Watchdog always fires and comes to no receiver",
+        ),
+        (&[("Watchdog", "up+%3D%3D+0", "chat")], "No heartbeat"),
+        (&[], "No heartbeat"),
+    ] {
+        let alertmanager = having(CONFIG, alerts).await;
+        let verdict = ask_one(&telling(&[&alertmanager]).await, routes(&[("Down", "critical")])).await;
+        assert_eq!(verdict.truth, Truth::True, "it is advice: {verdict:?}");
+        assert!(verdict.message.contains(words), "{}", verdict.message);
+    }
+    // Who does not say which alerts it has is not said to lack one.
+    let alertmanager = alertmanager(CONFIG, json!([])).await;
+    let verdict = ask_one(&telling(&[&alertmanager]).await, routes(&[("Down", "critical")])).await;
+    assert!(!verdict.message.contains("eartbeat"), "{}", verdict.message);
+}
+
+#[tokio::test]
+async fn an_inhibit_rule_that_silences_for_ever_is_a_fault_and_one_that_may_inhibit_is_told() {
+    let beats = [("Watchdog", "vector%281%29", "chat")];
+    let rule = "inhibit_rules:\n- {source_matchers: [severity=none], target_matchers: [severity=critical]}\n";
+    let alertmanager = having(&format!("{CONFIG}{rule}"), &beats).await;
+    let alerts = [("Down", "critical"), ("Slow", "warning")];
+    let verdict = ask_one(&telling(&[&alertmanager]).await, routes(&alerts)).await;
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::False, Reason::Inhibited),
+        "{verdict:?}"
+    );
+    let told = "Down by Watchdog, which always fires";
+    assert!(
+        verdict.message.contains(told) && !verdict.message.contains("Slow"),
+        "{}",
+        verdict.message
+    );
+
+    for (equal, told) in [
+        ("", "Slow while severity=\"critical\" of any service"),
+        (", equal: [namespace]", "Slow while severity=\"critical\""),
+    ] {
+        let rule = format!(
+            "inhibit_rules:\n- {{source_matchers: [severity=critical], target_matchers: [severity=warning]{equal}}}\n"
+        );
+        let alertmanager = having(&format!("{CONFIG}{rule}"), &beats).await;
+        let verdict = ask_one(&telling(&[&alertmanager]).await, routes(&alerts)).await;
+        assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
+        assert!(
+            verdict.message.ends_with(&format!("Inhibited: {told}")),
+            "{}",
+            verdict.message
+        );
+    }
 }

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::super::dashboards::{Dashboard, Sidecar, dashboards, sidecars};
+use super::super::dashboards::{Dashboard, dashboards, sidecars};
 use super::super::kind::{Kind, Need};
+use super::super::snapshot::labels;
 use super::super::{Found, Rule, Severity, Snapshot};
+use crate::sidecar::Sidecar;
 
 pub(super) const RULE: Rule = Rule {
     id: "dashboard-duplicate",
@@ -16,43 +18,31 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
     let sidecars = sidecars(snapshot);
+    // Grafana may load those that no sidecar does in another way.
+    let unseen = Sidecar::default();
     let all = dashboards(snapshot);
     let mut found = Vec::new();
     let mut seen: BTreeMap<(&str, String, String), &Dashboard<'_>> = BTreeMap::new();
     for dashboard in &all {
         let Ok(json) = &dashboard.json else { continue };
         // Grafanas that load different ConfigMaps do not mind.
-        let loading: Vec<&Sidecar<'_>> = sidecars
+        let map = dashboard.object;
+        let mut loading: Vec<&Sidecar> = sidecars
             .iter()
-            .filter(|sidecar| sidecar.misses(dashboard.object).is_none())
+            .filter(|sidecar| sidecar.misses(&map.namespace, &map.labels).is_none())
             .collect();
-        let homes: Vec<String> = match loading.as_slice() {
-            [] => vec![String::new()],
-            loading => loading
-                .iter()
-                .map(|sidecar| sidecar.workload.reference().to_string())
-                .collect(),
-        };
-        let folder = loading
-            .first()
-            .and_then(|sidecar| sidecar.folder)
-            .unwrap_or("grafana_folder");
-        let annotations = dashboard.object.at("/metadata/annotations");
-        let folder = annotations[folder].as_str().unwrap_or_default();
-        let unique = loading.first().is_some_and(|sidecar| sidecar.unique_files);
-        let text = |field: &str| json[field].as_str().filter(|text| !text.is_empty());
-        let marks = [
-            ("uid", text("uid").map(str::to_owned)),
-            ("title", text("title").map(|title| format!("{folder}/{title}"))),
-            ("key", (!unique).then(|| format!("{folder}/{}", dashboard.key))),
-        ];
+        if loading.is_empty() {
+            loading.push(&unseen);
+        }
+        let annotations = labels(map.value.pointer("/metadata/annotations"));
         let mut same: Option<(&Dashboard<'_>, Vec<&str>)> = None;
-        for home in &homes {
-            for (mark, value) in marks.iter().filter_map(|(mark, value)| Some((*mark, value.clone()?))) {
-                match seen.get(&(mark, home.clone(), value.clone())) {
+        for sidecar in loading {
+            let shown = sidecar.shown((&map.namespace, &map.name), &annotations, dashboard.key, json);
+            for (mark, value) in sidecar.marks(&shown) {
+                match seen.get(&(mark, sidecar.of.clone(), value.clone())) {
                     Some(first) => same.get_or_insert((first, Vec::new())).1.push(mark),
                     None => {
-                        seen.insert((mark, home.clone(), value), dashboard);
+                        seen.insert((mark, sidecar.of.clone(), value), dashboard);
                     }
                 }
             }

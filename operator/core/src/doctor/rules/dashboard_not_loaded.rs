@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::super::dashboards::{maps, sidecars};
 use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
+use crate::sidecar::Sidecar;
 
 pub(super) const RULE: Rule = Rule {
     id: "dashboard-not-loaded",
@@ -17,17 +18,22 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     let sidecars = sidecars(snapshot);
     let mut found = Vec::new();
     for map in maps(snapshot) {
-        let missed: Option<Vec<String>> = sidecars.iter().map(|sidecar| sidecar.misses(map)).collect();
+        let missed: Option<Vec<String>> = sidecars
+            .iter()
+            .map(|sidecar| sidecar.misses(&map.namespace, &map.labels))
+            .collect();
         // Without a sidecar that is seen, Grafana may load it in another way.
         let Some(missed) = missed.filter(|missed| !missed.is_empty()) else {
             continue;
         };
         let evidence = missed.join("; ");
-        found.push(match sidecars.iter().find(|sidecar| sidecar.looks_elsewhere(map).is_none()) {
-            Some(sidecar) => {
-                let value = sidecar.value.unwrap_or("1");
-                let labels = BTreeMap::from([(sidecar.label.to_owned(), value.to_owned())]);
-                let fix = format!("Give it the label {}={value}", sidecar.label);
+        let near = sidecars
+            .iter()
+            .find(|sidecar| sidecar.looks_elsewhere(&map.namespace).is_none());
+        found.push(match near.map(Sidecar::wanted) {
+            Some((label, value)) => {
+                let labels = BTreeMap::from([(label.to_owned(), value.to_owned())]);
+                let fix = format!("Give it the label {label}={value}");
                 Found::new(Severity::Error, map, evidence, fix).label(&map.reference(), &labels)
             }
             None => {

@@ -59,7 +59,7 @@ fn config_map(plan: &Plan) -> Value {
 }
 
 fn shown(plan: &Plan) -> Value {
-    serde_json::from_str(config_map(plan)["data"]["prod-api.json"].as_str().unwrap()).unwrap()
+    serde_json::from_str(config_map(plan)["data"]["prod.api.json"].as_str().unwrap()).unwrap()
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn two_services_have_different_files_and_uids() {
     other.owner.namespace = "dev".into();
     assert_ne!(
         shown(&one)["uid"],
-        serde_json::from_str::<Value>(config_map(&other)["data"]["dev-api.json"].as_str().unwrap()).unwrap()["uid"]
+        serde_json::from_str::<Value>(config_map(&other)["data"]["dev.api.json"].as_str().unwrap()).unwrap()["uid"]
     );
 }
 

@@ -24,3 +24,6 @@ pub const SERVICE_LABEL: &str = "observed.rs/service";
 pub const OWNER_UID_ANNOTATION: &str = "observed.rs/owner-uid";
 /// Annotation on a workload that received probes: `<container>/<kind>:<hash>,…@<owner uid>`.
 pub const PROBES_ANNOTATION: &str = "observed.rs/probes";
+/// Annotation on a workload whose probes are taken out again when no `ObservedService` points at it any more: the name of
+/// the `DeletionPolicy` `Remove`.
+pub const DELETION_POLICY_ANNOTATION: &str = "observed.rs/probes-deletion-policy";

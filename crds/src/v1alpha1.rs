@@ -17,9 +17,14 @@ pub use dashboards::Dashboards;
 pub use dependencies::{Dependency, DependencyType, ScrapedFrom};
 pub use objectives::{ErrorRatio, Latency, Objective, ObjectiveAlerts, Ratio, Sli};
 pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
-pub use probes::{HttpGet, Port, Preflight, ProbeSettings, Probes, ProbesMode, StartupSettings, TcpSocket};
+pub use probes::{
+    DeletionPolicy, Exec, Grpc, HttpGet, Port, Preflight, ProbeSettings, Probes, ProbesMode, Scheme, StartupSettings,
+    TcpSocket,
+};
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
 pub use signals::{AlertOverride, Histograms, Price, Severity, Signals, State};
-pub use status::{Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, Withdrawn};
+pub use status::{
+    Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, SignalPackStatus, Withdrawn,
+};
 pub use target_ref::{TargetKind, TargetRef};

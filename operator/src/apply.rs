@@ -3,6 +3,7 @@
 mod compare;
 mod gift;
 mod owned;
+mod withdraw;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
@@ -14,7 +15,8 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::{self, Retry};
 
-pub use gift::{Held, let_go};
+pub use gift::{Held, let_go, workloads};
+pub use withdraw::{Done, withdraw};
 
 /// Whether anything may be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +138,8 @@ pub async fn apply(
             (Body::Gift(gift), Some(_)) => gift::give(client, facts, gift).await,
             // What hurts is taken back whatever else is wrong.
             (Body::TakeBack(taken), _) => gift::take_back(client, facts, taken).await,
-            (Body::Owned(_) | Body::Gift(_), None) => Ok(ApplyOutcome::Failed(unread.clone())),
+            (Body::Will(will), Some(_)) => gift::note(client, facts, will).await,
+            (Body::Owned(_) | Body::Gift(_) | Body::Will(_), None) => Ok(ApplyOutcome::Failed(unread.clone())),
         };
         match done {
             Ok(outcome) => applied.push(Applied { child, outcome }),

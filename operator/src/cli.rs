@@ -12,6 +12,7 @@ mod input;
 mod lint;
 mod output;
 mod preview;
+mod probes;
 mod rbac;
 mod render;
 mod run;
@@ -66,6 +67,9 @@ enum Verb {
     /// Say what would change in a workload, probe by probe, and why; nothing is written.
     #[command(after_help = diff::EXAMPLES)]
     Diff(diff::Args),
+    /// Keep the probes that were given without a trace of Observed, or take them out again, after a yes.
+    #[command(after_help = probes::EXAMPLES)]
+    Probes(probes::Args),
     /// Draw the dashboard of an ObservedService as one page, from a Prometheus or from a drill, without Grafana.
     #[command(after_help = preview::EXAMPLES)]
     Preview(preview::Args),
@@ -143,6 +147,7 @@ pub fn main() -> ExitCode {
         Verb::Drill(args) => drill::drill(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Diff(args) => diff::diff(&args),
+        Verb::Probes(args) => probes::probes(&args),
         Verb::Preview(args) => preview::preview(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),

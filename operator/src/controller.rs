@@ -2,6 +2,7 @@
 
 mod memory;
 mod orphans;
+mod packs;
 mod reconcile;
 mod watches;
 mod write_status;
@@ -154,7 +155,7 @@ async fn control(
     client: Client,
     settings: Settings,
     metrics: Metrics,
-    end: impl Future<Output = ()> + Send + Sync + 'static,
+    end: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) -> Result<(), Error> {
     let namespace = settings.watch_namespace.clone();
     let namespace = namespace.as_deref();
@@ -195,9 +196,16 @@ async fn control(
         tell_of.service();
         stream::iter(watches::rivals(&others, &of))
     });
-    let orphans = orphans.let_go(client.clone(), known.clone());
+    let orphans = orphans.see_to(client.clone(), known.clone());
     let orphans = async {
         orphans.await;
+        future::pending::<()>().await
+    };
+
+    let (packs, of_packs) = watches::packs(&client, namespace, &known);
+    let packs = packs::judge(client.clone(), packs, Packs::builtin()?, end.clone());
+    let packs = async {
+        packs.await;
         future::pending::<()>().await
     };
 
@@ -217,7 +225,7 @@ async fn control(
         .with_config(controller::Config::default().concurrency(settings.concurrency))
         .reconcile_on(rivals)
         .reconcile_on(watches::services(&client, namespace, &known))
-        .reconcile_on(watches::packs(&client, namespace, &known))
+        .reconcile_on(of_packs)
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
     let triggers = watches::workloads(&client, namespace, &known, &tell);
@@ -242,7 +250,7 @@ async fn control(
         }
         future::ready(())
     });
-    tokio::select! { () = work => {}, () = ready => {}, () = orphans => {} }
+    tokio::select! { () = work => {}, () = ready => {}, () = orphans => {}, () = packs => {} }
     poller.abort();
     Ok(())
 }

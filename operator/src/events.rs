@@ -8,6 +8,7 @@ use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
 
 use crate::api_error::shorten;
+use crate::apply::Held;
 
 /// The API server refuses a longer note.
 const LONGEST_NOTE: usize = 1000;
@@ -70,6 +71,18 @@ impl Events {
         .await;
     }
 
+    /// Tells the workload's own people that the probes were taken out, as their service had asked before it went.
+    pub async fn removed(&self, workload: &Held, because: &str) {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "ProbesRemoved".into(),
+            note: Some(format!("Observed took its probes out of the container: {because}")),
+            action: "TakeBack".into(),
+            secondary: None,
+        };
+        self.publish(&event, &reference(workload)).await;
+    }
+
     async fn about_workload(
         &self,
         service: &ObservedService,
@@ -78,14 +91,7 @@ impl Events {
         note: &str,
     ) {
         let Some(target) = &facts.target else { return };
-        let workload = ObjectReference {
-            api_version: Some("apps/v1".into()),
-            kind: Some(target.kind.as_str().into()),
-            namespace: Some(facts.namespace.clone()),
-            name: Some(target.name.clone()),
-            uid: Some(target.uid.clone()),
-            ..Default::default()
-        };
+        let workload = reference(&Held::new(&facts.namespace, target));
         let event = Event {
             type_,
             reason: reason.into(),
@@ -112,6 +118,17 @@ impl Events {
         if let Err(error) = self.recorder.publish(event, about).await {
             tracing::debug!(%error, reason = event.reason, "an Event could not be published");
         }
+    }
+}
+
+fn reference(workload: &Held) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("apps/v1".into()),
+        kind: Some(workload.kind.as_str().into()),
+        namespace: Some(workload.namespace.clone()),
+        name: Some(workload.name.clone()),
+        uid: Some(workload.uid.clone()),
+        ..Default::default()
     }
 }
 

@@ -18,6 +18,7 @@ use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
 use serde_json::Value;
 
 use crate::api_error::{self, Retry};
+pub(crate) use workload::deletion_policy;
 
 pub(crate) use packs::own as own_packs;
 pub use surroundings::Surroundings;

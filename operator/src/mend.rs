@@ -53,15 +53,9 @@ impl<'a> Mending<'a> {
     /// # Errors
     /// The object cannot be written as YAML.
     pub fn diff(&self) -> Result<String, Error> {
-        let text = |value: &Value| yaml::to_string([value]).map_err(|error| Error::Text(error.to_string()));
         let mut mended = self.object.value.clone();
         json_patch::merge(&mut mended, &self.merge);
-        let (before, after) = (text(&self.object.value)?, text(&mended)?);
-        let name = self.object.reference().to_string();
-        Ok(TextDiff::from_lines(&before, &after)
-            .unified_diff()
-            .header(&name, &format!("{name}, mended"))
-            .to_string())
+        diff(&self.object.reference().to_string(), &self.object.value, &mended)
     }
 
     /// Makes the change, if nobody else manages what it changes and the object is still as it was seen.
@@ -96,4 +90,17 @@ impl<'a> Mending<'a> {
             made => made.map(drop).map_err(|error| Error::Refused(api_error::words(&error))),
         }
     }
+}
+
+/// What changes in an object, as a unified diff.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub fn diff(name: &str, before: &Value, after: &Value) -> Result<String, Error> {
+    let text = |value: &Value| yaml::to_string([value]).map_err(|error| Error::Text(error.to_string()));
+    let (before, after) = (text(before)?, text(after)?);
+    Ok(TextDiff::from_lines(&before, &after)
+        .unified_diff()
+        .header(name, &format!("{name}, afterwards"))
+        .to_string())
 }

@@ -5,11 +5,11 @@
 //! the user, loopback, link-local and the node's own addresses are refused, and of the answer nothing is kept but its
 //! status, how long it took and whether its content contradicts the status; of a metrics page, the names on it.
 
+mod ask;
 mod content;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,6 @@ use observed_core::facts::{Answer, AnswerOutcome, Exposed, Facts, PageOutcome, P
 use observed_core::gift::ProbeKind;
 use observed_crds::v1alpha1::conditions::Reason;
 use reqwest::redirect;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::api_error::Retry;
@@ -32,12 +31,8 @@ const MOST_PODS: usize = 20;
 const MOST_PAGES: usize = 3;
 /// Requests under way at once, for all services together.
 const MOST_REQUESTS: usize = 20;
-/// How long a pod has to accept a connection: within a cluster that takes milliseconds, unless packets are dropped.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long all pods together have, so that nothing else of the service waits for them.
 const ALL_WITHIN: Duration = Duration::from_secs(20);
-/// Bytes of an answer that are read, looked at and thrown away.
-const MOST_BYTES: usize = 4096;
 
 /// The pods could not be found out.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +86,9 @@ impl Preflight {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .http1_only()
-            // It never speaks TLS, so it needs no CA certificates, which a small image lacks.
+            // It checks no certificate, as the kubelet does not, and so needs those of no CA, which a small image lacks.
             .tls_certs_only([])
+            .tls_danger_accept_invalid_certs(true)
             .pool_max_idle_per_host(0)
             .user_agent("observed-preflight")
             .build()
@@ -205,7 +201,7 @@ impl Preflight {
         let began = Instant::now();
         let outcome = match u16::try_from(question.port) {
             Ok(port) => {
-                self.outcome(SocketAddr::new(pod.address, port), question.path.as_deref(), allowed)
+                self.outcome(SocketAddr::new(pod.address, port), &question.ask, allowed)
                     .await
             }
             Err(_) => AnswerOutcome::Unreachable,
@@ -215,40 +211,6 @@ impl Preflight {
             pod: pod.name.clone(),
             outcome,
             millis,
-        }
-    }
-
-    async fn outcome(&self, address: SocketAddr, path: Option<&str>, allowed: Duration) -> AnswerOutcome {
-        let began = Instant::now();
-        // A connection that does not come about says that the network drops it, not that the process is slow: the
-        // kernel accepts for a process that hangs.
-        match tokio::time::timeout(allowed.min(CONNECT_WITHIN), TcpStream::connect(address)).await {
-            Err(_) => return AnswerOutcome::Unreachable,
-            Ok(Err(error)) => return classify(&error),
-            Ok(Ok(_)) if path.is_none() => return AnswerOutcome::Connected,
-            Ok(Ok(_)) => {}
-        }
-        let url = format!("http://{address}{}", path.unwrap_or("/"));
-        let left = allowed.saturating_sub(began.elapsed());
-        match self.http.get(url).timeout(left).send().await {
-            Ok(mut response) => {
-                let status = response.status();
-                let mut body = Vec::new();
-                while body.len() < MOST_BYTES {
-                    match response.chunk().await {
-                        Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(MOST_BYTES - body.len())]),
-                        Ok(None) => break,
-                        Err(error) if error.is_timeout() => return AnswerOutcome::TimedOut,
-                        Err(_) => break,
-                    }
-                }
-                match content::told(&body).filter(|_| status.is_success()) {
-                    Some(content) => AnswerOutcome::Content(content),
-                    None => AnswerOutcome::Status(status.as_u16()),
-                }
-            }
-            Err(error) if error.is_timeout() => AnswerOutcome::TimedOut,
-            Err(_) => AnswerOutcome::Refused,
         }
     }
 }
@@ -263,14 +225,7 @@ fn unheard(pod: &RunningPod) -> Answer {
 }
 
 fn same(a: &Question, b: &Question) -> bool {
-    (a.port, &a.path, a.timeout_seconds) == (b.port, &b.path, b.timeout_seconds)
-}
-
-fn classify(error: &io::Error) -> AnswerOutcome {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => AnswerOutcome::Refused,
-        _ => AnswerOutcome::Unreachable,
-    }
+    (a.port, &a.ask, a.timeout_seconds) == (b.port, &b.ask, b.timeout_seconds)
 }
 
 #[derive(Debug)]

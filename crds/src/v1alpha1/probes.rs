@@ -17,6 +17,11 @@ pub struct Probes {
     /// preflight is how the running pods are asked before anything is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Preflight>,
+    /// deletionPolicy is what becomes of the probes that were given when this resource is deleted or points elsewhere.
+    /// Default: `Release` (they stay, and nothing is rolled out). `Remove` takes what is still a gift out of the workload,
+    /// with one rollout, soon afterwards: nothing waits for it, so that an operator that is gone can hold nothing up.
+    #[serde(default, skip_serializing_if = "DeletionPolicy::is_default")]
+    pub deletion_policy: DeletionPolicy,
     /// liveness restarts a container that no longer answers. It must not touch a dependency.
     /// Default: `GET /health`, every 10 s, 5 s to answer, 6 failures in a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,11 +67,35 @@ impl ProbesMode {
     }
 }
 
+/// What becomes of probes that were given when no `ObservedService` points at the workload any more.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// They stay in the workload.
+    #[default]
+    Release,
+    /// What is still a gift is taken out, with one rollout.
+    Remove,
+}
+
+impl DeletionPolicy {
+    /// The word for it, as in the spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "Release",
+            Self::Remove => "Remove",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A liveness or readiness probe.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.httpGet) && has(self.tcpSocket))").message("give one handler: httpGet or tcpSocket, not both"),
+    validation = Rule::new("[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].filter(given, given).size() <= 1").message("give one handler: httpGet, tcpSocket, grpc or exec"),
     validation = Rule::new("!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds").message("timeoutSeconds must not be greater than periodSeconds, or probes overlap")
 )]
 pub struct ProbeSettings {
@@ -76,6 +105,13 @@ pub struct ProbeSettings {
     /// tcpSocket only opens a connection: it proves that the process accepts, not that it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp_socket: Option<TcpSocket>,
+    /// grpc asks the gRPC health protocol (`grpc.health.v1`) in plain text; `SERVING` is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc>,
+    /// exec runs a command in the container; status 0 is good. Observed runs nothing in a container, so that this is the
+    /// one handler that is given without having been tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<Exec>,
     /// periodSeconds is the time between two attempts. 1 to 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 300))]
@@ -94,7 +130,7 @@ pub struct ProbeSettings {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.httpGet) && has(self.tcpSocket))").message("give one handler: httpGet or tcpSocket, not both"),
+    validation = Rule::new("[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].filter(given, given).size() <= 1").message("give one handler: httpGet, tcpSocket, grpc or exec"),
     validation = Rule::new("!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds").message("timeoutSeconds must not be greater than periodSeconds, or probes overlap")
 )]
 pub struct StartupSettings {
@@ -104,6 +140,13 @@ pub struct StartupSettings {
     /// tcpSocket only opens a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp_socket: Option<TcpSocket>,
+    /// grpc asks the gRPC health protocol (`grpc.health.v1`) in plain text; `SERVING` is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc>,
+    /// exec runs a command in the container; status 0 is good. Observed runs nothing in a container, so that this is the
+    /// one handler that is given without having been tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<Exec>,
     /// periodSeconds is the time between two attempts. Default: 5. 1 to 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 300))]
@@ -126,6 +169,10 @@ pub struct StartupSettings {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!self.path.contains('..')").message("path must not contain '..'"))]
 pub struct HttpGet {
+    /// scheme of the request. Default: `HTTP`. With `HTTPS` nobody checks the certificate, neither the kubelet nor
+    /// Observed: such a probe does not notice one that has expired.
+    #[serde(default, skip_serializing_if = "Scheme::is_default")]
+    pub scheme: Scheme,
     /// path of the request. Starts with `/`, no spaces.
     ///
     /// Example: `/health`
@@ -135,6 +182,59 @@ pub struct HttpGet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$')").message("port is a container port's name (at most 15 of a-z, 0-9, -) or a number from 1 to 65535"))]
     pub port: Option<Port>,
+}
+
+/// Whether a request is encrypted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Scheme {
+    /// In plain text.
+    #[default]
+    Http,
+    /// By TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The word for it, as in a probe.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A question of the gRPC health protocol.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grpc {
+    /// port of the container, by name or number. Default: the port named `grpc`, or the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$')").message("port is a container port's name (at most 15 of a-z, 0-9, -) or a number from 1 to 65535"))]
+    pub port: Option<Port>,
+    /// service that is asked about. Default: the server as a whole.
+    ///
+    /// Example: `shop.v1.Cart`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[!-~]+$"))]
+    pub service: Option<String>,
+}
+
+/// A command that a probe runs.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exec {
+    /// command with its arguments; no shell runs it. 1 to 32 words.
+    ///
+    /// Example: `[pg_isready, -q]`
+    #[schemars(length(min = 1, max = 32), inner(length(max = 1024)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub command: Vec<String>,
 }
 
 /// A connection that a probe opens.

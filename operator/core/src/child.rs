@@ -2,7 +2,7 @@
 
 use observed_crds::v1alpha1::InventoryItem;
 
-use crate::gift::{Gift, TakeBack};
+use crate::gift::{Gift, TakeBack, Will};
 
 /// A kind of object that Observed writes.
 #[derive(Debug, Eq, PartialEq)]
@@ -63,6 +63,8 @@ pub enum Body {
     Gift(Gift),
     /// A gift that is taken out of somebody else's object: a patch, then let go.
     TakeBack(TakeBack),
+    /// A note beside a gift in somebody else's object: a patch, then let go. It rolls nothing out.
+    Will(Will),
 }
 
 /// Children in one state of their life. A status can only be computed from [`Applied`] ones.
@@ -85,7 +87,7 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// Whether it is about somebody else's object: a gift, or one that is taken back.
+    /// Whether it is about somebody else's object: a gift, one that is taken back, or a note beside it.
     pub fn is_gift(&self) -> bool {
         !matches!(self.child.body, Body::Owned(_))
     }

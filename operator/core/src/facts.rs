@@ -3,18 +3,20 @@
 mod assumed;
 mod container;
 pub(crate) mod exposed;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::signal_pack::SignalPack;
-use observed_crds::v1alpha1::{Given, PackSignals, TargetKind};
+use observed_crds::v1alpha1::{DeletionPolicy, Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
 use crate::sidecar::Sidecars;
 
 pub use exposed::{Exposed, Family, FamilyType, Page, PageOutcome, PageQuestion};
+pub use source::Source;
 
 /// What the outside said about one ObservedService.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -111,6 +113,10 @@ pub struct Target {
     pub containers: Vec<Container>,
     /// What Observed gave it, as the annotation says.
     pub gifted: Option<Gifted>,
+    /// What becomes of it when no ObservedService points at the workload any more, as another annotation says.
+    pub deletion_policy: DeletionPolicy,
+    /// The tool that it comes from, if it shows.
+    pub source: Option<Source>,
     /// A gift was given but not let go of yet: our managedFields entry is still there.
     pub held: bool,
     /// Field manager that wrote the workload last, status apart. Named when a gift is contested.
@@ -225,6 +231,12 @@ pub enum AnswerOutcome {
     Content(Content),
     /// The connection was accepted (a TCP question).
     Connected,
+    /// The gRPC health protocol says `SERVING`.
+    Serving,
+    /// It says something else.
+    NotServing,
+    /// The question was answered with this gRPC status.
+    GrpcStatus(i32),
     /// Nothing listens there, or what listens hangs up without an answer.
     Refused,
     /// No answer in the time that the probe would allow.
@@ -253,9 +265,9 @@ impl AnswerOutcome {
     /// The more it speaks against a probe, the greater.
     fn weight(&self) -> u8 {
         match self {
-            Self::Status(200..300) | Self::Connected => 0,
+            Self::Status(200..300) | Self::Connected | Self::Serving => 0,
             Self::Unreachable => 1,
-            Self::Status(_) | Self::Content(_) | Self::Refused | Self::TimedOut => 2,
+            _ => 2,
         }
     }
 }
@@ -290,10 +302,29 @@ pub struct Question {
     pub probe: ProbeKind,
     /// Number of the container's port.
     pub port: i32,
-    /// Path of the HTTP request. None: only connect.
-    pub path: Option<String>,
+    /// What is asked there.
+    pub ask: Ask,
     /// Seconds that the answer may take.
     pub timeout_seconds: i32,
+}
+
+/// What is asked of a port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ask {
+    /// A connection.
+    Connect,
+    /// An HTTP request.
+    Get {
+        /// Path of the request.
+        path: String,
+        /// It is encrypted; nobody checks the certificate.
+        https: bool,
+    },
+    /// A question of the gRPC health protocol about this service, or the server as a whole.
+    Grpc {
+        /// Name of the service.
+        service: String,
+    },
 }
 
 #[cfg(test)]

@@ -4,175 +4,17 @@
 //! each probe, and the UID of the ObservedService that gave it. A probe that still has that hash and that nobody owns
 //! is still the gift; everything else is theirs.
 
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{PodTemplateSpec, Probe};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use observed_crds::v1alpha1::DeletionPolicy;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-/// One of the three probes of a container.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ProbeKind {
-    /// Restarts a container that no longer answers.
-    Liveness,
-    /// Takes a pod that cannot serve out of its Services.
-    Readiness,
-    /// Holds the others back until the container has started.
-    Startup,
-}
-
-impl ProbeKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Liveness, Self::Readiness, Self::Startup];
-
-    /// The word for it, as in the spec.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Liveness => "liveness",
-            Self::Readiness => "readiness",
-            Self::Startup => "startup",
-        }
-    }
-
-    /// The field of a container.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::Liveness => "livenessProbe",
-            Self::Readiness => "readinessProbe",
-            Self::Startup => "startupProbe",
-        }
-    }
-}
-
-impl fmt::Display for ProbeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What a probe does, with the defaults of the API server filled in, so that two equal probes compare equal.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct ProbeShape {
-    /// How it asks.
-    pub handler: Handler,
-    /// Seconds between two attempts.
-    pub period_seconds: i32,
-    /// Seconds that an attempt may take.
-    pub timeout_seconds: i32,
-    /// Attempts in a row that must fail.
-    pub failure_threshold: i32,
-    /// Seconds before the first attempt.
-    pub initial_delay_seconds: i32,
-}
-
-/// How a probe asks.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Handler {
-    /// An HTTP request.
-    #[serde(rename_all = "camelCase")]
-    HttpGet {
-        /// Path of the request.
-        path: String,
-        /// Port by name or number.
-        port: IntOrString,
-        /// `HTTP` or `HTTPS`.
-        scheme: String,
-    },
-    /// A TCP connection.
-    TcpSocket {
-        /// Port by name or number.
-        port: IntOrString,
-    },
-    /// A command or a gRPC call: Observed reads them, and never gives them.
-    Other(String),
-}
-
-impl Default for Handler {
-    fn default() -> Self {
-        Self::Other("none".into())
-    }
-}
-
-impl ProbeShape {
-    /// The shape of a probe as the API server stores it.
-    pub fn of(probe: &Probe) -> Self {
-        let handler = if let Some(get) = &probe.http_get {
-            Handler::HttpGet {
-                path: get.path.clone().unwrap_or_else(|| "/".into()),
-                port: get.port.clone(),
-                scheme: get.scheme.clone().unwrap_or_else(|| "HTTP".into()),
-            }
-        } else if let Some(tcp) = &probe.tcp_socket {
-            Handler::TcpSocket { port: tcp.port.clone() }
-        } else if probe.exec.is_some() {
-            Handler::Other("exec".into())
-        } else if probe.grpc.is_some() {
-            Handler::Other("grpc".into())
-        } else {
-            Handler::default()
-        };
-        Self {
-            handler,
-            period_seconds: probe.period_seconds.unwrap_or(10),
-            timeout_seconds: probe.timeout_seconds.unwrap_or(1),
-            failure_threshold: probe.failure_threshold.unwrap_or(3),
-            initial_delay_seconds: probe.initial_delay_seconds.unwrap_or(0),
-        }
-    }
-
-    /// The probe as it is given: every field that the API server would default is written out.
-    pub fn to_json(&self) -> serde_json::Value {
-        let mut probe = serde_json::json!({
-            "periodSeconds": self.period_seconds,
-            "timeoutSeconds": self.timeout_seconds,
-            "failureThreshold": self.failure_threshold,
-            "successThreshold": 1,
-        });
-        match &self.handler {
-            Handler::HttpGet { path, port, scheme } => {
-                probe["httpGet"] = serde_json::json!({"path": path, "port": port, "scheme": scheme});
-            }
-            Handler::TcpSocket { port } => probe["tcpSocket"] = serde_json::json!({"port": port}),
-            Handler::Other(_) => {}
-        }
-        if self.initial_delay_seconds > 0 {
-            probe["initialDelaySeconds"] = self.initial_delay_seconds.into();
-        }
-        probe
-    }
-
-    /// Eight hex digits that tell this shape from others.
-    pub fn hash(&self) -> String {
-        hex(&serde_json::to_vec(self).unwrap_or_default(), 4)
-    }
-
-    /// The shape in words: `GET /health on port http every 10s, 5s to answer, 6 failures`.
-    pub fn words(&self) -> String {
-        let handler = match &self.handler {
-            Handler::HttpGet { path, port, .. } => format!("GET {path} on port {}", port_words(port)),
-            Handler::TcpSocket { port } => format!("connect to port {}", port_words(port)),
-            Handler::Other(what) => what.clone(),
-        };
-        format!(
-            "{handler} every {}s, {}s to answer, {} failures",
-            self.period_seconds, self.timeout_seconds, self.failure_threshold
-        )
-    }
-
-    /// Seconds from the first failed attempt to the verdict: (failureThreshold - 1) periods and one timeout.
-    pub fn verdict_seconds(&self) -> i32 {
-        // Somebody else's probe may hold any number.
-        self.failure_threshold
-            .saturating_sub(1)
-            .saturating_mul(self.period_seconds)
-            .saturating_add(self.timeout_seconds)
-    }
-}
+use shape::hex;
+pub use shape::{Handler, ProbeKind, ProbeShape, port_words};
 
 /// Sixteen hex digits that tell one revision of a workload from others: its pods' template without any probe.
 pub fn template_hash(template: &PodTemplateSpec) -> String {
@@ -185,14 +27,6 @@ pub fn template_hash(template: &PodTemplateSpec) -> String {
     hex(&serde_json::to_vec(&bare).unwrap_or_default(), 8)
 }
 
-fn hex(canonical: &[u8], bytes: usize) -> String {
-    Sha256::digest(canonical)
-        .iter()
-        .take(bytes)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 /// Seconds for which a pod that has started may be not ready. A process may warm up, and says so by its readiness.
 pub const UNREADY_SECONDS: u64 = 180;
 
@@ -202,14 +36,6 @@ pub fn trial_seconds(probes: &BTreeMap<ProbeKind, ProbeShape>) -> u64 {
     let verdict = |kind| probes.get(&kind).map_or(0, ProbeShape::verdict_seconds);
     let probes = verdict(ProbeKind::Startup).saturating_add(verdict(ProbeKind::Liveness));
     UNREADY_SECONDS + 60 + u64::try_from(probes).unwrap_or_default()
-}
-
-/// A port as a person writes it.
-pub fn port_words(port: &IntOrString) -> String {
-    match port {
-        IntOrString::Int(number) => number.to_string(),
-        IntOrString::String(name) => name.clone(),
-    }
 }
 
 /// The annotation on a workload that received a gift: `<container>/liveness:1a2b3c4d,readiness:5e6f7a8b@<owner uid>`.
@@ -254,8 +80,8 @@ impl fmt::Display for Gifted {
     }
 }
 
-/// A gift that hurts, and is taken out again in one patch.
-#[derive(Clone, Debug, PartialEq)]
+/// A gift that is taken out again in one patch, because it hurts or nobody asks for it any more.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TakeBack {
     /// Container that received it.
     pub container: String,
@@ -271,6 +97,18 @@ pub struct TakeBack {
     pub because: String,
 }
 
+/// What becomes of a gift when no ObservedService points at the workload any more, noted on the workload: whoever sees to
+/// it then has no spec to look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Will {
+    /// The policy of the spec.
+    pub policy: DeletionPolicy,
+    /// UID that the workload must have.
+    pub target_uid: String,
+    /// resourceVersion that the workload must have.
+    pub resource_version: String,
+}
+
 /// What is put into the workload, in one patch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gift {
@@ -280,6 +118,8 @@ pub struct Gift {
     pub probes: BTreeMap<ProbeKind, ProbeShape>,
     /// The annotation afterwards.
     pub gifted: Gifted,
+    /// What becomes of them when the ObservedService goes.
+    pub deletion_policy: DeletionPolicy,
     /// UID that the workload must have.
     pub target_uid: String,
     /// resourceVersion that the workload must have.
@@ -287,11 +127,11 @@ pub struct Gift {
 }
 
 impl Gift {
-    /// The probes as a strategic-merge patch, for people who want to give them themselves.
+    /// The probes as a strategic-merge patch, for people who want to give them themselves, whatever probe is there.
     pub fn patch(&self) -> serde_json::Value {
         let mut container = serde_json::json!({"name": self.container});
         for (kind, shape) in &self.probes {
-            container[kind.field()] = shape.to_json();
+            container[kind.field()] = shape.to_patch();
         }
         serde_json::json!({"spec": {"template": {"spec": {"containers": [container]}}}})
     }
@@ -300,41 +140,6 @@ impl Gift {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shape(path: &str) -> ProbeShape {
-        ProbeShape {
-            handler: Handler::HttpGet {
-                path: path.into(),
-                port: IntOrString::String("http".into()),
-                scheme: "HTTP".into(),
-            },
-            period_seconds: 10,
-            timeout_seconds: 5,
-            failure_threshold: 6,
-            initial_delay_seconds: 0,
-        }
-    }
-
-    #[test]
-    fn a_probe_that_is_stored_and_read_back_has_the_same_hash() {
-        let given = shape("/health");
-        let stored: Probe = serde_json::from_value(given.to_json()).unwrap();
-        assert_eq!(ProbeShape::of(&stored).hash(), given.hash());
-    }
-
-    #[test]
-    fn a_probe_that_somebody_changed_has_another_hash() {
-        let given = shape("/health");
-        for changed in [
-            shape("/healthz"),
-            ProbeShape {
-                period_seconds: 11,
-                ..given.clone()
-            },
-        ] {
-            assert_ne!(changed.hash(), given.hash());
-        }
-    }
 
     #[test]
     fn the_annotation_is_read_back_as_it_was_written() {

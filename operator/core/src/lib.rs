@@ -32,5 +32,6 @@ pub mod scrape_error;
 pub mod selection;
 pub mod sidecar;
 pub mod signals;
+pub mod snippet;
 pub mod status;
 pub mod yaml;

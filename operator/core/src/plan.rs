@@ -11,7 +11,7 @@ use observed_crds::v1alpha1::signal_pack::{Role, Scope, SeriesType, Unit, Worklo
 use observed_crds::v1alpha1::{Histograms, PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
-use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack};
+use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack, Will};
 
 pub use dependency::{Dependency, Exporter};
 pub use objective::{Counted, Flow, Indicator, Objective, Part};
@@ -172,6 +172,8 @@ pub struct Probes {
     pub gift: Option<Gift>,
     /// An earlier gift that is taken out of the workload.
     pub take_back: Option<TakeBack>,
+    /// What the workload is to say beside an earlier gift, where it says something else.
+    pub will: Option<Will>,
     /// Probes that the container has, theirs or an earlier gift.
     pub present: BTreeMap<ProbeKind, ProbeShape>,
     /// Why a probe is missing and is not given (now), in words.

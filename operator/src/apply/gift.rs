@@ -6,9 +6,9 @@ use kube::core::ApiResource;
 use kube::{Api, Client};
 use observed_core::child::ApplyOutcome;
 use observed_core::facts::{Facts, Target};
-use observed_core::gift::{Gift, Handler, ProbeShape, TakeBack};
-use observed_crds::v1alpha1::TargetKind;
-use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
+use observed_core::gift::{Gift, TakeBack, Will};
+use observed_crds::v1alpha1::{DeletionPolicy, TargetKind};
+use observed_crds::{DELETION_POLICY_ANNOTATION, PROBES_ANNOTATION, PROBES_MANAGER};
 use serde_json::{Map, Value, json};
 
 use super::{Error, decided};
@@ -16,9 +16,6 @@ use crate::managed_fields;
 
 /// The controllers of a workload write to it all the time, right after a gift above all.
 const MOST_ATTEMPTS: usize = 20;
-
-/// The handlers of a probe; it can have one.
-const HANDLERS: [&str; 4] = ["httpGet", "tcpSocket", "exec", "grpc"];
 
 /// Gives the probes in one patch, so that there is one rollout at most, and lets go of them.
 pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<ApplyOutcome, Error> {
@@ -28,6 +25,26 @@ pub(super) async fn give(client: &Client, facts: &Facts, gift: &Gift) -> Result<
 /// Takes out what was given and is still a gift, in one patch.
 pub(super) async fn take_back(client: &Client, facts: &Facts, taken: &TakeBack) -> Result<ApplyOutcome, Error> {
     patched(client, facts, |_| without(taken)).await
+}
+
+/// Notes what becomes of the gift when its service is gone.
+pub(super) async fn note(client: &Client, facts: &Facts, will: &Will) -> Result<ApplyOutcome, Error> {
+    patched(client, facts, |_| {
+        json!({"metadata": {
+            "uid": will.target_uid,
+            "resourceVersion": will.resource_version,
+            "annotations": {DELETION_POLICY_ANNOTATION: noted(will.policy)},
+        }})
+    })
+    .await
+}
+
+/// The default is not written down.
+fn noted(policy: DeletionPolicy) -> Value {
+    match policy {
+        DeletionPolicy::Release => Value::Null,
+        DeletionPolicy::Remove => json!(policy.as_str()),
+    }
 }
 
 /// Patches the workload, and lets go of it.
@@ -40,7 +57,7 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
         ..PatchParams::default()
     };
     let patch = Patch::Strategic(patch(target));
-    let written = match api(client, &facts.namespace, target.kind)
+    let written = match workloads(client, &facts.namespace, target.kind)
         .patch(&target.name, &params, &patch)
         .await
     {
@@ -59,7 +76,7 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
         }
     };
     // It is written, and that must be remembered: what is held still is let go of at the next look.
-    let held = Held::of(facts, target);
+    let held = Held::new(&facts.namespace, target);
     if let Err(error) = release(client, &held, Some(written.metadata)).await {
         tracing::warn!(%error, "not let go of yet");
     }
@@ -72,7 +89,7 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
 /// The API server did not take it.
 pub async fn let_go(client: &Client, facts: &Facts) -> Result<(), Error> {
     match facts.target.as_ref().filter(|target| target.held) {
-        Some(target) => Held::of(facts, target).let_go(client).await,
+        Some(target) => Held::new(&facts.namespace, target).let_go(client).await,
         None => Ok(()),
     }
 }
@@ -91,10 +108,11 @@ pub struct Held {
 }
 
 impl Held {
-    fn of(facts: &Facts, target: &Target) -> Self {
+    /// What may stand in this workload.
+    pub fn new(namespace: &str, target: &Target) -> Self {
         Self {
             kind: target.kind,
-            namespace: facts.namespace.clone(),
+            namespace: namespace.to_owned(),
             name: target.name.clone(),
             uid: target.uid.clone(),
         }
@@ -111,7 +129,7 @@ impl Held {
 
 /// Takes our managedFields entry out, and nothing else: no rollout, no new generation.
 async fn release(client: &Client, held: &Held, mut known: Option<ObjectMeta>) -> Result<(), Error> {
-    let api = api(client, &held.namespace, held.kind);
+    let api = workloads(client, &held.namespace, held.kind);
     let error = |source| Error::LetGo {
         kind: held.kind.as_str(),
         namespace: held.namespace.clone(),
@@ -173,51 +191,40 @@ fn patch(target: &Target, gift: &Gift) -> Value {
     let mut container = Map::from_iter([("name".to_owned(), json!(gift.container))]);
     for (kind, shape) in &gift.probes {
         let replaces = present.is_some_and(|container| container.probes.contains_key(kind));
-        container.insert(kind.field().to_owned(), probe(shape, replaces));
+        let probe = if replaces { shape.to_patch() } else { shape.to_json() };
+        container.insert(kind.field().to_owned(), probe);
     }
     json!({
         "metadata": {
             "uid": gift.target_uid,
             "resourceVersion": gift.resource_version,
-            "annotations": {PROBES_ANNOTATION: gift.gifted.to_string()},
+            "annotations": {
+                PROBES_ANNOTATION: gift.gifted.to_string(),
+                DELETION_POLICY_ANNOTATION: noted(gift.deletion_policy),
+            },
         },
         "spec": {"template": {"spec": {"containers": [container]}}},
     })
 }
 
-fn without(taken: &TakeBack) -> Value {
-    let mut container = Map::from_iter([("name".to_owned(), json!(taken.container))]);
-    container.extend(taken.probes.iter().map(|kind| (kind.field().to_owned(), Value::Null)));
-    json!({
-        "metadata": {
-            "uid": taken.target_uid,
-            "resourceVersion": taken.resource_version,
-            "annotations": {PROBES_ANNOTATION: null},
-        },
-        "spec": {"template": {"spec": {"containers": [container]}}},
-    })
-}
-
-/// The probe; where it updates an earlier gift, what that one had and this one does not is taken away.
-fn probe(shape: &ProbeShape, replaces: bool) -> Value {
-    let mut probe = shape.to_json();
-    if replaces {
-        let given = match shape.handler {
-            Handler::HttpGet { .. } => "httpGet",
-            Handler::TcpSocket { .. } => "tcpSocket",
-            Handler::Other(_) => "",
-        };
-        for handler in HANDLERS.into_iter().filter(|handler| *handler != given) {
-            probe[handler] = Value::Null;
-        }
-        if shape.initial_delay_seconds == 0 {
-            probe["initialDelaySeconds"] = Value::Null;
-        }
+/// Takes the probes out, and the annotations with them.
+pub(super) fn without(taken: &TakeBack) -> Value {
+    let mut patch = json!({"metadata": {
+        "uid": taken.target_uid,
+        "resourceVersion": taken.resource_version,
+        "annotations": {PROBES_ANNOTATION: null, DELETION_POLICY_ANNOTATION: null},
+    }});
+    // A container that is named and not there would be added.
+    if !taken.probes.is_empty() {
+        let mut container = Map::from_iter([("name".to_owned(), json!(taken.container))]);
+        container.extend(taken.probes.iter().map(|kind| (kind.field().to_owned(), Value::Null)));
+        patch["spec"] = json!({"template": {"spec": {"containers": [container]}}});
     }
-    probe
+    patch
 }
 
-fn api(client: &Client, namespace: &str, kind: TargetKind) -> Api<DynamicObject> {
+/// The workloads of a kind.
+pub fn workloads(client: &Client, namespace: &str, kind: TargetKind) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "apps".into(),
         version: "v1".into(),

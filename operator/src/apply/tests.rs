@@ -5,6 +5,7 @@ use observed_core::child::Child;
 use observed_core::facts::{Container, Target};
 use observed_core::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use observed_core::outputs;
+use observed_crds::v1alpha1::DeletionPolicy;
 use observed_crds::{MANAGER, PROBES_ANNOTATION, PROBES_MANAGER};
 use serde_json::{Value, json};
 
@@ -345,6 +346,7 @@ fn gift_child(kinds: &[ProbeKind]) -> Child {
             probes: kinds.iter().map(|kind| (*kind, shape().hash())).collect(),
             owner_uid: "our-uid".into(),
         },
+        deletion_policy: DeletionPolicy::Release,
         target_uid: "target-uid".into(),
         resource_version: "100".into(),
     };

@@ -222,6 +222,18 @@ fn text(told: &Told) -> Result<String, Error> {
     for why in &diff.waits_for {
         line(&format!("Not now: {why}"));
     }
+    if let Some(snippet) = &diff.snippet {
+        line(&format!(
+            "To have them in the source of the workload too, {}:",
+            snippet.place
+        ));
+        for field in yaml::to_string([&snippet.content])?
+            .lines()
+            .filter(|line| *line != "---")
+        {
+            line(&format!("    {field}"));
+        }
+    }
     if let Some(operator) = &told.operator {
         line(&format!("The operator says {operator}"));
     }

@@ -1,7 +1,7 @@
 //! Text for people and for machines. It is put together whole and written at once, so that nothing is half-written.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -65,6 +65,22 @@ pub(super) fn clean(text: &str) -> String {
 /// Writes a line to standard error. Who closed it does not want to know.
 pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Whether somebody is there who could answer.
+pub(super) fn may_ask() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks whoever is at the terminal. Only a yes is a yes.
+pub(super) fn ask(question: &str) -> Result<bool, Error> {
+    print(question)?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(|source| Error::Read {
+        name: "standard input".to_owned(),
+        source,
+    })?;
+    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// A value as JSON with a line end.

@@ -73,7 +73,7 @@ fn objects(format: Format, plans: &[(Plan, Option<Gift>)], only: Option<&str>) -
         for child in wanted().flat_map(|output| output.render(plan)) {
             match child.body {
                 Body::Owned(object) => objects.push(object),
-                Body::Gift(_) | Body::TakeBack(_) => {}
+                Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => {}
             }
         }
         if let (Some(gift), None) = (gift, only) {

@@ -1,29 +1,61 @@
-//! Lets go of workloads that no ObservedService points at any more.
+//! Sees to workloads that no ObservedService points at any more.
 //!
 //! A gift is let go of by the reconcile that gives it. Where the operator ends in between and the service is deleted or
 //! pointed elsewhere before it is back, no reconcile ever comes to that workload again, and its owner could not change
-//! the probes without a conflict.
+//! the probes without a conflict. And where the service said so (`deletionPolicy: Remove`), what is still a gift is taken
+//! out: a note on the workload says it, so that no finalizer has to wait for an operator that may be gone.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod take_out;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::api::ObjectMeta;
-use observed_crds::PROBES_MANAGER;
-use observed_crds::v1alpha1::TargetKind;
+use observed_crds::v1alpha1::{DeletionPolicy, TargetKind};
+use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::watches::{self, Known};
 use crate::apply::Held;
-use crate::managed_fields;
+use crate::events::Events;
+use crate::{gather, managed_fields};
 
-/// Time until letting go is tried again.
+/// Time until what did not succeed is tried again.
 const AGAIN: Duration = Duration::from_secs(15);
+/// How long nobody must have pointed at a workload before its gift is taken out: who deletes a service and makes it anew
+/// wants no rollout.
+const FORGOTTEN: Duration = Duration::from_secs(10);
+
+/// What a workload has of ours that somebody must see to when its service is gone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Traces {
+    /// An entry in its managedFields.
+    held: bool,
+    /// A gift that is to be taken out then.
+    to_remove: bool,
+}
+
+impl Traces {
+    fn of(meta: &ObjectMeta) -> Self {
+        let entries = meta.managed_fields.as_deref().unwrap_or_default();
+        let gifted = meta
+            .annotations
+            .as_ref()
+            .is_some_and(|all| all.contains_key(PROBES_ANNOTATION));
+        Self {
+            held: !managed_fields::positions(entries, PROBES_MANAGER).is_empty(),
+            to_remove: gifted
+                && meta.deletion_timestamp.is_none()
+                && gather::deletion_policy(meta) == DeletionPolicy::Remove,
+        }
+    }
+}
 
 /// What was seen.
 enum Seen {
-    /// A workload, and whether an entry of ours stands in it.
-    Workload(Held, bool),
+    /// A workload, and what it has of ours.
+    Workload(Held, Traces),
     /// A service that was changed or deleted.
     Service,
 }
@@ -35,8 +67,6 @@ pub(super) struct Tell(UnboundedSender<Seen>);
 impl Tell {
     /// A workload as its watch shows it.
     pub(super) fn workload(&self, kind: TargetKind, meta: &ObjectMeta) {
-        let entries = meta.managed_fields.as_deref().unwrap_or_default();
-        let held = !managed_fields::positions(entries, PROBES_MANAGER).is_empty();
         let workload = Held {
             kind,
             namespace: meta.namespace.clone().unwrap_or_default(),
@@ -44,7 +74,7 @@ impl Tell {
             uid: meta.uid.clone().unwrap_or_default(),
         };
         // Whoever listens lives as long as the controller.
-        let _ = self.0.send(Seen::Workload(workload, held));
+        let _ = self.0.send(Seen::Workload(workload, Traces::of(meta)));
     }
 
     /// A service was changed or deleted.
@@ -53,47 +83,78 @@ impl Tell {
     }
 }
 
-/// Workloads that were last seen with an entry of ours.
+/// Workloads that were last seen with something of ours.
 pub(super) struct Orphans {
     seen: UnboundedReceiver<Seen>,
-    held: BTreeSet<Held>,
+    left: BTreeMap<Held, Left>,
+}
+
+#[derive(Default)]
+struct Left {
+    traces: Traces,
+    /// Since when no service has pointed at it.
+    forgotten: Option<Instant>,
 }
 
 impl Orphans {
     /// Those that are told.
     pub(super) fn new() -> (Tell, Self) {
         let (sender, seen) = unbounded_channel();
-        let held = BTreeSet::new();
-        (Tell(sender), Self { seen, held })
+        let left = BTreeMap::new();
+        (Tell(sender), Self { seen, left })
     }
 
-    /// Lets go of each that no service points at, until nobody tells any more.
-    pub(super) async fn let_go(mut self, client: Client, known: Known) {
+    /// Sees to each that no service points at, until nobody tells any more.
+    pub(super) async fn see_to(mut self, client: Client, known: Known) {
         // Before all services are known every workload looks like an orphan.
         if known.wait_until_ready().await.is_err() {
             return;
         }
+        let events = Events::new(client.clone());
         loop {
-            let next = if self.held.is_empty() {
-                Ok(self.seen.recv().await)
-            } else {
-                tokio::time::timeout(AGAIN, self.seen.recv()).await
+            let next = match self.pause() {
+                None => Ok(self.seen.recv().await),
+                Some(pause) => tokio::time::timeout(pause, self.seen.recv()).await,
             };
             match next {
                 Ok(None) => return,
-                Ok(Some(Seen::Workload(workload, true))) => _ = self.held.insert(workload),
-                Ok(Some(Seen::Workload(workload, false))) => _ = self.held.remove(&workload),
+                Ok(Some(Seen::Workload(workload, traces))) if traces != Traces::default() => {
+                    self.left.entry(workload).or_default().traces = traces;
+                }
+                Ok(Some(Seen::Workload(workload, _))) => _ = self.left.remove(&workload),
                 Ok(Some(Seen::Service)) | Err(_) => {}
             }
-            let pointed_at = |held: &Held| watches::is_pointed_at(&known, &held.namespace, held.kind, &held.name);
-            let orphans: Vec<Held> = self.held.iter().filter(|held| !pointed_at(held)).cloned().collect();
-            for orphan in orphans {
-                match orphan.let_go(&client).await {
-                    Ok(()) => _ = self.held.remove(&orphan),
-                    Err(error) => tracing::warn!(%error, "tried again"),
+            for (workload, left) in &mut self.left {
+                if watches::is_pointed_at(&known, &workload.namespace, workload.kind, &workload.name) {
+                    left.forgotten = None;
+                    continue;
+                }
+                let since = *left.forgotten.get_or_insert_with(Instant::now);
+                if left.traces.held {
+                    match workload.let_go(&client).await {
+                        Ok(()) => left.traces.held = false,
+                        Err(error) => tracing::warn!(%error, "tried again"),
+                    }
+                }
+                if left.traces.to_remove && since.elapsed() >= FORGOTTEN {
+                    match take_out::take_out(&client, &events, workload).await {
+                        Ok(done) => left.traces.to_remove = !done,
+                        Err(error) => tracing::warn!(%error, "tried again"),
+                    }
                 }
             }
+            self.left.retain(|_, left| left.traces != Traces::default());
         }
+    }
+
+    /// When to look without being told anything: that a service went while its watch was broken is told by nobody.
+    fn pause(&self) -> Option<Duration> {
+        let next = self.left.values().map(|left| {
+            let rest = |since: Instant| FORGOTTEN.checked_sub(since.elapsed());
+            let rest = left.forgotten.filter(|_| left.traces.to_remove).and_then(rest);
+            rest.filter(|rest| !rest.is_zero()).unwrap_or(AGAIN)
+        });
+        next.min()
     }
 }
 
@@ -134,7 +195,7 @@ mod tests {
         tell.workload(TargetKind::Deployment, &meta);
         // Nobody tells any more: what was told is seen to, and it ends.
         drop(tell);
-        orphans.let_go(client, known).await;
+        orphans.see_to(client, known).await;
         log.writes().iter().map(mock::Asked::line).collect()
     }
 

@@ -224,7 +224,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
             {
                 let (reason, words) = (error.reason(), error.to_string());
                 let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
-                write_status(&api, &live.metadata, previous.as_ref(), &now)
+                write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
                     .await
                     .map_err(Error::Status)?;
             }
@@ -244,7 +244,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
                 "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
             );
             let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            write_status(&api, &live.metadata, previous.as_ref(), &now)
+            write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
                 .await
                 .map_err(Error::Status)?;
             Ok(Action::await_change())
@@ -326,7 +326,7 @@ async fn six_calls(
             status::refused(&findings, &facts, previous, generation, Timestamp::now())
         }
     };
-    write_status(api, &service.metadata, previous, &now)
+    write_status::<ObservedService, _>(api, &service.metadata, previous, &now)
         .await
         .map_err(Error::Status)?;
     if facts.exposed.is_known() {
@@ -367,7 +367,7 @@ async fn tell_gift(
                 context.memory.took_back(key);
                 context.events.taken_back(service, facts, &taken.because).await;
             }
-            Body::Owned(_) => {}
+            Body::Owned(_) | Body::Will(_) => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
-use kube::runtime::{WatchStreamExt, reflector};
+use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::child::ResourceKind;
 use observed_core::outputs;
@@ -33,8 +33,16 @@ use crate::server::Readiness;
 pub(super) type Guarded = DeserializeGuard<ObservedService>;
 /// The services that are known.
 pub(super) type Known = Store<Guarded>;
+/// A SignalPack, or what is left of one that cannot be read.
+pub(super) type GuardedPack = DeserializeGuard<UserPack>;
 /// Services to look at again.
 pub(super) type Triggers = BoxStream<'static, ObjectRef<Guarded>>;
+
+/// The SignalPacks: those whose spec changed, one by one, and all that are known.
+pub(super) struct Packs {
+    pub(super) changes: BoxStream<'static, watcher::Result<GuardedPack>>,
+    pub(super) store: Store<GuardedPack>,
+}
 
 /// How often it is asked which kinds are served, while one is missing, and when none is.
 const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
@@ -182,23 +190,38 @@ pub(super) fn services(client: &Client, namespace: Option<&str>, known: &Known) 
     .boxed()
 }
 
-/// Changes of SignalPacks, mapped to the services of their namespace that name them.
-pub(super) fn packs(client: &Client, namespace: Option<&str>, known: &Known) -> Triggers {
+/// The SignalPacks, each time that the spec of one changes; and the services that such a change, or the deletion of a
+/// pack that they name, is about.
+pub(super) fn packs(client: &Client, namespace: Option<&str>, known: &Known) -> (Packs, Triggers) {
     let known = known.clone();
-    metadata(
-        scoped::<PartialObjectMeta<UserPack>>(client, namespace),
-        watcher::Config::default(),
-        "signalpacks".to_owned(),
-    )
-    .flat_map(move |changed| {
-        let name = changed.name_any();
+    let (store, writer) = reflector::store();
+    let (tell_gone, gone) = futures::channel::mpsc::unbounded::<GuardedPack>();
+    let (tell_changed, changed) = futures::channel::mpsc::unbounded::<GuardedPack>();
+    let packs = watcher(scoped::<GuardedPack>(client, namespace), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect(move |event| {
+            if let Ok(watcher::Event::Delete(pack)) = event {
+                let _ = tell_gone.unbounded_send(pack.clone());
+            }
+        })
+        .applied_objects()
+        .predicate_filter(predicates::generation, Default::default());
+    let changes = logged(packs, "signalpacks".to_owned())
+        .map(move |pack| {
+            let _ = tell_changed.unbounded_send(pack.clone());
+            Ok(pack)
+        })
+        .boxed();
+    let triggers = stream::select(gone, changed).flat_map(move |pack| {
+        let name = pack.name_any();
         let names = |service: &ObservedService| {
-            service.metadata.namespace == changed.metadata.namespace
+            service.metadata.namespace == pack.meta().namespace
                 && gather::own_packs(&service.spec).any(|own| own == name)
         };
         stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
-    })
-    .boxed()
+    });
+    (Packs { changes, store }, triggers.boxed())
 }
 
 /// Changes of every kind of child. The watch of a kind that is not served starts when it is.

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use observed_core::facts;
 use observed_core::gift::{Gifted, template_hash};
-use observed_crds::v1alpha1::TargetKind;
-use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER, foreign};
+use observed_crds::v1alpha1::{DeletionPolicy, TargetKind};
+use observed_crds::{DELETION_POLICY_ANNOTATION, PROBES_ANNOTATION, PROBES_MANAGER, foreign};
 
 use crate::managed_fields::{self, Step};
 
@@ -224,8 +224,27 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
             .as_ref()
             .and_then(|a| a.get(PROBES_ANNOTATION))
             .and_then(|text| Gifted::parse(text)),
+        deletion_policy: deletion_policy(meta),
+        source: source(meta),
         held: !managed_fields::positions(managed, PROBES_MANAGER).is_empty(),
         last_writer: managed_fields::last_writer(managed, PROBES_MANAGER),
+    }
+}
+
+fn source(meta: &ObjectMeta) -> Option<facts::Source> {
+    let managers = meta.managed_fields.iter().flatten();
+    let managers: Vec<&str> = managers.filter_map(|entry| entry.manager.as_deref()).collect();
+    let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());
+    facts::Source::of(&labels.unwrap_or_default(), &annotations.unwrap_or_default(), &managers)
+}
+
+/// What becomes of a gift when no ObservedService points at the workload any more, as its annotation says.
+pub(crate) fn deletion_policy(meta: &ObjectMeta) -> DeletionPolicy {
+    let annotations = meta.annotations.as_ref();
+    let said = annotations.and_then(|all| all.get(DELETION_POLICY_ANNOTATION));
+    match said.map(String::as_str) {
+        Some(policy) if policy == DeletionPolicy::Remove.as_str() => DeletionPolicy::Remove,
+        _ => DeletionPolicy::Release,
     }
 }
 

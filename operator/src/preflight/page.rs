@@ -9,7 +9,8 @@ use observed_core::facts::{Family, PageOutcome};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio::net::TcpStream;
 
-use super::{CONNECT_WITHIN, Preflight};
+use super::Preflight;
+use super::ask::CONNECT_WITHIN;
 
 /// How long a pod has for its page: longer than that Prometheus does not wait by default either.
 const PAGE_WITHIN: Duration = Duration::from_secs(10);

@@ -1,12 +1,15 @@
+use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
-use observed_core::facts::Content;
+use observed_core::facts::{Ask, Content};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tonic::transport::server::TcpIncoming;
 
 use super::*;
 use crate::mock;
@@ -16,6 +19,13 @@ const SECOND: Duration = Duration::from_secs(1);
 fn preflight() -> Preflight {
     crate::mock::provide_tls();
     Preflight::new().unwrap()
+}
+
+fn get_of(path: &str) -> Ask {
+    Ask::Get {
+        path: path.to_owned(),
+        https: false,
+    }
 }
 
 async fn serve(address: Ipv4Addr) -> SocketAddr {
@@ -40,20 +50,20 @@ async fn serve(address: Ipv4Addr) -> SocketAddr {
 async fn what_comes_back_is_told_apart() {
     let address = serve(Ipv4Addr::LOCALHOST).await;
     let preflight = preflight();
-    for (path, outcome) in [
-        (Some("/ok"), AnswerOutcome::Status(200)),
-        (Some("/down"), AnswerOutcome::Status(503)),
-        (Some("/missing"), AnswerOutcome::Status(404)),
+    for (ask, outcome) in [
+        (get_of("/ok"), AnswerOutcome::Status(200)),
+        (get_of("/down"), AnswerOutcome::Status(503)),
+        (get_of("/missing"), AnswerOutcome::Status(404)),
         // Not followed: a probe may, but where it would lead is not ours to ask.
-        (Some("/moved"), AnswerOutcome::Status(307)),
-        (Some("/slow"), AnswerOutcome::TimedOut),
-        (Some("/large"), AnswerOutcome::Status(200)),
-        (Some("/tuple"), AnswerOutcome::Content(Content::StatusInside(503))),
+        (get_of("/moved"), AnswerOutcome::Status(307)),
+        (get_of("/slow"), AnswerOutcome::TimedOut),
+        (get_of("/large"), AnswerOutcome::Status(200)),
+        (get_of("/tuple"), AnswerOutcome::Content(Content::StatusInside(503))),
         // A status that is bad is worth more than what stands beside it.
-        (Some("/tuple-down"), AnswerOutcome::Status(503)),
-        (None, AnswerOutcome::Connected),
+        (get_of("/tuple-down"), AnswerOutcome::Status(503)),
+        (Ask::Connect, AnswerOutcome::Connected),
     ] {
-        assert_eq!(preflight.outcome(address, path, SECOND).await, outcome, "{path:?}");
+        assert_eq!(preflight.outcome(address, &ask, SECOND).await, outcome, "{ask:?}");
     }
 }
 
@@ -66,10 +76,13 @@ async fn nobody_listening_is_not_the_same_as_nobody_reachable() {
         .unwrap();
     let preflight = preflight();
     assert_eq!(
-        preflight.outcome(closed, Some("/ok"), SECOND).await,
+        preflight.outcome(closed, &get_of("/ok"), SECOND).await,
         AnswerOutcome::Refused
     );
-    assert_eq!(preflight.outcome(closed, None, SECOND).await, AnswerOutcome::Refused);
+    assert_eq!(
+        preflight.outcome(closed, &Ask::Connect, SECOND).await,
+        AnswerOutcome::Refused
+    );
     // A queue that is full drops what comes, as a NetworkPolicy does.
     let full = TcpSocket::new_v4().unwrap();
     full.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
@@ -81,7 +94,7 @@ async fn nobody_listening_is_not_the_same_as_nobody_reachable() {
         assert!(waiting.len() < 100, "the queue is never full");
     }
     assert_eq!(
-        preflight.outcome(address, None, SECOND / 5).await,
+        preflight.outcome(address, &Ask::Connect, SECOND / 5).await,
         AnswerOutcome::Unreachable
     );
 }
@@ -96,7 +109,7 @@ async fn who_hangs_up_without_an_answer_refuses() {
         }
     });
     assert_eq!(
-        preflight().outcome(address, Some("/ok"), SECOND).await,
+        preflight().outcome(address, &get_of("/ok"), SECOND).await,
         AnswerOutcome::Refused
     );
 }
@@ -184,7 +197,7 @@ fn question(probe: ProbeKind, port: i32) -> Question {
     Question {
         probe,
         port,
-        path: Some("/ok".into()),
+        ask: get_of("/ok"),
         timeout_seconds: 1,
     }
 }
@@ -263,4 +276,92 @@ async fn a_page_on_a_port_that_is_not_declared_is_not_asked() {
     };
     let heard = preflight().ask(&client, &facts(), &[], Some(&page)).await.unwrap();
     assert_eq!(heard.exposed, Exposed::default());
+}
+
+#[tokio::test]
+async fn the_grpc_health_protocol_is_asked_and_each_of_its_answers_is_told_apart() {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status("cart", tonic_health::ServingStatus::Serving)
+        .await;
+    reporter
+        .set_service_status("pay", tonic_health::ServingStatus::NotServing)
+        .await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tonic::transport::Server::builder().add_service(service);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let preflight = preflight();
+    let ask = |service: &str| Ask::Grpc {
+        service: service.to_owned(),
+    };
+    for (service, outcome) in [
+        ("", AnswerOutcome::Serving),
+        ("cart", AnswerOutcome::Serving),
+        ("pay", AnswerOutcome::NotServing),
+        ("nobody", AnswerOutcome::GrpcStatus(5)),
+    ] {
+        assert_eq!(
+            preflight.outcome(address, &ask(service), SECOND).await,
+            outcome,
+            "{service}"
+        );
+    }
+    // A server that speaks HTTP/1 alone, one that hangs, and one that is a gRPC server without the health service.
+    let http = serve(Ipv4Addr::LOCALHOST).await;
+    let outcome = preflight.outcome(http, &ask(""), SECOND).await;
+    assert!(
+        !matches!(outcome, AnswerOutcome::Serving | AnswerOutcome::Unreachable),
+        "{outcome:?}"
+    );
+    let hangs = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = hangs.local_addr().unwrap();
+    assert_eq!(
+        preflight.outcome(address, &ask(""), SECOND / 5).await,
+        AnswerOutcome::TimedOut
+    );
+}
+
+/// A server whose certificate nobody has signed.
+fn serve_https() -> SocketAddr {
+    mock::provide_tls();
+    let key = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
+    let secret = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(vec![key.cert.der().clone()], secret).unwrap());
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let server = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(server, connection.unwrap());
+            // Who only connects asks nothing.
+            if stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                    .unwrap();
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn https_is_asked_without_a_look_at_the_certificate_and_tls_is_needed_where_it_is_spoken() {
+    let (tls, plain) = (serve_https(), serve(Ipv4Addr::LOCALHOST).await);
+    let preflight = preflight();
+    let https = Ask::Get {
+        path: "/ok".into(),
+        https: true,
+    };
+    assert_eq!(preflight.outcome(tls, &https, SECOND).await, AnswerOutcome::Status(200));
+    assert_eq!(preflight.outcome(plain, &https, SECOND).await, AnswerOutcome::Refused);
+    assert_eq!(
+        preflight.outcome(tls, &get_of("/ok"), SECOND).await,
+        AnswerOutcome::Refused
+    );
+    let grpc = Ask::Grpc { service: String::new() };
+    assert_eq!(preflight.outcome(tls, &grpc, SECOND).await, AnswerOutcome::Refused);
 }

@@ -78,7 +78,11 @@ fn what_is_shown_is_what_render_gives_as_a_patch() {
     assert_eq!(probes.len(), 3);
     for probe in probes {
         assert_eq!(probe["change"], "add");
-        assert_eq!(probe["then"], container[probe["field"].as_str().unwrap()]);
+        // A patch also takes away whatever other handler is there, as the operator's own does.
+        let mut patch = container[probe["field"].as_str().unwrap()].as_object().unwrap().clone();
+        assert_eq!(patch["tcpSocket"], Value::Null);
+        patch.retain(|_, value| !value.is_null());
+        assert_eq!(probe["then"], Value::Object(patch));
     }
 }
 
@@ -105,7 +109,7 @@ fn under_observe_it_is_shown_and_said_that_it_is_not_given_and_under_disabled_no
 fn a_startup_probe_that_cannot_follow_the_liveness_probe_is_told_as_that() {
     let exec = "        livenessProbe: {exec: {command: [x]}}\n";
     let done = diff(&format!("{}{DEPLOYMENT}{exec}", service("")));
-    assert!(done.out.contains("= livenessProbe: exec every 10s"), "{}", done.out);
+    assert!(done.out.contains("= livenessProbe: run x every 10s"), "{}", done.out);
     assert!(done.out.contains("! startupProbe: # none is wanted"), "{}", done.out);
     let own = diff(&format!(
         "{}{DEPLOYMENT}{exec}",
@@ -156,4 +160,40 @@ fn a_workload_that_is_not_there_and_an_error_in_the_service_are_no_difference() 
         service("").replace("container: claude-api", "container: nobody")
     ));
     assert_eq!((lost.status, lost.out.as_str()), (2, ""), "{lost:?}");
+}
+
+#[test]
+fn what_to_commit_has_the_form_of_the_tool_that_the_workload_comes_from() {
+    let from = |labels: &str| {
+        let metadata = format!("{{name: claude-api, namespace: prod, labels: {labels}}}");
+        let deployment = DEPLOYMENT.replace("{name: claude-api, namespace: prod}", &metadata);
+        diff(&format!("{}{deployment}", service("")))
+    };
+    for (labels, place, first) in [
+        (
+            "{helm.toolkit.fluxcd.io/name: shop}",
+            "Flux (HelmRelease shop): in the values",
+            "\n    livenessProbe:\n",
+        ),
+        (
+            "{kustomize.toolkit.fluxcd.io/name: apps}",
+            "Flux (Kustomization apps): in a file",
+            "\n    kind: Deployment\n",
+        ),
+        (
+            "{argocd.argoproj.io/instance: shop}",
+            "Argo CD (Application shop): in container",
+            "\n    livenessProbe:\n",
+        ),
+        ("{}", "its manifest: in container", "\n    livenessProbe:\n"),
+    ] {
+        let done = from(labels);
+        assert!(
+            done.out.contains(place) && done.out.contains(first),
+            "{labels}: {}",
+            done.out
+        );
+    }
+    let whole = diff(&format!("{}{DEPLOYMENT}{ALL}", service("")));
+    assert!(!whole.out.contains("To have them in the source"), "{}", whole.out);
 }

@@ -38,6 +38,7 @@ const PLAIN: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}}
 const CHANGED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}}, scrape: {interval: 15s}, \
                        signals: {alerts: {HighErrorRate: {above: '0.2'}}}}";
 const NO_PROBES: &str = "{targetRef: {name: shop}, probes: {mode: Disabled}}";
+const REMOVED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}, deletionPolicy: Remove}}";
 const OTHER: &str = "{targetRef: {name: cart}, probes: {preflight: {window: 1s}}}";
 
 pub const WORKLOADS: &[Workload] = &[
@@ -73,6 +74,15 @@ pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "delete",
         steps: &[Step::Target("shop"), Step::Observe(PLAIN), Step::Forget],
+    },
+    Workload {
+        name: "delete and remove",
+        steps: &[
+            Step::Target("shop"),
+            Step::Observe(PLAIN),
+            Step::Observe(REMOVED),
+            Step::Forget,
+        ],
     },
     Workload {
         name: "delete and make anew",

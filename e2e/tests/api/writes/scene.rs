@@ -4,20 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use observed_e2e::wait;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::super::operator::{CONFIG_MAP, DEPLOYMENT, Operator, RULE, Stage};
-use super::super::signals::own_address;
+use super::super::shop;
 use super::oracle::{self, End};
 use super::plan::{Case, Step, Workload};
 use super::proxy::{Proxy, Write};
@@ -26,29 +20,8 @@ use super::proxy::{Proxy, Write};
 const SOON: Duration = Duration::from_secs(100);
 /// What an operator that is wrong is given to show it.
 const NOTICED: Duration = Duration::from_secs(20);
-/// How often the kubelet's part is played.
-const TICK: Duration = Duration::from_millis(100);
 
 const SERVICE: (&str, &str, &str) = ("v1", "Service", "services");
-
-const TARGET: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: NAME_, namespace: NAMESPACE}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: NAME_}}
-  template:
-    metadata: {labels: {app: NAME_}}
-    spec:
-      automountServiceAccountToken: false
-      containers: [{name: NAME_, image: 'observed.local/none:1', ports: [{name: http, containerPort: PORT}]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: NAME_, namespace: NAMESPACE, labels: {app: NAME_}}
-spec: {selector: {app: NAME_}, ports: [{name: http, port: 80, targetPort: http}]}
-";
 
 /// What the run without a fault did.
 #[derive(Debug)]
@@ -77,25 +50,14 @@ impl Drop for Scene {
 impl Scene {
     pub async fn new(workload: &'static Workload) -> Self {
         let stage = Arc::new(Stage::shared("writes").await);
-        let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
         let ready = Arc::new(AtomicBool::new(true));
-        let says = Arc::clone(&ready);
-        let is_ready = async move || match says.load(Ordering::Relaxed) {
-            true => StatusCode::OK,
-            false => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let router = Router::new()
-            .route("/health", get(async || "ok"))
-            .route("/metrics", get(async || "# TYPE up gauge\n"))
-            .route("/ready", get(is_ready));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let address = shop::answers(Arc::clone(&ready)).await;
 
         let client = stage.operators_client().await;
         let proxy = Proxy::start(client, stage.cluster.run_dir(), &stage.namespace).await;
         let operator = Arc::new(Mutex::new(Some(Operator::start_by(&stage, proxy.kubeconfig()).await)));
         let supervised = supervise(Arc::clone(&stage), proxy.clone(), Arc::clone(&operator));
-        let kubelet = kubelet(Arc::clone(&stage), address.ip().to_string());
+        let kubelet = shop::kubelet(Arc::clone(&stage), address.ip().to_string());
         Self {
             tasks: [tokio::spawn(supervised), tokio::spawn(kubelet)],
             port: address.port(),
@@ -121,22 +83,11 @@ impl Scene {
         };
         match step {
             Step::Target(name) => {
-                let yaml = TARGET.replace("NAME_", name).replace("PORT", &self.port.to_string());
+                let yaml = shop::TARGET
+                    .replace("NAME_", name)
+                    .replace("PORT", &self.port.to_string());
                 stage.apply(&yaml).await;
-                let look = async || {
-                    let found = stage
-                        .objects(DEPLOYMENT)
-                        .get(name)
-                        .await
-                        .map_err(|error| error.to_string())?;
-                    let available = &found.data["status"]["availableReplicas"];
-                    if *available == 1 {
-                        Ok(())
-                    } else {
-                        Err(found.data["status"].to_string())
-                    }
-                };
-                wait::until(SOON, "the workload to be available", look).await.unwrap();
+                shop::is_available(stage, name).await;
             }
             Step::NoTarget(name) => {
                 stage
@@ -269,7 +220,11 @@ impl Scene {
             let on_its_way = ["PreflightPending", "RolloutInProgress"]
                 .iter()
                 .find(|reason| pending.contains(**reason));
+            let removed_later = seen
+                .values()
+                .any(|object| object["metadata"]["annotations"]["observed.rs/probes-deletion-policy"].is_string());
             match (service, on_its_way) {
+                (None, _) if removed_later => Err("the gift is not taken out yet".to_owned()),
                 (None, _) if children > 0 => Err("the children are not collected yet".to_owned()),
                 (Some(service), _) if service["status"]["observedGeneration"] != service["metadata"]["generation"] => {
                     Err("the spec is not seen yet".to_owned())
@@ -314,34 +269,5 @@ async fn supervise(stage: Arc<Stage>, proxy: Proxy, operator: Arc<Mutex<Option<O
             operator.kill();
         }
         *operator = Some(Operator::start_by(&stage, proxy.kubeconfig()).await);
-    }
-}
-
-/// Plays the kubelet: every pod runs, is ready, and has the address at which this process answers.
-async fn kubelet(stage: Arc<Stage>, address: String) {
-    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    let mut ticks = tokio::time::interval(TICK);
-    loop {
-        ticks.tick().await;
-        let Ok(list) = pods.list(&ListParams::default()).await else {
-            continue;
-        };
-        let is_new = |pod: &&Pod| pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
-        for pod in list.items.iter().filter(is_new) {
-            let container = pod.spec.iter().flat_map(|spec| &spec.containers).next();
-            let now = jiff::Timestamp::now();
-            let status = json!({"status": {
-                "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
-                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
-                "containerStatuses": [{
-                    "name": container.map(|container| &container.name), "image": "observed.local/none:1", "imageID": "",
-                    "ready": true, "started": true, "restartCount": 0, "state": {"running": {"startedAt": now}},
-                }],
-            }});
-            // It may be gone by now.
-            let _ = pods
-                .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status))
-                .await;
-        }
     }
 }

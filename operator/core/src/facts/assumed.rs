@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use observed_crds::foreign::LabelSelector;
-use observed_crds::v1alpha1::{HttpGet, ObservedService, ObservedServiceSpec, Port, TcpSocket};
+use observed_crds::v1alpha1::{ObservedService, ObservedServiceSpec, Port};
 
-use super::{Answer, AnswerOutcome, Container, ContainerPort, Facts, Question, Service, ServicePort, Target};
+use super::{Answer, AnswerOutcome, Ask, Container, ContainerPort, Facts, Question, Service, ServicePort, Target};
 use crate::{names, outputs, resolve};
 
 /// Port of a container that serves.
@@ -99,9 +99,10 @@ impl Facts {
 fn good(question: &Question, pod: String) -> Answer {
     Answer {
         pod,
-        outcome: match question.path {
-            Some(_) => AnswerOutcome::Status(200),
-            None => AnswerOutcome::Connected,
+        outcome: match question.ask {
+            Ask::Get { .. } => AnswerOutcome::Status(200),
+            Ask::Connect => AnswerOutcome::Connected,
+            Ask::Grpc { .. } => AnswerOutcome::Serving,
         },
         millis: 1,
     }
@@ -138,23 +139,24 @@ fn ports(service: &ObservedService) -> Vec<ContainerPort> {
 fn named(service: &ObservedService) -> Vec<Port> {
     let spec = &service.spec;
     let probes = spec.probes.clone().unwrap_or_default();
-    let handlers: [(Option<HttpGet>, Option<TcpSocket>); 3] = [
+    let handlers = [
         probes
             .liveness
-            .map(|probe| (probe.http_get, probe.tcp_socket))
-            .unwrap_or_default(),
+            .map(|probe| (probe.http_get, probe.tcp_socket, probe.grpc)),
         probes
             .readiness
-            .map(|probe| (probe.http_get, probe.tcp_socket))
-            .unwrap_or_default(),
+            .map(|probe| (probe.http_get, probe.tcp_socket, probe.grpc)),
         probes
             .startup
-            .map(|probe| (probe.http_get, probe.tcp_socket))
-            .unwrap_or_default(),
+            .map(|probe| (probe.http_get, probe.tcp_socket, probe.grpc)),
     ];
-    let of_probes = handlers
-        .into_iter()
-        .flat_map(|(get, tcp)| [get.and_then(|get| get.port), tcp.and_then(|tcp| tcp.port)]);
+    let of_probes = handlers.into_iter().flatten().flat_map(|(get, tcp, grpc)| {
+        [
+            get.and_then(|get| get.port),
+            tcp.and_then(|tcp| tcp.port),
+            grpc.and_then(|grpc| grpc.port),
+        ]
+    });
     let of_scrape = spec.scrape.as_ref().and_then(|scrape| scrape.port.clone());
     of_probes.chain([of_scrape]).flatten().collect()
 }

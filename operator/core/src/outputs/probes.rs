@@ -46,7 +46,9 @@ impl Output for Probes {
     fn render(&self, plan: &Plan) -> Vec<Child> {
         let gift = plan.probes.gift.iter().cloned().map(Body::Gift);
         let take_back = plan.probes.take_back.iter().cloned().map(Body::TakeBack);
+        let will = plan.probes.will.iter().cloned().map(Body::Will);
         gift.chain(take_back)
+            .chain(will)
             .map(|body| Child {
                 output: self.id(),
                 kind: match plan.target.kind {

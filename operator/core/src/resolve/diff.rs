@@ -10,6 +10,7 @@ use crate::facts::{Container, Facts, Target};
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind};
 use crate::plan::Probes;
+use crate::snippet::{Snippet, snippet};
 
 /// What would change in the one container that is given something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,6 +24,8 @@ pub struct Diff {
     pub other_containers: Vec<String>,
     /// Why it does not happen yet, or not at all, though the rest is said as if it did.
     pub waits_for: Vec<String>,
+    /// What a person may commit to have it in the source of the workload too: what would be given, and an earlier gift.
+    pub snippet: Option<Snippet>,
     /// What would be given, and for how long the running pods are asked first.
     #[serde(skip)]
     pub gift: Option<(Gift, u32)>,
@@ -81,7 +84,14 @@ pub fn diff(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Diff, Vec<Findi
     let target = target::target(&spec, &facts)?;
     let container = target::container(&spec, target)?;
     let others = target.containers.iter().filter(|other| other.name != container.name);
+    let mut gifts = probes.present.clone();
+    gifts.retain(|kind, _| {
+        let live = container.probes.get(kind);
+        live.is_some_and(|live| probes::is_gift(target, container, *kind, live))
+    });
+    gifts.extend(probes.gift.iter().flat_map(|gift| gift.probes.clone()));
     Ok(Diff {
+        snippet: snippet(target, &container.name, &gifts),
         container: container.name.clone(),
         probes: ProbeKind::ALL
             .into_iter()
@@ -127,7 +137,7 @@ fn missing(kind: ProbeKind, probes: &Probes) -> String {
         // Only the startup probe is wanted by what another one is.
         None => format!(
             "none is wanted: without spec.probes.{kind} it asks as the liveness probe does, and preflight cannot ask like \
-             that (a command, gRPC, HTTPS, or a port that the container does not declare)"
+             that (a command, or a port that the container does not declare)"
         ),
     }
 }

@@ -3,9 +3,11 @@
 //! A probe that the container's owner gave it is never touched. What is missing is given only after every running pod
 //! has answered as the probe needs it, and all of it in one patch: a patch costs a rollout.
 
+mod gaps;
 mod held;
 mod lint;
 mod preflight;
+mod remains;
 mod trial;
 mod wanted;
 mod words;
@@ -13,21 +15,37 @@ mod words;
 use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::conditions::Reason;
-use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode};
+use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode, Scheme};
 
-use crate::facts::{Container, Facts, LiveProbe, Question, Target};
+use crate::facts::{Ask, Container, Facts, LiveProbe, Question, Target};
 use crate::finding::Finding;
 use crate::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use crate::plan::Probes;
+use gaps::{Gaps, gaps};
 use held::held_back;
 use lint::Linted;
 use preflight::Judgement;
+pub use remains::remains;
 pub use trial::on_trial;
-use wanted::{AllWanted, Wanted};
+use wanted::AllWanted;
 use words::{all_words, in_place, refusals, sentences, waits};
 
 /// What happens with the probes, and what is worth knowing about those that are there.
 pub(super) fn probes(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
+) -> Result<(Probes, Vec<Finding>), Vec<Finding>> {
+    let (mut probes, warnings) = planned(spec, facts, target, container)?;
+    // A gift says it in its own patch, and what is taken back leaves nothing to speak of.
+    if probes.gift.is_none() && probes.take_back.is_none() {
+        probes.will = remains::will(spec, facts, target);
+    }
+    Ok((probes, warnings))
+}
+
+fn planned(
     spec: &ObservedServiceSpec,
     facts: &Facts,
     target: &Target,
@@ -55,7 +73,7 @@ pub(super) fn probes(
         return Ok((taken, warnings));
     }
     if gaps.open.is_empty() && gaps.unfit.is_empty() {
-        let message = sentences([in_place(&present)]);
+        let message = sentences([in_place(&present), words::source(facts, target, container)]);
         return Ok((
             nothing_given(present, BTreeMap::new(), Reason::Installed, message),
             warnings,
@@ -80,7 +98,7 @@ pub(super) fn probes(
     let judged = judge(&mut gaps, facts, target, container);
     let probes = match mode {
         ProbesMode::Observe => observe(judged, present),
-        _ => give(judged, present, facts, target, container, preflight_seconds(spec)),
+        _ => give(judged, present, spec, facts, target, container),
     };
     Ok((probes, warnings))
 }
@@ -116,14 +134,21 @@ pub(super) fn questions(
     }
     gaps.open
         .into_iter()
-        .map(|(probe, wanted)| Question {
-            probe,
-            port: wanted.port,
-            timeout_seconds: wanted.shape.timeout_seconds,
-            path: match wanted.shape.handler {
-                Handler::HttpGet { path, .. } => Some(path),
-                _ => None,
-            },
+        .filter_map(|(probe, wanted)| {
+            Some(Question {
+                probe,
+                port: wanted.port?,
+                timeout_seconds: wanted.shape.timeout_seconds,
+                ask: match wanted.shape.handler {
+                    Handler::HttpGet { path, scheme, .. } => Ask::Get {
+                        path,
+                        https: scheme == Scheme::Https.as_str(),
+                    },
+                    Handler::TcpSocket { .. } => Ask::Connect,
+                    Handler::Grpc { service, .. } => Ask::Grpc { service },
+                    Handler::Exec { .. } | Handler::None => return None,
+                },
+            })
         })
         .collect()
 }
@@ -191,43 +216,6 @@ fn linted<'a>(
     linted
 }
 
-/// Probes that are not as they are wanted, and could be.
-struct Gaps {
-    /// Those that may be given once the pods have answered.
-    open: BTreeMap<ProbeKind, Wanted>,
-    /// Those whose default does not fit the container, in words.
-    unfit: BTreeMap<ProbeKind, String>,
-}
-
-impl Gaps {
-    fn shapes(&self) -> BTreeMap<ProbeKind, ProbeShape> {
-        let open = self.open.iter();
-        open.map(|(kind, wanted)| (*kind, wanted.shape.clone())).collect()
-    }
-}
-
-fn gaps(wanted: AllWanted, target: &Target, container: &Container) -> Gaps {
-    let mut gaps = Gaps {
-        open: BTreeMap::new(),
-        unfit: BTreeMap::new(),
-    };
-    for (kind, wanted) in wanted {
-        match (container.probes.get(&kind), wanted) {
-            (Some(live), Ok(wanted)) if is_gift(target, container, kind, live) && live.shape != wanted.shape => {
-                gaps.open.insert(kind, wanted);
-            }
-            (Some(_), _) => {}
-            (None, Ok(wanted)) => {
-                gaps.open.insert(kind, wanted);
-            }
-            (None, Err(words)) => {
-                gaps.unfit.insert(kind, words);
-            }
-        }
-    }
-    gaps
-}
-
 /// The gaps after the pods have answered.
 struct Judged {
     fits: BTreeMap<ProbeKind, ProbeShape>,
@@ -291,10 +279,10 @@ fn pair(judged: &mut Judged, container: &Container) {
 fn give(
     judged: Judged,
     present: BTreeMap<ProbeKind, ProbeShape>,
+    spec: &ObservedServiceSpec,
     facts: &Facts,
     target: &Target,
     container: &Container,
-    window: u32,
 ) -> Probes {
     let Judged {
         fits,
@@ -310,6 +298,7 @@ fn give(
         } else {
             Reason::PreflightFailed
         };
+        let window = preflight_seconds(spec);
         let asked = || format!("The running pods answer, and are asked for {window} s before anything is given");
         let message = sentences([
             early.then(asked),
@@ -337,10 +326,12 @@ fn give(
             container: container.name.clone(),
             probes: fits,
             gifted,
+            deletion_policy: remains::deletion_policy(spec),
             target_uid: target.uid.clone(),
             resource_version: target.resource_version.clone(),
         }),
         take_back: None,
+        will: None,
         present,
         refused,
         reason: Reason::RolloutInProgress,
@@ -375,6 +366,7 @@ fn nothing_given(
     Probes {
         gift: None,
         take_back: None,
+        will: None,
         present,
         refused,
         reason,

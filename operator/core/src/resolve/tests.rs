@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::child::{Body, Child};
-use crate::facts::AnswerOutcome;
+use crate::facts::{AnswerOutcome, Ask};
 use crate::gift::ProbeKind;
 use crate::outputs;
 use crate::promql::Expression;
@@ -400,7 +400,10 @@ fn hostile_text_in_any_field_of_the_spec_breaks_nothing() {
             assert!(
                 questions
                     .iter()
-                    .flat_map(|q| &q.path)
+                    .filter_map(|q| match &q.ask {
+                        Ask::Get { path, .. } => Some(path),
+                        _ => None,
+                    })
                     .all(|path| path.bytes().all(|b| b.is_ascii_graphic())),
                 "{field}"
             );

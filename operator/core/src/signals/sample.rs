@@ -78,6 +78,7 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         probes: Probes {
             gift: None,
             take_back: None,
+            will: None,
             present: [].into(),
             refused: [].into(),
             reason: Reason::Progressing,

@@ -5,7 +5,7 @@ use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
 use super::conditions::{Judged, find};
 use crate::check::{Truth, Verdict};
-use crate::child::{Applied, ApplyOutcome, Child};
+use crate::child::{Applied, ApplyOutcome, Body, Child};
 use crate::facts::Facts;
 use crate::finding::{Code, Finding};
 use crate::outputs::OUTPUTS;
@@ -32,7 +32,9 @@ pub(super) fn probes(
     previous: Option<&ObservedServiceStatus>,
 ) -> Judged {
     let kind = ConditionType::ProbesInstalled;
-    let gift = applied.iter().find(|applied| applied.is_gift());
+    // A note that is written rolls nothing out.
+    let written = |applied: &&Applied| matches!(applied.child.body, Body::Will(_)) && applied.wrote_gift();
+    let gift = applied.iter().find(|applied| applied.is_gift() && !written(applied));
     let mut judged = match gift {
         Some(gift) => not_in_place(kind, gift).unwrap_or_else(|| {
             let message = format!("{}. The rollout that follows is awaited", plan.probes.message);

@@ -1,5 +1,6 @@
 use observed_core::facts::LiveProbe;
-use observed_core::gift::TakeBack;
+use observed_core::gift::{TakeBack, Will};
+use observed_crds::DELETION_POLICY_ANNOTATION;
 
 use super::*;
 
@@ -184,7 +185,10 @@ async fn a_gift_is_taken_back_in_one_patch_of_that_very_state_and_let_go_of() {
     assert_eq!(
         writes[0].body,
         json!({
-            "metadata": {"uid": "target-uid", "resourceVersion": "100", "annotations": {PROBES_ANNOTATION: null}},
+            "metadata": {
+                "uid": "target-uid", "resourceVersion": "100",
+                "annotations": {PROBES_ANNOTATION: null, DELETION_POLICY_ANNOTATION: null},
+            },
             "spec": {"template": {"spec": {"containers": [
                 {"name": "api", "livenessProbe": null, "startupProbe": null},
             ]}}},
@@ -228,4 +232,30 @@ async fn a_gift_that_cannot_be_let_go_of_is_written_all_the_same() {
     });
     let given = outcome(&client, vec![gift_child(&[ProbeKind::Liveness])]).await;
     assert_eq!(given, ApplyOutcome::Written);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_gift_is_noted_without_a_word_about_the_pods_and_let_go_of() {
+    for (policy, noted) in [
+        (DeletionPolicy::Remove, json!("Remove")),
+        (DeletionPolicy::Release, Value::Null),
+    ] {
+        let (client, log) = mock::client(taking(|_| (200, deployment("102", &[PROBES_MANAGER]))));
+        let will = Will {
+            policy,
+            target_uid: "target-uid".into(),
+            resource_version: "100".into(),
+        };
+        let note = Child {
+            body: Body::Will(will),
+            ..gift_child(&[])
+        };
+        assert_eq!(outcome(&client, vec![note]).await, ApplyOutcome::Written);
+        let writes = log.writes();
+        assert_eq!(writes.len(), 2, "{:?}", log.lines());
+        let meta = json!({
+            "uid": "target-uid", "resourceVersion": "100", "annotations": {DELETION_POLICY_ANNOTATION: noted},
+        });
+        assert_eq!(writes[0].body, json!({"metadata": meta}));
+    }
 }

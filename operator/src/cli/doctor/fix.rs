@@ -1,12 +1,10 @@
 //! `observed doctor --fix`: each change as a diff, made after a yes.
 
-use std::io::{self, IsTerminal as _};
-
 use observed_core::doctor::{Change, Diagnosis, Snapshot};
 
 use super::super::Error;
 use super::super::cluster::{Access, connected};
-use super::super::output::{clean, print};
+use super::super::output::{ask, clean, may_ask, print};
 use crate::mend::Mending;
 
 /// Shows the change of every finding that has one, and makes those that are wanted. Which of them were made.
@@ -18,7 +16,7 @@ pub(super) fn fix(access: &Access, diagnosis: &Diagnosis, snapshot: &Snapshot) -
             changes.push(change);
         }
     }
-    let may_ask = io::stdin().is_terminal();
+    let may_ask = may_ask();
     let mut made = Vec::new();
     for change in &changes {
         let reference = &change.object;
@@ -33,11 +31,7 @@ pub(super) fn fix(access: &Access, diagnosis: &Diagnosis, snapshot: &Snapshot) -
         if !may_ask {
             continue;
         }
-        print("make this change? [y/N] ")?;
-        if !is_yes().map_err(|source| Error::Read {
-            name: "standard input".to_owned(),
-            source,
-        })? {
+        if !ask("make this change? [y/N] ")? {
             print("left as it is\n")?;
             continue;
         }
@@ -60,10 +54,4 @@ pub(super) fn fix(access: &Access, diagnosis: &Diagnosis, snapshot: &Snapshot) -
         (_, false) => "\nnothing was changed: standard input is no terminal, so that nobody could say yes\n".to_owned(),
     })?;
     Ok(made)
-}
-
-fn is_yes() -> io::Result<bool> {
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,5 +1,6 @@
 use observed_core::facts::{Container, LiveProbe, Target};
 use observed_core::gift::{Gift, Gifted, ProbeShape};
+use observed_crds::v1alpha1::DeletionPolicy;
 use serde_json::json;
 
 use super::*;
@@ -85,6 +86,7 @@ fn a_gift_that_is_gone_before_anybody_saw_it_in_place_is_missed_all_the_same() {
         container: "api".into(),
         probes: Default::default(),
         gifted: facts(true).target.unwrap().gifted.unwrap(),
+        deletion_policy: DeletionPolicy::Release,
         target_uid: "target-uid".into(),
         resource_version: String::new(),
     };

@@ -54,7 +54,7 @@ fn pack(name: &str, title: &str) -> plan::Pack {
 fn config_map(plan: &Plan) -> Value {
     match &Dashboard.render(plan)[0].body {
         Body::Owned(object) => object.clone(),
-        Body::Gift(_) | Body::TakeBack(_) => panic!("a dashboard is ours"),
+        Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => panic!("a dashboard is ours"),
     }
 }
 

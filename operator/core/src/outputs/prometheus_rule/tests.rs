@@ -19,7 +19,7 @@ fn object(plan: &Plan) -> serde_json::Value {
     match children.as_slice() {
         [child] => match &child.body {
             Body::Owned(object) => object.clone(),
-            Body::Gift(_) | Body::TakeBack(_) => panic!("a gift"),
+            Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => panic!("a gift"),
         },
         other => panic!("{} children", other.len()),
     }

@@ -32,7 +32,7 @@ fn object(plan: &Plan) -> Value {
     let children = ServiceMonitor.render(plan);
     match &children[0].body {
         Body::Owned(object) => object.clone(),
-        Body::Gift(_) | Body::TakeBack(_) => panic!("a monitor is ours"),
+        Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => panic!("a monitor is ours"),
     }
 }
 

@@ -54,7 +54,23 @@ pub(super) fn lint(container: &Container, probes: &BTreeMap<ProbeKind, Linted<'_
             help,
         ));
     };
-    for (kind, Linted { shape, .. }) in probes {
+    for (kind, Linted { shape, theirs }) in probes {
+        match &shape.handler {
+            Handler::Exec { .. } if !theirs => warn(
+                *kind,
+                ".exec",
+                "runs a command, and Observed runs nothing in a container: nobody has tried it".to_owned(),
+                "See that the image has it and that it ends in time: kubectl exec. If pods suffer from it, it is taken back",
+            ),
+            Handler::HttpGet { scheme, .. } if scheme == "HTTPS" && !theirs => warn(
+                *kind,
+                ".httpGet.scheme",
+                "asks over HTTPS, and the kubelet checks no certificate: one that has expired is not noticed"
+                    .to_owned(),
+                "Watch the certificate elsewhere",
+            ),
+            _ => {}
+        }
         if shape.timeout_seconds > shape.period_seconds {
             warn(
                 *kind,
@@ -66,7 +82,7 @@ pub(super) fn lint(container: &Container, probes: &BTreeMap<ProbeKind, Linted<'_
                 "timeoutSeconds is at most periodSeconds",
             );
         }
-        if shape.handler == Handler::Other("exec".into()) && shape.period_seconds < SHORTEST_EXEC_PERIOD_SECONDS {
+        if matches!(shape.handler, Handler::Exec { .. }) && shape.period_seconds < SHORTEST_EXEC_PERIOD_SECONDS {
             warn(
                 *kind,
                 "",

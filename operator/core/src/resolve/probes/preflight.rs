@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::wanted::Wanted;
 use crate::facts::{Answer, AnswerOutcome, Content};
-use crate::gift::{Handler, ProbeKind, port_words};
+use crate::gift::{Handler, ProbeKind};
 
 /// Whether a probe may be given.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,11 @@ pub(super) enum Judgement {
 
 /// What the answers mean. Nothing of them that changes from one time to the next is in the words.
 pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replicas: i32) -> Judgement {
-    let asked = question(wanted);
+    // Nothing is run in somebody else's container: what a command does is only seen in the trial.
+    if matches!(wanted.shape.handler, Handler::Exec { .. }) {
+        return Judgement::Fits;
+    }
+    let asked = wanted.shape.handler.words();
     if answers.is_empty() {
         return Judgement::Pending(if replicas == 0 {
             format!("{asked}: the workload has no pods that could be asked; scale it up")
@@ -55,6 +59,7 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
                 worst,
                 AnswerKey::Status(500..)
                     | AnswerKey::TimedOut
+                    | AnswerKey::NotServing
                     | AnswerKey::Content(Content::NotWell | Content::StatusInside(400..))
             ),
         };
@@ -78,38 +83,39 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
     Judgement::Fits
 }
 
-/// What is asked, in words.
-pub(super) fn question(wanted: &Wanted) -> String {
-    match &wanted.shape.handler {
-        Handler::HttpGet { path, port, .. } => format!("GET {path} on port {}", port_words(port)),
-        Handler::TcpSocket { port } => format!("connect to port {}", port_words(port)),
-        Handler::Other(what) => what.clone(),
-    }
-}
-
 /// A wrong answer, the most telling first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum AnswerKey {
     Content(Content),
     Status(u16),
+    NotServing,
+    Grpc(i32),
     Refused,
     TimedOut,
     Unreachable,
 }
 
 fn key(wanted: &Wanted, answer: &Answer) -> Option<AnswerKey> {
-    let http = matches!(wanted.shape.handler, Handler::HttpGet { .. });
-    match answer.outcome {
-        AnswerOutcome::Status(status) if http && (200..300).contains(&status) => None,
-        AnswerOutcome::Connected if !http => None,
-        AnswerOutcome::Status(status) => Some(AnswerKey::Status(status)),
-        AnswerOutcome::Content(content) => Some(AnswerKey::Content(content)),
-        AnswerOutcome::Refused => Some(AnswerKey::Refused),
-        AnswerOutcome::TimedOut => Some(AnswerKey::TimedOut),
+    match (&wanted.shape.handler, &answer.outcome) {
+        (Handler::HttpGet { .. }, AnswerOutcome::Status(200..300))
+        | (Handler::TcpSocket { .. }, AnswerOutcome::Connected)
+        | (Handler::Grpc { .. }, AnswerOutcome::Serving) => None,
+        (_, AnswerOutcome::Status(status)) => Some(AnswerKey::Status(*status)),
+        (_, AnswerOutcome::Content(content)) => Some(AnswerKey::Content(*content)),
+        (_, AnswerOutcome::NotServing) => Some(AnswerKey::NotServing),
+        (_, AnswerOutcome::GrpcStatus(status)) => Some(AnswerKey::Grpc(*status)),
+        (_, AnswerOutcome::Refused) => Some(AnswerKey::Refused),
+        (_, AnswerOutcome::TimedOut) => Some(AnswerKey::TimedOut),
         // A connection says nothing about an HTTP request.
-        AnswerOutcome::Connected | AnswerOutcome::Unreachable => Some(AnswerKey::Unreachable),
+        (_, AnswerOutcome::Connected | AnswerOutcome::Serving | AnswerOutcome::Unreachable) => {
+            Some(AnswerKey::Unreachable)
+        }
     }
 }
+
+/// gRPC statuses that say more than that it is not good.
+const NOT_FOUND: i32 = 5;
+const UNIMPLEMENTED: i32 = 12;
 
 fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
     let what = match key {
@@ -124,6 +130,15 @@ fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
         ),
         AnswerKey::Content(Content::Page) => format!("{} a page for people", verb(count, "answers", "answer")),
         AnswerKey::Content(Content::Metrics) => format!("{} a metrics page", verb(count, "answers", "answer")),
+        AnswerKey::NotServing => format!("{} that it is not serving", verb(count, "answers", "answer")),
+        AnswerKey::Grpc(NOT_FOUND) => verb(count, "does not know the service", "do not know the service").to_owned(),
+        AnswerKey::Grpc(UNIMPLEMENTED) => verb(
+            count,
+            "does not have the gRPC health service",
+            "do not have the gRPC health service",
+        )
+        .to_owned(),
+        AnswerKey::Grpc(status) => format!("{} gRPC status {status}", verb(count, "answers", "answer")),
         AnswerKey::Refused => verb(count, "refuses the connection", "refuse the connection").to_owned(),
         AnswerKey::TimedOut => format!(
             "{} within {} s",
@@ -138,6 +153,7 @@ fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
 fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
     let handler = match wanted.shape.handler {
         Handler::TcpSocket { .. } => "tcpSocket",
+        Handler::Grpc { .. } => "grpc",
         _ => "httpGet",
     };
     let at = format!("spec.probes.{kind}");
@@ -167,7 +183,17 @@ fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
             format!("it is asked again; if it stays so, mend the endpoint or give another path in {at}.httpGet.path")
         }
         AnswerKey::Status(_) => format!("give the path in {at}.httpGet.path"),
-        AnswerKey::Refused => format!("give the port that the application listens on in {at}.{handler}.port"),
+        AnswerKey::NotServing => "it is asked again; if it stays so, see what the service reports of its health".to_owned(),
+        AnswerKey::Grpc(NOT_FOUND) => format!("give a service that it reports on in {at}.grpc.service, or none"),
+        AnswerKey::Grpc(UNIMPLEMENTED) => format!("register grpc.health.v1.Health, or give another handler in {at}"),
+        AnswerKey::Grpc(_) => format!("let the health service answer without a login, or give another handler in {at}"),
+        AnswerKey::Refused if is_plain(&wanted.shape.handler) => {
+            format!("give the port that the application listens on in {at}.{handler}.port")
+        }
+        AnswerKey::Refused => format!(
+            "it speaks another protocol there (an httpGet of scheme HTTPS needs TLS, gRPC must have none), or nobody \
+             listens: give the port in {at}.{handler}.port"
+        ),
         AnswerKey::TimedOut | AnswerKey::Unreachable => {
             format!("make the endpoint faster, or raise {at}.timeoutSeconds")
         }
@@ -181,4 +207,13 @@ fn is_slow(wanted: &Wanted, answer: &Answer) -> bool {
 
 fn verb(count: usize, one: &'static str, several: &'static str) -> &'static str {
     if count == 1 { one } else { several }
+}
+
+/// Whether what hangs up does not listen: in plain HTTP and TCP there is nothing to agree on.
+fn is_plain(handler: &Handler) -> bool {
+    match handler {
+        Handler::HttpGet { scheme, .. } => scheme == "HTTP",
+        Handler::Grpc { .. } => false,
+        _ => true,
+    }
 }

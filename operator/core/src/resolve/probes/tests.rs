@@ -1,6 +1,8 @@
 #![allow(clippy::needless_pass_by_value)] // values are written where they are passed
 
 mod gift;
+mod handlers;
+mod remains;
 mod spec;
 mod trial;
 
@@ -121,14 +123,18 @@ fn the_pods_are_asked_what_the_probes_would_ask() {
     );
     let asked: Vec<_> = questions
         .iter()
-        .map(|q| (q.probe, q.port, q.path.as_deref(), q.timeout_seconds))
+        .map(|q| (q.probe, q.port, q.ask.clone(), q.timeout_seconds))
         .collect();
+    let health = || Ask::Get {
+        path: "/health".into(),
+        https: false,
+    };
     assert_eq!(
         asked,
         [
-            (ProbeKind::Liveness, 8000, Some("/health"), 5),
-            (ProbeKind::Readiness, 8000, None, 3),
-            (ProbeKind::Startup, 8000, Some("/health"), 3),
+            (ProbeKind::Liveness, 8000, health(), 5),
+            (ProbeKind::Readiness, 8000, Ask::Connect, 3),
+            (ProbeKind::Startup, 8000, health(), 3),
         ]
     );
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode, TargetKind};
 
-use super::{is_gift, mode};
+use super::mode;
+use super::remains::still_gifts;
 use crate::facts::{Container, Facts, Target, TrialPod};
 use crate::gift::{ProbeKind, TakeBack, UNREADY_SECONDS};
 
@@ -58,13 +59,6 @@ fn gift_on_trial<'a>(spec: &ObservedServiceSpec, facts: &'a Facts) -> Option<(&'
         given.target_uid == target.uid && given.gift == gifted.to_string() && given.image == container.image
     });
     (same && !still_gifts(target, container).is_empty()).then_some((target, container))
-}
-
-fn still_gifts(target: &Target, container: &Container) -> BTreeSet<ProbeKind> {
-    let live = container.probes.iter();
-    live.filter(|(kind, live)| is_gift(target, container, **kind, live))
-        .map(|(kind, _)| *kind)
-        .collect()
 }
 
 /// What the gift did to the pod, in words.

@@ -1,15 +1,17 @@
 //! What the spec and its defaults want each probe to be.
 
+mod handlers;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use observed_crds::v1alpha1::{HttpGet, ObservedServiceSpec, ProbeSettings, StartupSettings, TcpSocket};
+use observed_crds::v1alpha1::{ObservedServiceSpec, ProbeSettings, StartupSettings};
 
-use super::super::ports;
 use crate::duration;
-use crate::facts::{Container, ContainerPort};
+use crate::facts::Container;
 use crate::finding::{Code, Finding};
-use crate::gift::{Handler, ProbeKind, ProbeShape};
+use crate::gift::{ProbeKind, ProbeShape};
+use handlers::Led;
 
 /// Longest start that a startup probe may allow.
 const LONGEST_START_SECONDS: u32 = 3600;
@@ -44,8 +46,8 @@ pub(super) fn window(spec: &ObservedServiceSpec) -> Result<u32, Finding> {
 pub(super) struct Wanted {
     /// What it does.
     pub(super) shape: ProbeShape,
-    /// Number of the port that it asks.
-    pub(super) port: i32,
+    /// Number of the port that it asks. None for a command.
+    pub(super) port: Option<i32>,
 }
 
 /// The wanted probes; in words where a default does not fit the container. A kind that is not wanted at all is left out.
@@ -90,7 +92,7 @@ pub(super) fn wanted(
         &mut findings,
     );
     let followed = match theirs {
-        Some(shape) => follow(container, shape),
+        Some(shape) => handlers::follow(container, shape),
         None => liveness
             .clone()
             .map(|liveness| liveness.map(|w| (w.shape.handler, w.port))),
@@ -117,9 +119,6 @@ pub(super) fn wanted(
     Ok(all)
 }
 
-/// Where a handler leads; in words why a default leads nowhere; None after a finding.
-type Led = Option<Result<(Handler, i32), String>>;
-
 fn one(
     container: &Container,
     kind: ProbeKind,
@@ -129,14 +128,8 @@ fn one(
     findings: &mut Vec<Finding>,
 ) -> Option<Result<Wanted, String>> {
     let at = format!("spec.probes.{kind}");
-    let led = given(
-        container,
-        &at,
-        settings.http_get.as_ref(),
-        settings.tcp_socket.as_ref(),
-        findings,
-    );
-    let led = led.unwrap_or_else(|| Some(by_default(container, kind, path)));
+    let led = handlers::given(container, &at, settings.into(), findings);
+    let led = led.unwrap_or_else(|| Some(handlers::by_default(container, kind, path)));
     let numbers = numbers(
         &at,
         settings.period_seconds,
@@ -165,13 +158,7 @@ fn startup(
     findings: &mut Vec<Finding>,
 ) -> Option<Result<Wanted, String>> {
     let at = "spec.probes.startup";
-    let led = given(
-        container,
-        at,
-        settings.http_get.as_ref(),
-        settings.tcp_socket.as_ref(),
-        findings,
-    );
+    let led = handlers::given(container, at, settings.into(), findings);
     let defaults = Numbers {
         period: 5,
         timeout: 3,
@@ -214,91 +201,6 @@ fn startup(
         },
         port,
     }))
-}
-
-/// The handler that the spec gives. The outer None: it gives none. The inner one: there is a finding against it.
-fn given(
-    container: &Container,
-    at: &str,
-    http: Option<&HttpGet>,
-    tcp: Option<&TcpSocket>,
-    findings: &mut Vec<Finding>,
-) -> Option<Led> {
-    let mut port = |wanted, path: String| match ports::port(container, wanted, &["http"], &path) {
-        Ok(port) => Some(port.clone()),
-        Err(finding) => {
-            findings.push(finding);
-            None
-        }
-    };
-    match (http, tcp) {
-        (None, None) => None,
-        (Some(get), None) => {
-            let port = port(get.port.as_ref(), format!("{at}.httpGet.port"));
-            let fits = get.path.starts_with('/') && get.path.bytes().all(|b| b.is_ascii_graphic());
-            if !fits || get.path.contains("..") {
-                findings.push(Finding::error(
-                    Code::InvalidValue,
-                    format!("{at}.httpGet.path"),
-                    format!("{:?} is not a path that a probe can ask", get.path),
-                    "It starts with / and has no spaces, control characters or '..', as /health",
-                ));
-                return Some(None);
-            }
-            Some(port.map(|port| Ok(http_get(&get.path, &port))))
-        }
-        (None, Some(tcp)) => {
-            let port = port(tcp.port.as_ref(), format!("{at}.tcpSocket.port"));
-            let handler = |port: &ContainerPort| Handler::TcpSocket {
-                port: ports::reference(port),
-            };
-            Some(port.map(|port| Ok((handler(&port), port.port))))
-        }
-        (Some(get), Some(tcp)) => {
-            port(get.port.as_ref(), format!("{at}.httpGet.port"));
-            port(tcp.port.as_ref(), format!("{at}.tcpSocket.port"));
-            findings.push(Finding::error(
-                Code::BrokenRule,
-                at,
-                "httpGet and tcpSocket are both given",
-                "A probe has one handler: give httpGet or tcpSocket, not both",
-            ));
-            Some(None)
-        }
-    }
-}
-
-fn http_get(path: &str, port: &ContainerPort) -> (Handler, i32) {
-    let handler = Handler::HttpGet {
-        path: path.to_owned(),
-        port: ports::reference(port),
-        scheme: "HTTP".into(),
-    };
-    (handler, port.port)
-}
-
-/// The documented default. That it finds no port is nothing that the user wrote, so it is no finding.
-fn by_default(container: &Container, kind: ProbeKind, path: &str) -> Result<(Handler, i32), String> {
-    let at = format!("spec.probes.{kind}.httpGet.port");
-    ports::port(container, None, &["http"], &at)
-        .map(|port| http_get(path, port))
-        .map_err(|finding| {
-            format!(
-                "no port for GET {path}: {}. {}; name one in {at}",
-                finding.message, finding.help
-            )
-        })
-}
-
-/// The handler of somebody else's liveness probe, if preflight can ask what it asks.
-fn follow(container: &Container, theirs: &ProbeShape) -> Led {
-    let port = match &theirs.handler {
-        Handler::HttpGet { scheme, port, .. } if scheme == "HTTP" => port,
-        Handler::TcpSocket { port } => port,
-        _ => return None,
-    };
-    let port = ports::port(container, Some(port), &[], "").ok()?;
-    Some(Ok((theirs.handler.clone(), port.port)))
 }
 
 #[derive(Clone, Copy)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::remains::still_gifts;
+use crate::facts::{Container, Facts, Target};
 use crate::gift::{ProbeKind, ProbeShape};
 
 /// What a probe does to a pod, and after how many seconds.
@@ -22,6 +24,20 @@ pub(super) fn all_words(verb: &str, shapes: &BTreeMap<ProbeKind, ProbeShape>) ->
 
 pub(super) fn in_place(present: &BTreeMap<ProbeKind, ProbeShape>) -> Option<String> {
     all_words("In place", present)
+}
+
+/// Where a person may write down what was given, and what tells how. Nothing where nobody is known to keep the workload's
+/// source, or nothing of ours is in place.
+pub(super) fn source(facts: &Facts, target: &Target, container: &Container) -> Option<String> {
+    let source = target.source.as_ref()?;
+    (!still_gifts(target, container).is_empty()).then(|| {
+        format!(
+            "The workload comes from {}; what to commit there to keep them says: observed diff {} -n {}",
+            source.words(),
+            facts.name,
+            facts.namespace
+        )
+    })
 }
 
 pub(super) fn refusals(refused: &BTreeMap<ProbeKind, String>) -> Option<String> {

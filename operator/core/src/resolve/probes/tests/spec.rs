@@ -21,7 +21,7 @@ fn a_startup_probe_asks_what_the_owners_liveness_probe_asks() {
 fn beside_a_liveness_probe_that_cannot_be_asked_no_startup_probe_is_wanted() {
     let with = |probes: Value| {
         let facts = facts(|facts| {
-            let exec = json!({"shape": {"handler": {"other": "exec"}, "periodSeconds": 10, "timeoutSeconds": 5,
+            let exec = json!({"shape": {"handler": {"exec": {"command": ["true"]}}, "periodSeconds": 10, "timeoutSeconds": 5,
                 "failureThreshold": 6, "initialDelaySeconds": 0}, "ownedBy": ["helm"]});
             facts["target"]["containers"][0]["probes"] =
                 json!({"liveness": exec, "readiness": live("/serve", json!("http"))});

@@ -1,0 +1,269 @@
+//! Who writes to a workload that has a gift, and what comes of it: each of the tools that people use, as the real thing or
+//! by the very requests that it makes. The table that comes out is the one in the README.
+//!
+//! The ObservedServices are deleted first, as deleting them must roll nothing out either: what is seen is what the tool
+//! and the API server make of a gift, and nothing of it is the operator's doing.
+
+mod tools;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use observed_e2e::wait;
+use serde_json::{Value, json};
+
+use super::operator::{DEPLOYMENT, Operator, SOON, Stage};
+use super::shop;
+use tools::{Place, Tool};
+
+/// A workload as its owner keeps it in a file, and what may be otherwise in it.
+#[derive(Clone, Default)]
+struct File {
+    image: Option<u8>,
+    container: Option<&'static str>,
+    probes: Value,
+}
+
+impl File {
+    fn yaml(&self, name: &str, port: u16) -> String {
+        let mut container = json!({
+            "name": self.container.unwrap_or("api"), "image": format!("observed.local/none:{}", self.image.unwrap_or(1)),
+            "ports": [{"name": "http", "containerPort": port}],
+        });
+        for (field, probe) in self.probes.as_object().into_iter().flatten() {
+            container[field] = probe.clone();
+        }
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {
+                "replicas": 1, "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {"automountServiceAccountToken": false, "containers": [container]},
+                },
+            },
+        })
+        .to_string()
+    }
+}
+
+fn container(live: &DynamicObject) -> &Value {
+    &live.data["spec"]["template"]["spec"]["containers"][0]
+}
+
+const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+
+/// One workload in the hands of one tool.
+struct Owner<'a> {
+    tool: Tool,
+    place: Place<'a>,
+    stage: &'a Stage,
+    name: String,
+    port: u16,
+}
+
+impl Owner<'_> {
+    async fn live(&self) -> DynamicObject {
+        self.stage.objects(DEPLOYMENT).get(&self.name).await.unwrap()
+    }
+
+    async fn writes(&self, file: &File) -> Result<DynamicObject, String> {
+        self.place
+            .write(self.tool, &self.name, &file.yaml(&self.name, self.port))?;
+        Ok(self.live().await)
+    }
+
+    /// One row of the table: what becomes of the gift in each case.
+    async fn row(&self) -> Vec<String> {
+        let mut row = vec![format!("`{}`", self.tool.name())];
+        let before = self.live().await;
+        let gift = container(&before).clone();
+        let gifts = |live: &DynamicObject| PROBES.iter().all(|field| container(live)[*field] == gift[*field]);
+
+        let mut file = File::default();
+        let drifted = self.place.drift(self.tool, &file.yaml(&self.name, self.port));
+        let same = self.writes(&file).await.unwrap();
+        row.push(match (gifts(&same), drifted.is_empty()) {
+            (true, true) if same.data["spec"] == before.data["spec"] => "in sync, nothing changes".to_owned(),
+            (true, _) => format!("drifted: {drifted}"),
+            (false, _) => "the gift is gone".to_owned(),
+        });
+        if !gifts(&same) {
+            row.resize(HEAD.len(), "as the file says".to_owned());
+            return row;
+        }
+
+        file.image = Some(2);
+        let image = self.writes(&file).await.unwrap();
+        assert!(container(&image)["image"].as_str().unwrap().ends_with(":2"));
+        row.push(
+            if gifts(&image) {
+                "the gift stays"
+            } else {
+                "the gift is gone"
+            }
+            .to_owned(),
+        );
+
+        let with = |field: &str, probe: &Value| File {
+            probes: json!({field: probe}),
+            ..file.clone()
+        };
+        let tcp = json!({"tcpSocket": {"port": "http"}});
+        row.push(match self.writes(&with("startupProbe", &tcp)).await {
+            Ok(live) if container(&live)["startupProbe"]["httpGet"].is_null() => "theirs".to_owned(),
+            Ok(live) => container(&live)["startupProbe"].to_string(),
+            Err(error) if error.contains("may not specify more than 1 handler type") => {
+                "refused: two handlers".to_owned()
+            }
+            Err(error) => error,
+        });
+
+        let own = json!({"httpGet": {"path": "/own", "port": "http"}});
+        let live = self.writes(&with("readinessProbe", &own)).await;
+        row.push(match &live {
+            Ok(live) if container(live)["readinessProbe"]["httpGet"]["path"] == "/own" => "theirs".to_owned(),
+            other => format!("{other:?}"),
+        });
+
+        let (adopted, dropped) = (with("livenessProbe", &gift["livenessProbe"]), file.clone());
+        let adopted = self.writes(&adopted).await;
+        let dropped = self.writes(&dropped).await;
+        row.push(match (&adopted, &dropped) {
+            (Ok(adopted), Ok(dropped))
+                if container(adopted)["livenessProbe"] == gift["livenessProbe"]
+                    && container(dropped)["livenessProbe"].is_null() =>
+            {
+                "theirs, then gone".to_owned()
+            }
+            other => format!("{other:?}"),
+        });
+
+        file.container = Some("renamed");
+        let renamed = self.writes(&file).await;
+        row.push(match &renamed {
+            Ok(live) if container(live)["name"] == "renamed" && container(live)["startupProbe"].is_null() => {
+                "it goes with the container".to_owned()
+            }
+            other => format!("{other:?}"),
+        });
+        row
+    }
+}
+
+const HEAD: [&str; 7] = [
+    "your tool",
+    "applies the same again",
+    "changes the image",
+    "sets another handler",
+    "sets a path of its own",
+    "sets the same probe, then drops it",
+    "renames the container",
+];
+
+fn table(rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head = line(&HEAD.map(str::to_owned)) + &format!("|{}\n", "---|".repeat(HEAD.len()));
+    rows.iter().fold(head, |table, row| table + &line(row))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_of_the_gift() {
+    let stage = Arc::new(Stage::shared("writers").await);
+    let operator = Operator::start(&stage).await;
+    let address = shop::answers(Arc::default()).await;
+    let kubelet = tokio::spawn(shop::kubelet(Arc::clone(&stage), address.ip().to_string()));
+    let place = Place::new(&stage).await;
+    let owners: Vec<Owner<'_>> = Tool::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(number, tool)| Owner {
+            tool,
+            place: place.clone(),
+            stage: &stage,
+            name: format!("shop-{number}"),
+            port: address.port(),
+        })
+        .collect();
+    for owner in &owners {
+        owner
+            .place
+            .create(owner.tool, &owner.name, &File::default().yaml(&owner.name, owner.port))
+            .unwrap();
+        let service = format!(
+            "{{apiVersion: observed.rs/v1alpha1, kind: ObservedService, metadata: {{name: {0}, namespace: NAMESPACE}}, spec: \
+             {{targetRef: {{name: {0}}}, probes: {{preflight: {{window: 1s}}, readiness: {{httpGet: {{path: /health}}}}}}}}}}",
+            owner.name
+        );
+        stage.apply(&service).await;
+    }
+    for owner in &owners {
+        stage.becomes(&owner.name, "ProbesInstalled", "True", "Installed").await;
+    }
+    let mut given = Vec::new();
+    for owner in &owners {
+        given.push(owner.live().await);
+        stage
+            .services()
+            .delete(&owner.name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    let gone = async || {
+        stage
+            .services()
+            .list(&Default::default())
+            .await
+            .is_ok_and(|list| list.items.is_empty())
+    };
+    wait::until(SOON, "the services to be gone", gone).await.unwrap();
+    let mut rows = Vec::new();
+    for (owner, given) in owners.iter().zip(given) {
+        let live = owner.live().await;
+        assert_eq!(
+            live.data["spec"], given.data["spec"],
+            "deleting a service rolls nothing out"
+        );
+        let managers = live
+            .metadata
+            .managed_fields
+            .iter()
+            .flatten()
+            .filter_map(|entry| entry.manager.clone());
+        assert!(!managers.into_iter().any(|manager| manager.starts_with("observed")));
+        rows.push(owner.row().await);
+    }
+    // The twin: a gift that is not let go of is in its owner's way. The operator would let go of it.
+    drop(operator);
+    let held = &Owner {
+        name: "held".to_owned(),
+        place: place.clone(),
+        ..owners[1]
+    };
+    let file = File::default().yaml(&held.name, held.port);
+    held.place.create(held.tool, &held.name, &file).unwrap();
+    let gift = json!({"httpGet": {"path": "/health", "port": "http"}});
+    let container = json!({"name": "api", "livenessProbe": gift, "readinessProbe": gift, "startupProbe": gift});
+    let patch = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+    let observed = PatchParams {
+        field_manager: Some("observed-probes".into()),
+        ..PatchParams::default()
+    };
+    let workloads = stage.objects(DEPLOYMENT);
+    workloads
+        .patch(&held.name, &observed, &Patch::Strategic(patch))
+        .await
+        .unwrap();
+    let row = held.row().await;
+    assert!(row[4].contains("conflict with \\\"observed-probes\\\""), "{row:?}");
+    kubelet.abort();
+    let table = table(&rows);
+    println!("{table}");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    assert!(readme.contains(&table), "the README says something else than\n{table}");
+}

@@ -1,0 +1,172 @@
+//! The tools with which people write workloads.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use observed_e2e::{Progress, Tool as Program, Tools};
+
+use super::super::operator::Stage;
+
+/// A tool, and what it asks of the API server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tool {
+    KubectlApply,
+    KubectlServerSide,
+    KubectlReplace,
+    /// Helm 4 with its client-side apply, which is the code of Helm 3: a three-way strategic merge of the last release, this
+    /// one and what is live (helm/helm, pkg/kube/client.go: `createPatch`). Releases of Helm 3 stay with it.
+    Helm3,
+    Helm4,
+    /// Argo CD syncs with `kubectl apply` in the name of its controller, and compares with the same three-way merge
+    /// (argoproj/gitops-engine, pkg/utils/kube/resource_ops.go: `ApplyResource`; pkg/diff/diff.go: `ThreeWayDiff`).
+    ArgoCd,
+    /// With `ServerSideApply=true` it forces (the same file: `--server-side --force-conflicts`), and compares with a dry run
+    /// (pkg/diff/diff.go: `serverSideDiff`).
+    ArgoCdServerSide,
+    /// The kustomize-controller of Flux applies server-side in its own name with force, and finds drift by a dry run
+    /// (fluxcd/pkg, ssa/manager_apply.go and manager_diff.go).
+    Flux,
+}
+
+impl Tool {
+    pub const ALL: [Self; 8] = [
+        Self::KubectlApply,
+        Self::KubectlServerSide,
+        Self::Helm3,
+        Self::Helm4,
+        Self::ArgoCd,
+        Self::ArgoCdServerSide,
+        Self::Flux,
+        Self::KubectlReplace,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KubectlApply => "kubectl apply",
+            Self::KubectlServerSide => "kubectl apply --server-side",
+            Self::KubectlReplace => "kubectl replace",
+            Self::Helm3 => "helm upgrade --server-side=false",
+            Self::Helm4 => "helm upgrade",
+            Self::ArgoCd => "Argo CD",
+            Self::ArgoCdServerSide => "Argo CD, ServerSideApply=true",
+            Self::Flux => "Flux",
+        }
+    }
+
+    /// How kubectl does what the tool does.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::KubectlServerSide => &["--server-side"],
+            Self::ArgoCd => &["--field-manager=argocd-controller"],
+            Self::ArgoCdServerSide => &[
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=argocd-controller",
+            ],
+            Self::Flux => &[
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=kustomize-controller",
+            ],
+            _ => &[],
+        }
+    }
+}
+
+/// Where they write.
+#[derive(Clone)]
+pub struct Place<'a> {
+    stage: &'a Stage,
+    kubectl: PathBuf,
+    helm: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    pub async fn new(stage: &'a Stage) -> Self {
+        let tools = Tools::ensure(&[Program::Kubectl, Program::Helm], &Progress::detect())
+            .await
+            .unwrap();
+        Self {
+            stage,
+            kubectl: tools.path(Program::Kubectl).unwrap().to_owned(),
+            helm: tools.path(Program::Helm).unwrap().to_owned(),
+        }
+    }
+
+    /// The workload is made.
+    pub fn create(&self, tool: Tool, name: &str, file: &str) -> Result<(), String> {
+        match tool {
+            Tool::KubectlReplace => self.kubectl(&["create", "-f", "-"], file).map(drop),
+            _ => self.write(tool, name, file),
+        }
+    }
+
+    /// The workload is to be as the file says.
+    pub fn write(&self, tool: Tool, name: &str, file: &str) -> Result<(), String> {
+        match tool {
+            Tool::KubectlReplace => self.kubectl(&["replace", "-f", "-"], file).map(drop),
+            Tool::Helm3 => self.helm(name, file, "--server-side=false"),
+            Tool::Helm4 => self.helm(name, file, "--server-side=true"),
+            _ => self
+                .kubectl(&[&["apply", "-f", "-"], tool.flags()].concat(), file)
+                .map(drop),
+        }
+    }
+
+    /// What the tool calls drift, if it looks for any.
+    pub fn drift(&self, tool: Tool, file: &str) -> String {
+        match tool {
+            // Helm compares nothing with the cluster but what it is about to write.
+            Tool::KubectlReplace | Tool::Helm3 | Tool::Helm4 => String::new(),
+            _ => match self.kubectl(&[&["diff", "-f", "-"], tool.flags()].concat(), file) {
+                Ok(same) => same,
+                Err(differs) => differs,
+            },
+        }
+    }
+
+    fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        let mut command = Command::new(&self.kubectl);
+        command.arg("--namespace").arg(&self.stage.namespace).args(arguments);
+        self.run(&mut command, input)
+    }
+
+    fn helm(&self, name: &str, file: &str, how: &str) -> Result<(), String> {
+        let home = tempfile::tempdir().unwrap();
+        let chart = home.path().join("chart");
+        fs::create_dir_all(chart.join("templates")).unwrap();
+        fs::write(chart.join("Chart.yaml"), "{apiVersion: v2, name: shop, version: 0.1.0}").unwrap();
+        fs::write(chart.join("templates/workload.yaml"), file).unwrap();
+        let mut command = Command::new(&self.helm);
+        for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("HELM_")) {
+            command.env_remove(variable);
+        }
+        for directory in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(directory, home.path());
+        }
+        command
+            .args(["upgrade", "--install", name, how, "--namespace", &self.stage.namespace])
+            .arg(&chart);
+        self.run(&mut command, "").map(drop)
+    }
+
+    fn run(&self, command: &mut Command, input: &str) -> Result<String, String> {
+        let mut child = command
+            .env("KUBECONFIG", self.stage.cluster.kubeconfig())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stdout) + &text(&output.stderr))
+        }
+    }
+}

@@ -21,5 +21,7 @@ pub use probes::{HttpGet, Port, Preflight, ProbeSettings, Probes, ProbesMode, St
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
 pub use signals::{AlertOverride, Histograms, Price, Severity, Signals, State};
-pub use status::{Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, Withdrawn};
+pub use status::{
+    Given, InventoryItem, ObservedServiceStatus, PackSignals, Resolved, SeenSeries, SignalPackStatus, Withdrawn,
+};
 pub use target_ref::{TargetKind, TargetRef};

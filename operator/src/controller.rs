@@ -2,6 +2,7 @@
 
 mod memory;
 mod orphans;
+mod packs;
 mod reconcile;
 mod watches;
 mod write_status;
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::preflight::{self, Preflight};
 use crate::server::{self, Check, Readiness};
 use crate::settings::Settings;
+use crate::skew;
 use crate::telemetry;
 use crate::verify;
 use memory::Memory;
@@ -121,7 +123,7 @@ async fn lead(
     let held = async {
         // Who could not do the work does not compete for it.
         watches::can_be_listed(&client, settings.watch_namespace.as_deref(), &readiness).await;
-        watches::are_as_new(&client, &readiness).await;
+        skew::wait(&client, &readiness).await;
         lease.acquire(&readiness).await
     };
     let mut held = tokio::select! { held = held => held, () = end.clone() => return Ok(()) };
@@ -157,7 +159,7 @@ async fn control(
     client: Client,
     settings: Settings,
     metrics: Metrics,
-    end: impl Future<Output = ()> + Send + Sync + 'static,
+    end: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) -> Result<(), Error> {
     let namespace = settings.watch_namespace.clone();
     let namespace = namespace.as_deref();
@@ -220,6 +222,13 @@ async fn control(
         known: known.clone(),
         errors: metrics.watch_errors.clone(),
     };
+    let (packs, of_packs) = watch.packs();
+    let packs = packs::judge(client.clone(), packs, Packs::builtin()?, end.clone());
+    let packs = async {
+        packs.await;
+        future::pending::<()>().await
+    };
+
     let context = Arc::new(Context {
         packs: Packs::builtin()?.without_drills(),
         preflight: Preflight::new()?,
@@ -236,7 +245,7 @@ async fn control(
         .with_config(controller::Config::default().concurrency(settings.concurrency))
         .reconcile_on(counted(rivals.boxed()))
         .reconcile_on(counted(watch.services()))
-        .reconcile_on(counted(watch.packs()))
+        .reconcile_on(counted(of_packs))
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
     for triggers in watch.workloads(&tell).into_iter().chain(watch.children(&served)) {
@@ -257,7 +266,7 @@ async fn control(
         }
         future::ready(())
     });
-    tokio::select! { () = work => {}, () = ready => {}, () = orphans => {} }
+    tokio::select! { () = work => {}, () = ready => {}, () = orphans => {}, () = packs => {} }
     poller.abort();
     Ok(())
 }

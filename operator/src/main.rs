@@ -23,6 +23,10 @@ mod telemetry;
 mod trial;
 mod verify;
 
+/// Rendering makes many short-lived texts: with the allocator of the C library it takes a quarter more instructions.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

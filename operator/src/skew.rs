@@ -3,6 +3,7 @@
 //! Asked of the API server's own OpenAPI document, which whoever may talk to it may read: the operator has no right to read CRDs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Client, Resource};
@@ -11,10 +12,43 @@ use observed_crds::GROUP;
 use observed_crds::v1alpha1::{self, ObservedService, signal_pack};
 use serde_json::Value;
 
+use crate::api_error;
+use crate::server::{Check, Readiness};
+
 /// How a user mends it.
 pub const FIX: &str = "observed crds apply";
+/// Time between two looks at CRDs that are older.
+const AGAIN: Duration = Duration::from_secs(3);
 /// Fields that are named; the others are counted.
 const NAMED: usize = 5;
+
+/// Waits until the CRDs are as new as this program: with older ones it would write what the API server throws away.
+pub async fn wait(client: &Client, readiness: &Readiness) {
+    let mut told = String::new();
+    loop {
+        match older(client).await {
+            Ok(None) => break,
+            Ok(Some(words)) => {
+                if words != told {
+                    tracing::error!("{words}");
+                }
+                readiness.fails(Check::Crds, &words);
+                told = words;
+            }
+            // An API server that hides its schemas is no reason to do nothing.
+            Err(error) if api_error::is_forbidden(&error) || api_error::is_not_found(&error) => {
+                tracing::warn!(
+                    "whether the CRDs are as new as this program could not be seen: {}",
+                    api_error::words(&error)
+                );
+                break;
+            }
+            Err(error) => readiness.fails(Check::Crds, &api_error::words(&error)),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    readiness.passes(Check::Crds);
+}
 
 /// What the served CRDs lack, in words. None: nothing.
 ///

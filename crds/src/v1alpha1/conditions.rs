@@ -93,6 +93,8 @@ reasons! {
     TargetNotFound,
     /// The spec asks for something that cannot be; the message lists every finding.
     InvalidSpec,
+    /// Services can have the SignalPack: every expression can be tied to one, and every drill computed.
+    Usable,
     /// An older ObservedService points at the same workload.
     TargetTaken,
     /// Writing is paused by `spec.paused`.

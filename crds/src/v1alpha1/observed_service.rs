@@ -2,6 +2,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::status::born_unseen;
 use super::{Dashboards, Dependency, Objective, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
 
 /// ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status
@@ -105,25 +106,8 @@ pub struct ObservedServiceSpec {
 }
 
 /// The CustomResourceDefinition of `ObservedService`, as `crds/observedservices.yaml` holds it.
-///
-/// A resource is born not ready: `status.observedGeneration` defaults to -1, so that kstatus (Argo CD, Flux, `kubectl
-/// wait`) never takes a resource that the operator has not seen for a finished one.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ObservedService::crd();
-    for version in &mut crd.spec.versions {
-        let status = version
-            .schema
-            .as_mut()
-            .and_then(|s| s.open_api_v3_schema.as_mut())
-            .and_then(|s| s.properties.as_mut())
-            .and_then(|p| p.get_mut("status"));
-        if let Some(status) = status {
-            status.default = Some(
-                k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSON(
-                    serde_json::json!({"observedGeneration": -1}),
-                ),
-            );
-        }
-    }
+    born_unseen(&mut crd);
     crd
 }

@@ -10,7 +10,8 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema, ResourceExt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{DependencyType, Severity, TargetKind};
+use super::status::born_unseen;
+use super::{DependencyType, Severity, SignalPackStatus, TargetKind};
 
 /// A pack of signals that belong together: one file each under `operator/core/packs/`, or a [`UserPack`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -60,6 +61,17 @@ pub const BUILTIN: [&str; 10] = [
     namespaced,
     category = "observability",
     derive = "PartialEq",
+    status = "SignalPackStatus",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
     printcolumn(name = "Extends", type_ = "string", json_path = ".spec.extends"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -614,7 +626,9 @@ impl From<UserPack> for SignalPack {
 /// # Errors
 /// The schema cannot be written as JSON and read again.
 pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
-    let mut crd = serde_json::to_value(UserPack::crd())?;
+    let mut crd = UserPack::crd();
+    born_unseen(&mut crd);
+    let mut crd = serde_json::to_value(crd)?;
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec") {
         bounded(schema);
     }

@@ -18,8 +18,8 @@ use crate::findings::{Findings, kind, object};
 use crate::metrics::usage::Usage;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::model::{Answer, MODELS, Model};
-use crate::requests::{RequestId, error, hold, inject, track};
-use crate::tasks;
+use crate::requests::{Asked, error, hold, inject, track};
+use crate::{stream, tasks};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_TOKENS: u64 = 8192;
@@ -82,6 +82,8 @@ fn tracked(app: &Arc<App>, api: Router<Arc<App>>) -> Router<Arc<App>> {
 pub struct Question {
     model: &'static Model,
     max_tokens: u64,
+    /// The answer is wanted word by word.
+    stream: bool,
     conversation: Vec<String>,
 }
 
@@ -105,11 +107,17 @@ impl Question {
             Value::Array(_) => Err("must not be empty".to_owned()),
             other => Err(format!("must be a list, is {}", kind(other))),
         });
+        let stream = findings.optional(&object, "stream", |value| {
+            value
+                .as_bool()
+                .ok_or_else(|| format!("must be true or false, is {value}"))
+        });
         let conversation = conversation(&messages.unwrap_or_default(), &mut findings);
         match (model, max_tokens) {
             (Some(model), Some(max_tokens)) => findings.or(Self {
                 model,
                 max_tokens,
+                stream,
                 conversation,
             }),
             _ => Err(findings),
@@ -157,7 +165,7 @@ fn conversation(messages: &[Value], findings: &mut Findings) -> Vec<String> {
 
 async fn messages(
     State(app): State<Arc<App>>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Response> {
@@ -168,8 +176,8 @@ async fn messages(
     };
     let question = Question::parse(&body).map_err(IntoResponse::into_response)?;
     let fingerprint = question.fingerprint();
-    // A cache that does not answer is as good as one that knows nothing.
-    let kept = match dependencies {
+    // A cache that does not answer is as good as one that knows nothing. Who wants to see the words come asks the model.
+    let kept = match dependencies.filter(|_| !question.stream) {
         Some(dependencies) => dependencies.cache.answer(&fingerprint).await.unwrap_or_default(),
         None => None,
     };
@@ -180,7 +188,9 @@ async fn messages(
         return Ok(Json(json!({"type": "message", "role": "assistant", "content": FALLBACK})).into_response());
     }
     let answer = question.answer();
-    tokio::time::sleep(answer.thinking).await;
+    if !question.stream {
+        tokio::time::sleep(answer.thinking).await;
+    }
     app.metrics.answered(question.model, &answer);
     let text = json!({
         "id": answer.id,
@@ -188,7 +198,7 @@ async fn messages(
         "role": "assistant",
         "model": question.model.name,
         "content": [{"type": "text", "text": answer.text}],
-        "stop_reason": if answer.cut { "max_tokens" } else { "end_turn" },
+        "stop_reason": answer.stop_reason(),
         "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
     })
     .to_string();
@@ -196,9 +206,12 @@ async fn messages(
         let tokens = [answer.input_tokens, answer.output_tokens];
         let kept = dependencies
             .database
-            .answered(&request_id, &key, question.model.name, tokens);
+            .answered(&asked.id, &key, question.model.name, tokens);
         kept.await.map_err(IntoResponse::into_response)?;
         let _ = dependencies.cache.keep_answer(&fingerprint, &text).await; // only slower the next time
+    }
+    if question.stream {
+        return Ok(stream::stream(app, question.model, &answer, asked.at));
     }
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }

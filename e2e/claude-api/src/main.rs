@@ -19,8 +19,10 @@ mod model;
 mod receive;
 mod requests;
 mod serve;
+mod stream;
 mod tasks;
 mod telemetry;
+mod trace;
 
 use std::process::ExitCode;
 

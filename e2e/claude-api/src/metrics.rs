@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -49,12 +50,19 @@ struct ModelLabels {
     model: &'static str,
 }
 
+/// Leads from a bucket to a request that fell into it.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TraceLabels {
+    trace_id: String,
+}
+
 /// All metrics of the service.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    durations: Family<RouteLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
+    first_tokens: Family<ModelLabels, Histogram, fn() -> Histogram>,
     in_progress: Gauge,
     exceptions: Counter,
     tokens: Family<TokenLabels, Counter>,
@@ -68,7 +76,8 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::default(),
             requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS.iter().copied())),
+            durations: Family::new_with_constructor(|| HistogramWithExemplars::new(BUCKETS_SECONDS.iter().copied())),
+            first_tokens: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS.iter().copied())),
             in_progress: Gauge::default(),
             exceptions: Counter::default(),
             tokens: Family::default(),
@@ -90,6 +99,7 @@ impl Metrics {
         }));
         for Model { name: model, .. } in MODELS {
             metrics.cost_usd.get_or_create(&ModelLabels { model }).inc_by(0.0);
+            drop(metrics.first_tokens.get_or_create(&ModelLabels { model }));
             for direction in ["input", "output"] {
                 metrics
                     .tokens
@@ -119,6 +129,11 @@ impl Metrics {
             "Panics that no handler caught",
             self.exceptions.clone(),
         );
+        registry.register(
+            "llm_time_to_first_token_seconds",
+            "Time from a request to the first word of its streamed answer",
+            self.first_tokens.clone(),
+        );
         registry.register("tokens_used", "Tokens read and written", self.tokens.clone());
         registry.register("llm_cost_usd", "Price of all answers in dollars", self.cost_usd.clone());
         self
@@ -135,7 +150,7 @@ impl Metrics {
     }
 
     /// A request has ended.
-    pub fn end(&self, method: &'static str, endpoint: &str, status: u16, took: Duration) {
+    pub fn end(&self, method: &'static str, endpoint: &str, status: u16, took: Duration, trace_id: &str) {
         self.in_progress.dec();
         let endpoint = endpoint.to_owned();
         self.durations
@@ -143,7 +158,13 @@ impl Metrics {
                 method,
                 endpoint: endpoint.clone(),
             })
-            .observe(took.as_secs_f64());
+            .observe(
+                took.as_secs_f64(),
+                Some(TraceLabels {
+                    trace_id: trace_id.to_owned(),
+                }),
+                None,
+            );
         self.requests
             .get_or_create(&RequestLabels {
                 method,
@@ -151,6 +172,13 @@ impl Metrics {
                 status,
             })
             .inc();
+    }
+
+    /// The first word of a streamed answer was written.
+    pub fn first_token(&self, model: &'static Model, took: Duration) {
+        self.first_tokens
+            .get_or_create(&ModelLabels { model: model.name })
+            .observe(took.as_secs_f64());
     }
 
     /// A handler panicked.
@@ -191,7 +219,7 @@ mod tests {
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map(|value| value.parse().unwrap())
+        line.map(|value| value.split(' ').next().unwrap().parse().unwrap())
     }
 
     #[test]
@@ -199,7 +227,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.begin();
         assert_eq!(value(&metrics, "http_requests_inprogress"), Some(1.0));
-        metrics.end("POST", "/v1/messages", 200, Duration::from_secs(7));
+        metrics.end("POST", "/v1/messages", 200, Duration::from_secs(7), "4bf92f3577b34da6");
         assert_eq!(value(&metrics, "http_requests_inprogress"), Some(0.0));
         let counted = r#"http_requests_total{method="POST",endpoint="/v1/messages",status="200"}"#;
         assert_eq!(value(&metrics, counted), Some(1.0));
@@ -208,6 +236,8 @@ mod tests {
         };
         assert_eq!(value(&metrics, &bucket("5.0")), Some(0.0));
         assert_eq!(value(&metrics, &bucket("10.0")), Some(1.0));
+        let slow = format!("{} 1 # {{trace_id=\"4bf92f3577b34da6\"}} 7.0", bucket("10.0"));
+        assert!(metrics.expose().unwrap().lines().any(|line| line.starts_with(&slow)));
         assert_eq!(value(&metrics, &bucket("60.0")), Some(1.0));
         assert_eq!(value(&metrics, &bucket("+Inf")), Some(1.0));
         let labels = r#"{method="POST",endpoint="/v1/messages"}"#;

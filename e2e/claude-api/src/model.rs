@@ -49,6 +49,13 @@ pub struct Answer {
     pub thinking: Duration,
 }
 
+impl Answer {
+    /// Why it ended, as the API says it.
+    pub fn stop_reason(&self) -> &'static str {
+        if self.cut { "max_tokens" } else { "end_turn" }
+    }
+}
+
 impl Model {
     /// The model of that name.
     pub fn named(name: &str) -> Option<&'static Self> {

@@ -2,20 +2,25 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Instant, SystemTime};
 
 use axum::Json;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use http_body::{Frame, SizeHint};
 use serde_json::json;
 
 use crate::api::App;
 use crate::metrics::UNMATCHED;
+use crate::trace::Trace;
 
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID: usize = 128;
@@ -23,16 +28,27 @@ const MAX_REQUEST_ID: usize = 128;
 // As nginx counts a client that went away before its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Identifies a request in the logs: what the caller sent, or one of our own.
+/// What is known of a request before it is read.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+pub struct Asked {
+    /// Identifies it in the logs: what the caller sent, or one of our own.
+    pub id: String,
+    /// Its place in a trace.
+    pub trace: Trace,
+    /// When it came.
+    pub at: Instant,
+}
 
-impl RequestId {
+impl Asked {
     fn of(request: &Request) -> Self {
         let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let usable =
             sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic()));
-        Self(usable.map_or_else(generated, str::to_owned))
+        Self {
+            id: usable.map_or_else(generated, str::to_owned),
+            trace: Trace::of(request.headers()),
+            at: Instant::now(),
+        }
     }
 }
 
@@ -44,20 +60,21 @@ fn generated() -> String {
 
 /// Counts, times and logs a request, and turns a panic into a 500 that is counted like any other answer.
 pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::of(&request);
-    request.extensions_mut().insert(id.clone());
+    let asked = Asked::of(&request);
+    request.extensions_mut().insert(asked.clone());
     let endpoint = request.extensions().get::<MatchedPath>();
     let tracked = Tracked::begin(
         &app,
         method_label(request.method()),
         endpoint.map_or(UNMATCHED, MatchedPath::as_str),
-        &id,
+        &asked,
     );
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|panic| {
         app.metrics.panicked();
         tracing::error!(
-            request_id = id.0,
+            request_id = asked.id,
+            trace_id = asked.trace.trace_id,
             panic = panic_message(panic.as_ref()),
             "request handler panicked"
         );
@@ -67,11 +84,68 @@ pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next
             "the request failed",
         )
     });
-    if let Ok(id) = HeaderValue::from_str(&id.0) {
+    if let Ok(id) = HeaderValue::from_str(&asked.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    tracked.end(response.status().as_u16());
-    response
+    let status = response.status().as_u16();
+    response.map(|body| Body::new(Answer::new(body, tracked, status)))
+}
+
+/// The body of an answer. The request has ended when all of it was handed out: an answer that is streamed takes as long as
+/// its last word.
+struct Answer {
+    body: Body,
+    tracked: Option<Tracked>,
+    status: u16,
+}
+
+impl Answer {
+    fn new(body: Body, tracked: Tracked, status: u16) -> Self {
+        let mut answer = Self {
+            body,
+            tracked: Some(tracked),
+            status,
+        };
+        answer.look_for_the_end();
+        answer
+    }
+
+    fn look_for_the_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(tracked) = self.tracked.take() {
+            tracked.end(self.status);
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match frame {
+            None => self.end(),
+            Some(_) => self.look_for_the_end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A request that has begun. A caller that goes away drops it.
@@ -79,20 +153,18 @@ struct Tracked {
     app: Arc<App>,
     method: &'static str,
     endpoint: String,
-    id: String,
-    start: Instant,
+    asked: Asked,
     status: u16,
 }
 
 impl Tracked {
-    fn begin(app: &Arc<App>, method: &'static str, endpoint: &str, id: &RequestId) -> Self {
+    fn begin(app: &Arc<App>, method: &'static str, endpoint: &str, asked: &Asked) -> Self {
         app.metrics.begin();
         Self {
             app: Arc::clone(app),
             method,
             endpoint: endpoint.to_owned(),
-            id: id.0.clone(),
-            start: Instant::now(),
+            asked: asked.clone(),
             status: CLIENT_CLOSED_REQUEST,
         }
     }
@@ -104,10 +176,15 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        let took = self.start.elapsed();
-        self.app.metrics.end(self.method, &self.endpoint, self.status, took);
+        let Asked { id, trace, at } = &self.asked;
+        let took = at.elapsed();
+        self.app
+            .metrics
+            .end(self.method, &self.endpoint, self.status, took, &trace.trace_id);
         tracing::info!(
-            request_id = self.id,
+            request_id = id,
+            trace_id = trace.trace_id,
+            span_id = trace.span_id,
             method = self.method,
             endpoint = self.endpoint,
             status = self.status,

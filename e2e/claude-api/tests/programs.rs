@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 const QUESTION: &str = r#"{"model":"claude-opus","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn program() -> Command {
@@ -99,7 +100,7 @@ fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> TcpStre
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: id-1\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: id-1\r\ntraceparent: {TRACEPARENT}\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     stream
@@ -120,11 +121,12 @@ fn load(url: &str, more: &[&str]) -> (Option<i32>, Vec<Value>) {
 }
 
 #[test]
-fn a_request_is_logged_with_its_id_as_one_line_of_json() {
+fn a_request_is_logged_with_its_id_and_its_trace_as_one_line_of_json() {
     let mut service = Running::serve(&[]);
     assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
     let line = service.next_log();
     assert_eq!(line["request_id"], "id-1");
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(
         (&line["endpoint"], &line["status"]),
         (&"/v1/messages".into(), &200.into())
@@ -142,6 +144,24 @@ fn on_sigterm_it_is_first_not_ready_then_ends_what_is_in_flight_and_exits_well()
     assert_eq!(service.ask("GET", "/health", "").0, 200);
     assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
     assert_eq!(answer(in_flight).0, 200);
+    service.log_until("every request answered");
+    assert!(service.ended().success());
+}
+
+#[test]
+fn on_sigterm_an_answer_that_is_streamed_is_streamed_to_its_end() {
+    let mut service = Running::serve(&["--drain", "0s"]);
+    let streamed = QUESTION.replacen('{', r#"{"stream":true,"#, 1);
+    let mut stream = request(service.address("listen"), "POST", "/v1/messages", &streamed);
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    service.terminate();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(
+        begun.ends_with(b"200") && rest.contains("event: message_stop"),
+        "{rest}"
+    );
     service.log_until("every request answered");
     assert!(service.ended().success());
 }

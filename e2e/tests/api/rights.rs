@@ -16,6 +16,7 @@ use observed_e2e::wait;
 use serde_json::{Value, json};
 
 use super::operator::{CONFIG_MAP, MONITOR, Operator, RULE, SOON, Stage, printed};
+use super::packs;
 
 /// Operators that run at once.
 const AT_ONCE: usize = 4;
@@ -58,7 +59,7 @@ enum Told {
 }
 
 /// Every resource of the operator's roles.
-const RESOURCES: [(&str, Told); 17] = [
+const RESOURCES: [(&str, Told); 18] = [
     ("configmaps", Told::Condition("DashboardLoaded", "False")),
     ("daemonsets", Told::Log),
     ("deployments", Told::Condition("Ready", "Unknown")),
@@ -77,6 +78,7 @@ const RESOURCES: [(&str, Told); 17] = [
     ("servicemonitors", Told::Condition("ScrapeVerified", "False")),
     ("services", Told::Condition("Ready", "Unknown")),
     ("signalpacks", Told::Log),
+    ("signalpacks/status", Told::Log),
     ("statefulsets", Told::Log),
 ];
 
@@ -95,6 +97,7 @@ async fn is_told(resource: &str, told: Told) {
     let mut operator = Operator::spawn(&stage, &kubeconfig, "15s").await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
+    packs::offered(&stage, &packs::pack()).await.unwrap();
     let word = format!("resource \"{resource}\"");
     match told {
         Told::Condition(kind, status) => {

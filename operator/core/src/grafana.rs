@@ -223,7 +223,7 @@ pub fn plain(text: &str) -> String {
 impl Dashboard {
     /// The dashboard as Grafana reads it. The same dashboard is always the same JSON.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "id": null,
             "uid": self.uid,
             "title": plain(&self.title),
@@ -235,11 +235,14 @@ impl Dashboard {
             "schemaVersion": SCHEMA_VERSION,
             "refresh": self.refresh,
             "time": {"from": "now-3h", "to": "now"},
-            "templating": {"list": variable::list(&self.variables)},
-            "annotations": {"list": self.annotations.iter().map(Annotation::to_json).collect::<Vec<_>>()},
-            "links": self.links.iter().map(Link::to_json).collect::<Vec<_>>(),
-            "panels": layout::panels(&self.rows),
-        })
+            "templating": {},
+            "annotations": {},
+        });
+        json["templating"]["list"] = variable::list(&self.variables).into();
+        json["annotations"]["list"] = self.annotations.iter().map(Annotation::to_json).collect();
+        json["links"] = self.links.iter().map(Link::to_json).collect();
+        json["panels"] = layout::panels(&self.rows).into();
+        json
     }
 }
 

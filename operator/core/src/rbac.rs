@@ -30,7 +30,7 @@ const READ: [&str; 3] = ["get", "list", "watch"];
 pub fn rules() -> Vec<PolicyRule> {
     let mut rules = vec![
         rule(GROUP, &["observedservices", "signalpacks"], &READ),
-        rule(GROUP, &["observedservices/status"], &["patch"]),
+        rule(GROUP, &["observedservices/status", "signalpacks/status"], &["patch"]),
         // The target; patch gives probes and lets go of them.
         rule(
             "apps",
@@ -242,6 +242,7 @@ mod tests {
                 "list observed.rs/signalpacks",
                 "patch events.k8s.io/events",
                 "patch observed.rs/observedservices/status",
+                "patch observed.rs/signalpacks/status",
                 "watch /services",
                 "watch observed.rs/observedservices",
                 "watch observed.rs/signalpacks",

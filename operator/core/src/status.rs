@@ -6,12 +6,14 @@
 mod conditions;
 mod given;
 mod judge;
+mod pack;
 mod signals;
 mod summary;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 use observed_crds::v1alpha1::{InventoryItem, ObservedServiceStatus, Resolved};
 
@@ -24,6 +26,7 @@ use crate::gift::port_words;
 use crate::plan::{Dependency, Plan, Via};
 use conditions::{Judged, conditions, shorten};
 pub use given::{trial_over, was_contested};
+pub use pack::of_pack;
 
 /// Longest text of `status.resolved`.
 const LONGEST_RESOLVED: usize = 512;
@@ -66,7 +69,7 @@ pub fn status(
     let judged = summary::summed_up(looked, &moment);
     ObservedServiceStatus {
         observed_generation: Some(generation),
-        conditions: conditions(judged, previous, generation, now),
+        conditions: conditions(judged, had(previous), generation, now),
         resolved: Some(resolved(plan)),
         targets_up,
         rules_healthy,
@@ -129,7 +132,7 @@ pub fn refused(
     }
     ObservedServiceStatus {
         observed_generation: Some(generation),
-        conditions: conditions(judged, previous, generation, now),
+        conditions: conditions(judged, had(previous), generation, now),
         given: facts.given.clone(),
         signals: previous.map(|previous| previous.signals.clone()).unwrap_or_default(),
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
@@ -148,12 +151,16 @@ pub fn failed(
     let mut status = previous.cloned().unwrap_or_default();
     let message = format!("Nobody knows how it stands now: {words}");
     let ready = Judged::new(ConditionType::Ready, Truth::Unknown, reason, message);
-    let ready = conditions(vec![ready], previous, generation, now);
+    let ready = conditions(vec![ready], had(previous), generation, now);
     status
         .conditions
         .retain(|condition| condition.type_ != ConditionType::Ready.as_str());
     status.conditions.splice(0..0, ready);
     status
+}
+
+fn had(previous: Option<&ObservedServiceStatus>) -> &[Condition] {
+    previous.map_or(&[], |previous| &previous.conditions)
 }
 
 /// What exists because of this service: what is in place, and what was and could not be written this time.

@@ -237,7 +237,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
             {
                 let (reason, words) = (error.reason(), error.to_string());
                 let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
-                write_status(&api, &live.metadata, previous.as_ref(), &now)
+                write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
                     .await
                     .map_err(Error::Status)?;
             }
@@ -257,7 +257,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
                 "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
             );
             let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            write_status(&api, &live.metadata, previous.as_ref(), &now)
+            write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
                 .await
                 .map_err(Error::Status)?;
             Ok(None)
@@ -341,7 +341,7 @@ async fn six_calls(
             status::refused(&findings, &facts, previous, generation, Timestamp::now())
         }
     };
-    write_status(api, &service.metadata, previous, &now)
+    write_status::<ObservedService, _>(api, &service.metadata, previous, &now)
         .await
         .map_err(Error::Status)?;
     if facts.exposed.is_known() {

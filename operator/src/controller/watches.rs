@@ -14,7 +14,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
-use kube::runtime::{WatchStreamExt, reflector};
+use kube::runtime::{WatchStreamExt, predicates, reflector};
 use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::child::ResourceKind;
 use observed_core::outputs;
@@ -29,14 +29,21 @@ use crate::api_error;
 use crate::gather::{self, Surroundings};
 use crate::metrics::WatchErrors;
 use crate::server::{Check, Readiness};
-use crate::skew;
 
 /// An ObservedService, or what is left of one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<ObservedService>;
 /// The services that are known.
 pub(super) type Known = Store<Guarded>;
+/// A SignalPack, or what is left of one that cannot be read.
+pub(super) type GuardedPack = DeserializeGuard<UserPack>;
 /// Services to look at again.
 pub(super) type Triggers = BoxStream<'static, ObjectRef<Guarded>>;
+
+/// The SignalPacks: those whose spec changed, one by one, and all that are known.
+pub(super) struct Packs {
+    pub(super) changes: BoxStream<'static, watcher::Result<GuardedPack>>,
+    pub(super) store: Store<GuardedPack>,
+}
 
 /// How often it is asked which kinds are served, while one is missing, and when none is.
 const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
@@ -66,34 +73,6 @@ pub(super) async fn can_be_listed(client: &Client, namespace: Option<&str>, read
         tokio::time::sleep(POLL.0).await;
     }
     readiness.passes(Check::Services);
-}
-
-/// Waits until the CRDs are as new as this program: with older ones it would write what the API server throws away.
-pub(super) async fn are_as_new(client: &Client, readiness: &Readiness) {
-    let mut told = String::new();
-    loop {
-        match skew::older(client).await {
-            Ok(None) => break,
-            Ok(Some(words)) => {
-                if words != told {
-                    tracing::error!("{words}");
-                }
-                readiness.fails(Check::Crds, &words);
-                told = words;
-            }
-            // An API server that hides its schemas is no reason to do nothing.
-            Err(error) if api_error::is_forbidden(&error) || api_error::is_not_found(&error) => {
-                tracing::warn!(
-                    "whether the CRDs are as new as this program could not be seen: {}",
-                    api_error::words(&error)
-                );
-                break;
-            }
-            Err(error) => readiness.fails(Check::Crds, &api_error::words(&error)),
-        }
-        tokio::time::sleep(POLL.0).await;
-    }
-    readiness.passes(Check::Crds);
 }
 
 /// The errors of a watch go to the log, once until it works again.
@@ -227,20 +206,38 @@ impl Watch {
             .boxed()
     }
 
-    /// Changes of SignalPacks, mapped to the services of their namespace that name them.
-    pub(super) fn packs(&self) -> Triggers {
+    /// The SignalPacks, each time that the spec of one changes; and the services that such a change, or the deletion of a
+    /// pack that they name, is about.
+    pub(super) fn packs(&self) -> (Packs, Triggers) {
         let known = self.known.clone();
-        let api = self.scoped::<PartialObjectMeta<UserPack>>();
-        metadata(api, watcher::Config::default(), "signalpacks", &self.errors)
-            .flat_map(move |changed| {
-                let name = changed.name_any();
-                let names = |service: &ObservedService| {
-                    service.metadata.namespace == changed.metadata.namespace
-                        && gather::own_packs(&service.spec).any(|own| own == name)
-                };
-                stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
+        let (store, writer) = reflector::store();
+        let (tell_gone, gone) = futures::channel::mpsc::unbounded::<GuardedPack>();
+        let (tell_changed, changed) = futures::channel::mpsc::unbounded::<GuardedPack>();
+        let packs = watcher(self.scoped::<GuardedPack>(), watcher::Config::default())
+            .default_backoff()
+            .reflect(writer)
+            .inspect(move |event| {
+                if let Ok(watcher::Event::Delete(pack)) = event {
+                    let _ = tell_gone.unbounded_send(pack.clone());
+                }
             })
-            .boxed()
+            .applied_objects()
+            .predicate_filter(predicates::generation, Default::default());
+        let changes = logged(packs, "signalpacks", &self.errors)
+            .map(move |pack| {
+                let _ = tell_changed.unbounded_send(pack.clone());
+                Ok(pack)
+            })
+            .boxed();
+        let triggers = stream::select(gone, changed).flat_map(move |pack| {
+            let name = pack.name_any();
+            let names = |service: &ObservedService| {
+                service.metadata.namespace == pack.meta().namespace
+                    && gather::own_packs(&service.spec).any(|own| own == name)
+            };
+            stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
+        });
+        (Packs { changes, store }, triggers.boxed())
     }
 
     /// Changes of every kind of child. The watch of a kind that is not served starts when it is.

@@ -1,37 +1,37 @@
-//! Writes the status of the very ObservedService that was looked at.
+//! Writes the status of the very object that was looked at.
 
 use kube::Resource;
 use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
 use observed_crds::STATUS_MANAGER;
-use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::api_error;
 
-/// How often a status is written anew because the service was written to in between.
+/// How often a status is written anew because the object was written to in between.
 const MOST_ATTEMPTS: usize = 5;
 
 /// Writes the status if it says something new.
 ///
 /// A UID alone does not tie a write to an object here: below `/status` the API server takes the metadata of what is
-/// stored, so that a service that was deleted and made anew under its name would get what was said of the old one. The
+/// stored, so that an object that was deleted and made anew under its name would get what was said of the old one. The
 /// resourceVersion does.
-pub(super) async fn write_status(
+pub(super) async fn write_status<K: Resource<DynamicType = ()>, S: Serialize + PartialEq>(
     api: &Api<DynamicObject>,
-    service: &ObjectMeta,
-    before: Option<&ObservedServiceStatus>,
-    now: &ObservedServiceStatus,
+    looked_at: &ObjectMeta,
+    before: Option<&S>,
+    now: &S,
 ) -> Result<(), kube::Error> {
     if before == Some(now) {
         return Ok(());
     }
-    let name = service.name.clone().unwrap_or_default();
+    let name = looked_at.name.clone().unwrap_or_default();
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    let mut seen = service.clone();
+    let mut seen = looked_at.clone();
     for _ in 0..MOST_ATTEMPTS {
         let body = json!({
-            "apiVersion": ObservedService::api_version(&()),
-            "kind": ObservedService::kind(&()),
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
             "metadata": {"name": name, "uid": seen.uid, "resourceVersion": seen.resource_version},
             "status": now,
         });
@@ -42,7 +42,7 @@ pub(super) async fn write_status(
             Err(_) => {}
         }
         match api.get_metadata_opt(&name).await? {
-            Some(live) if live.metadata.uid == service.uid => seen = live.metadata,
+            Some(live) if live.metadata.uid == looked_at.uid => seen = live.metadata,
             // Deleted or made anew: its watch event is on its way.
             _ => return Ok(()),
         }
@@ -54,6 +54,7 @@ pub(super) async fn write_status(
 mod tests {
     use http::Method;
     use kube::core::ApiResource;
+    use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
     use serde_json::Value;
 
     use super::*;
@@ -84,7 +85,9 @@ mod tests {
         let resource = ApiResource::erase::<ObservedService>(&());
         let api = Api::<DynamicObject>::namespaced_with(client, "prod", &resource);
         let now = ObservedServiceStatus::default();
-        write_status(&api, &meta("first", "7"), None, &now).await.unwrap();
+        write_status::<ObservedService, _>(&api, &meta("first", "7"), None, &now)
+            .await
+            .unwrap();
         log.writes().into_iter().map(|asked| asked.body).collect()
     }
 

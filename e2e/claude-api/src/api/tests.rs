@@ -80,7 +80,8 @@ async fn a_question_is_answered_with_its_usage_and_counted() {
 #[tokio::test]
 async fn a_bad_question_is_refused_with_every_field_that_is_wrong() {
     let app = App::new(None);
-    let bad = r#"{"model": "gpt", "max_tokens": 0, "messages": [{"role": "system", "content": ""}, 7]}"#;
+    let bad =
+        r#"{"model": "gpt", "max_tokens": 0, "stream": "yes", "messages": [{"role": "system", "content": ""}, 7]}"#;
     let answer = ask(&app, "POST", "/v1/messages", bad).await;
     assert_eq!(answer.status, 400);
     let findings = answer.json()["error"]["findings"].clone();
@@ -95,6 +96,7 @@ async fn a_bad_question_is_refused_with_every_field_that_is_wrong() {
         [
             "model",
             "max_tokens",
+            "stream",
             "messages[0].role",
             "messages[0].content",
             "messages[1]"
@@ -268,6 +270,65 @@ async fn a_caller_that_goes_away_is_counted_and_no_longer_in_progress() {
     );
 }
 
+/// The same question, to be answered word by word.
+fn streamed() -> String {
+    QUESTION.replacen('{', r#"{"stream": true, "#, 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streamed_answer_has_the_words_of_the_whole_one_and_its_first_token_is_timed() {
+    let app = App::new(None);
+    let whole = ask(&app, "POST", "/v1/messages", QUESTION).await.json();
+    let answer = ask(&app, "POST", "/v1/messages", &streamed()).await;
+    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    let data = answer.text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let words = events.iter().filter_map(|event| event["delta"]["text"].as_str());
+    assert_eq!(words.collect::<String>(), whole["content"][0]["text"].as_str().unwrap());
+    assert_eq!(
+        events[0]["message"]["usage"]["input_tokens"],
+        whole["usage"]["input_tokens"]
+    );
+    let [.., delta, stop] = events.as_slice() else {
+        unreachable!()
+    };
+    assert_eq!(delta["usage"]["output_tokens"], whole["usage"]["output_tokens"]);
+    assert_eq!(
+        (&delta["delta"]["stop_reason"], &stop["type"]),
+        (&whole["stop_reason"], &"message_stop".into())
+    );
+
+    let page = ask(&app, "GET", "/metrics", "").await.text;
+    let first = r#"llm_time_to_first_token_seconds_count{model="claude-haiku"} 1"#;
+    assert!(page.contains(first), "{page}");
+    assert!(
+        page.contains(r#"tokens_used_total{model="claude-haiku",direction="output"} 40"#),
+        "{page}"
+    );
+    assert_eq!(counted(&app, "POST", "/v1/messages", 200).await, 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_in_progress_until_its_end_and_one_that_nobody_reads_to_the_end_is_counted_as_such() {
+    let app = App::new(None);
+    let open = async || {
+        let request = Request::post("/v1/messages").body(Body::from(streamed())).unwrap();
+        let mut body = router(&app).oneshot(request).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        body
+    };
+    let body = open().await;
+    let page = ask(&app, "GET", "/metrics", "").await.text;
+    assert!(page.contains("http_requests_inprogress 1"), "{page}");
+    assert_eq!(counted(&app, "POST", "/v1/messages", 200).await, 0.0);
+    body.collect().await.unwrap();
+    assert_eq!(counted(&app, "POST", "/v1/messages", 200).await, 1.0);
+
+    drop(open().await);
+    assert_eq!(counted(&app, "POST", "/v1/messages", 499).await, 1.0);
+    assert_eq!(counted(&app, "POST", "/v1/messages", 200).await, 1.0);
+}
+
 /// A service whose databases are not there: nothing listens on the ports.
 fn without_its_databases() -> Arc<App> {
     #[derive(clap::Parser)]
@@ -310,6 +371,7 @@ async fn without_its_databases_it_is_alive_and_not_ready_and_answers_that_it_can
     let request = request.body(Body::from(QUESTION)).unwrap();
     let answer = router(&app).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 503);
+    answer.into_body().collect().await.unwrap();
     assert_eq!(
         counted(&app, "POST", "/v1/messages", 503).await,
         1.0,

@@ -58,14 +58,16 @@ pub(super) fn panels(rows: &[Row]) -> Vec<Value> {
         } else {
             (Vec::new(), inside)
         };
-        panels.push(json!({
+        let mut title = json!({
             "id": own,
             "type": "row",
             "title": plain(&row.title),
             "collapsed": closed,
             "gridPos": grid(place),
-            "panels": held,
-        }));
+        });
+        // `json!` would write every value inside of it anew.
+        title["panels"] = held.into();
+        panels.push(title);
         panels.extend(after);
         // A closed row takes one line, and pushes down what follows when it is opened.
         y = if closed { y } else { end };
@@ -176,10 +178,11 @@ fn to_json(panel: &Panel, id: usize, place: Place) -> Value {
         "description": plain(&panel.description),
         "datasource": datasource,
         "gridPos": grid(place),
-        "targets": targets,
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": options,
+        "fieldConfig": {"overrides": []},
     });
+    json["fieldConfig"]["defaults"] = defaults;
+    json["targets"] = targets.into();
+    json["options"] = options;
     if panel.kind == PanelKind::Table {
         let hidden = json!({"Time": true, "Value": true});
         json["transformations"] = json!([{"id": "organize", "options": {"excludeByName": hidden}}]);

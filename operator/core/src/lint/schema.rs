@@ -1,12 +1,11 @@
 //! A value against a schema of the CRD: what the API server would say, all of it, with places and with what is right.
 
-use std::collections::BTreeMap;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
+use quick_cache::sync::Cache;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{PACK_SCHEMA, SCHEMA};
 use crate::finding::{Code, Finding, nearest};
 use crate::yaml::{Content, Entry, Node, Place};
 
@@ -15,32 +14,14 @@ const LONGEST_QUOTE: usize = 80;
 
 type Findings = Vec<(Place, Finding)>;
 
-/// The patterns of both CRDs, each compiled when it is first asked: that costs more than everything else that is done with
-/// a resource.
-static PATTERNS: LazyLock<BTreeMap<&'static str, OnceLock<Option<Regex>>>> = LazyLock::new(|| {
-    let mut patterns = BTreeMap::new();
-    collect(&SCHEMA, &mut patterns);
-    collect(&PACK_SCHEMA, &mut patterns);
-    patterns
-});
+/// The patterns of the CRDs, each compiled when it is first asked: that costs more than everything else that is done with
+/// a resource. The room is for more than there are.
+static PATTERNS: LazyLock<Cache<String, Arc<Regex>>> = LazyLock::new(|| Cache::new(256));
 
 /// A pattern of a CRD, if it is one of Rust's grammar.
-pub(super) fn pattern(text: &str) -> Option<&'static Regex> {
-    let compiled = PATTERNS.get(text)?;
-    compiled.get_or_init(|| Regex::new(text).ok()).as_ref()
-}
-
-fn collect(schema: &'static Value, patterns: &mut BTreeMap<&'static str, OnceLock<Option<Regex>>>) {
-    match schema {
-        Value::Object(fields) => {
-            if let Some(pattern) = fields.get("pattern").and_then(Value::as_str) {
-                patterns.insert(pattern, OnceLock::new());
-            }
-            fields.values().for_each(|schema| collect(schema, patterns));
-        }
-        Value::Array(schemas) => schemas.iter().for_each(|schema| collect(schema, patterns)),
-        _ => {}
-    }
+pub(super) fn pattern(text: &str) -> Option<Arc<Regex>> {
+    let compiled = PATTERNS.get_or_insert_with(text, || Regex::new(text).map(Arc::new));
+    compiled.ok()
 }
 
 /// Everything in which the document differs from the schema. `apiVersion`, `kind`, `metadata` and `status` of a

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{self, Expr, VectorSelector};
+use quick_cache::sync::Cache;
 use regex::Regex;
 
 use super::tie::matcher;
@@ -17,6 +18,9 @@ use super::{Expression, Match, is_label_name, is_metric_name};
 /// A plain selector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector(VectorSelector);
+
+/// The same few texts come again and again, and to compile their patterns costs more than all that is done with them.
+static PARSED: LazyLock<Cache<String, Selector>> = LazyLock::new(|| Cache::new(512));
 
 /// Why a text is no plain selector, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,6 +38,10 @@ impl Selector {
     /// # Errors
     /// Anything else: functions, ranges, offsets, arithmetic, or what PromQL does not know.
     pub fn parse(text: &str) -> Result<Self, Misplaced> {
+        PARSED.get_or_insert_with(text, || Self::read(text))
+    }
+
+    fn read(text: &str) -> Result<Self, Misplaced> {
         let mut reader = Reader {
             rest: text.char_indices().peekable(),
             text,

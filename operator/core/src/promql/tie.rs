@@ -3,6 +3,7 @@
 mod parts;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use promql_parser::label::{Labels, MatchOp, Matcher};
@@ -42,6 +43,9 @@ pub enum Match<'a> {
     Like(&'a Pattern),
 }
 
+/// The pods that the viewer of a dashboard chose.
+static CHOSEN: LazyLock<Option<Pattern>> = LazyLock::new(|| Pattern::new(POD, CHOSEN_PODS).ok());
+
 /// A regular expression that all of a label is like. To compile one costs more than to tie an expression.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern(Matcher);
@@ -65,8 +69,6 @@ pub struct Tie {
     window: Duration,
     /// New names of labels.
     labels: BTreeMap<String, String>,
-    /// The pods that the viewer of a dashboard chose.
-    chosen: Pattern,
     series: BTreeMap<String, Series>,
     numbers: BTreeMap<String, f64>,
     priced: BTreeMap<String, Priced>,
@@ -125,7 +127,6 @@ impl Tie {
                 pack_window,
                 window,
                 labels,
-                chosen: Pattern::new(POD, CHOSEN_PODS)?,
                 series: BTreeMap::new(),
                 numbers: BTreeMap::new(),
                 priced: BTreeMap::new(),
@@ -374,7 +375,10 @@ impl Change for Application<'_> {
         });
         // What is scraped from the service has the label of its pod, and so has what is told of its pods.
         let of_pods = self.purpose == Purpose::Panel && (series.windowed || tied(POD));
-        let chosen = of_pods.then(|| matcher(POD, Match::Like(&self.tie.chosen)));
+        let chosen = CHOSEN
+            .as_ref()
+            .filter(|_| of_pods)
+            .map(|pods| matcher(POD, Match::Like(pods)));
         vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).chain(chosen).collect();
         let native = series.native.as_ref();
         vector.name = Some(native.map_or(&series.name, |native| &native.histogram).clone());

@@ -37,14 +37,17 @@ impl Judged {
 
 /// The condition of that type.
 pub(super) fn find(status: Option<&ObservedServiceStatus>, kind: ConditionType) -> Option<&Condition> {
-    let mut conditions = status.iter().flat_map(|status| &status.conditions);
-    conditions.find(|condition| condition.type_ == kind.as_str())
+    of_type(&status?.conditions, kind)
+}
+
+fn of_type(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
 /// The conditions. One whose status is as before keeps its time.
 pub(super) fn conditions(
     judged: Vec<Judged>,
-    previous: Option<&ObservedServiceStatus>,
+    previous: &[Condition],
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -52,7 +55,7 @@ pub(super) fn conditions(
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let condition = |judged: Judged| {
         let status = judged.truth.as_str();
-        let since = find(previous, judged.kind)
+        let since = of_type(previous, judged.kind)
             .filter(|before| before.status == status)
             .map_or_else(|| now.clone(), |before| before.last_transition_time.clone());
         let longest = match judged.reason {

@@ -281,7 +281,8 @@ mod tests {
     async fn a_right_that_is_missing_is_named_and_only_that() {
         let (client, _) = mock::client(|asked| {
             let attributes = &asked.body["spec"]["resourceAttributes"];
-            let allowed = attributes["subresource"] != "status";
+            let allowed =
+                (&attributes["resource"], &attributes["subresource"]) != (&json!("observedservices"), &json!("status"));
             (
                 201,
                 json!({"spec": {"resourceAttributes": attributes}, "status": {"allowed": allowed}}),

@@ -62,6 +62,8 @@ pub enum Tool {
     /// Judges dashboards by Grafana's own model.
     DashboardModel,
     Kubeconform,
+    /// Says what Flux and kustomize make of a status.
+    Kstatus,
 }
 
 /// Where a tool comes from in its module.
@@ -78,13 +80,14 @@ pub(crate) enum Origin {
 impl Tool {
     /// What the cluster does without: peers that benchmarks compare with, what users install Observed with, judges of what is
     /// generated, and what stands beside the sample in one test. Whoever needs one asks for it.
-    const BESIDE: [Self; 7] = [
+    const BESIDE: [Self; 8] = [
         Self::PostgresExporter,
         Self::Sloth,
         Self::Helm,
         Self::AdmissionWebhook,
         Self::DashboardModel,
         Self::Kubeconform,
+        Self::Kstatus,
         Self::KubeStateMetrics,
     ];
 
@@ -285,6 +288,7 @@ impl Tool {
                 "kubeconform",
                 5,
             ),
+            Self::Kstatus => (Family::Kstatus, Package("./judge"), "kstatus", 20),
         }
     }
 

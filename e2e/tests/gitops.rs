@@ -12,7 +12,7 @@ use mlua::{Lua, LuaSerdeExt};
 use observed_crds::v1alpha1::ObservedService;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_e2e::{Progress, Tool, Tools, binaries};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -113,6 +113,43 @@ fn flux_waits_for_ready_and_gives_up_where_nothing_more_happens() {
         let expected = (input == "testdata/stalled.yaml", input == "testdata/ready.yaml");
         assert_eq!((holds(failed, &object), holds(current, &object)), expected, "{input}");
     }
+}
+
+/// What kstatus says of objects, by which Flux waits for a Kustomization and for a HelmRelease.
+async fn kstatus(objects: &[Value]) -> Vec<String> {
+    let tools = Tools::ensure(&[Tool::Kstatus], &Progress::detect()).await.unwrap();
+    let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    let input = tempfile::NamedTempFile::new().unwrap();
+    fs::write(input.path(), lines).unwrap();
+    let mut judge = Command::new(tools.path(Tool::Kstatus).unwrap());
+    let output = judge.stdin(input.reopen().unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let words = |line: &str| serde_json::from_str::<Vec<String>>(line).unwrap().remove(0);
+    said.lines().map(words).collect()
+}
+
+#[tokio::test]
+async fn kstatus_waits_for_ready_and_gives_up_where_nothing_more_happens() {
+    let (inputs, mut objects): (Vec<_>, Vec<_>) = cases().into_iter().map(|(input, _, object)| (input, object)).unzip();
+    for object in &mut objects {
+        if object["status"].is_null() {
+            // What the API server makes of an object without a status: the default of the CRD.
+            object["status"] = json!({"observedGeneration": -1});
+        }
+    }
+    for (input, said) in inputs.iter().zip(kstatus(&objects).await) {
+        let expected = match input.as_str() {
+            "testdata/ready.yaml" => "Current",
+            "testdata/stalled.yaml" => "Failed",
+            _ => "InProgress",
+        };
+        assert_eq!(said, expected, "{input}");
+    }
+    // The twin: without the default a service that nobody has looked at yet would count as done.
+    let new = inputs.iter().position(|input| input == "testdata/new.yaml").unwrap();
+    objects[new].as_object_mut().unwrap().remove("status");
+    assert_eq!(kstatus(&objects[new..=new]).await, ["Current"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ enum Verb {
     /// Find what is silently dead in the monitoring of a cluster, with your own rights, and say how to mend it.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Args),
-    /// Print the CustomResourceDefinitions.
+    /// Print the CustomResourceDefinitions, or install and upgrade them.
     #[command(after_help = crds::EXAMPLES)]
     Crds(crds::Args),
     /// Print the ServiceAccount, roles and bindings that the operator needs.

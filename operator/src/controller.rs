@@ -16,7 +16,7 @@ use kube::runtime::controller::{self, Controller};
 use kube::runtime::predicates;
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, WatchStreamExt};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, ResourceExt};
 use observed_core::packs::{PackError, Packs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -26,14 +26,15 @@ use crate::gather::Surroundings;
 use crate::lease::{self, Gate, Lease};
 use crate::metrics::Metrics;
 use crate::preflight::{self, Preflight};
-use crate::server::{self, Readiness};
+use crate::server::{self, Check, Readiness};
 use crate::settings::Settings;
+use crate::skew;
 use crate::telemetry;
 use crate::verify;
 use memory::Memory;
 use orphans::Orphans;
 use reconcile::{Context, after_error, reconcile};
-use watches::Guarded;
+use watches::{Guarded, Triggers};
 
 /// How long a reconcile that is under way may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(20);
@@ -83,19 +84,21 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     // We try again ourselves. What the client sends again has passed the gate long before.
     config.default_retry = false;
     let gate = Gate::new();
+    let requests = metrics.requests.of(&config.cluster_url);
     let client = ClientBuilder::try_from(config.clone())
         .map_err(Error::Client)?
+        .with_layer(&requests)
         .with_layer(&gate)
-        .with_layer(&metrics.count_writes())
         .build();
-    let home = Api::default_namespaced(Client::try_from(config).map_err(Error::Client)?);
+    let home = ClientBuilder::try_from(config).map_err(Error::Client)?;
+    let home = Api::default_namespaced(home.with_layer(&requests).build());
     let lease = Lease::new(home, &settings.lease_name, settings.lease_duration, gate.clone());
     let readiness = Readiness::default();
     let served = server::serve(settings.listen, metrics.clone(), readiness.clone(), end.clone());
     let led = lead(client, lease, gate, settings, metrics, readiness.clone(), end.clone());
     let too_late = async {
         end.await;
-        readiness.waits_for("the end: it was told to");
+        readiness.fails(Check::Shutdown, "it was told to end");
         tracing::info!("ending: what is under way is finished");
         tokio::time::sleep(GRACE).await;
         tracing::warn!("what was under way did not finish in time; the next start sees to it");
@@ -120,6 +123,7 @@ async fn lead(
     let held = async {
         // Who could not do the work does not compete for it.
         watches::can_be_listed(&client, settings.watch_namespace.as_deref(), &readiness).await;
+        skew::wait(&client, &readiness).await;
         lease.acquire(&readiness).await
     };
     let mut held = tokio::select! { held = held => held, () = end.clone() => return Ok(()) };
@@ -160,6 +164,8 @@ async fn control(
     let namespace = settings.watch_namespace.clone();
     let namespace = namespace.as_deref();
     let (known, writer) = watches::store();
+    metrics.counts(known.clone());
+    metrics.at_most(settings.concurrency);
     let surroundings = Arc::new(Surroundings::new(client.clone(), settings.watch_namespace.clone()));
     let (served_sender, served) = watch::channel(Default::default());
     let poller = tokio::spawn(watches::poll_served(Arc::clone(&surroundings), served_sender));
@@ -187,7 +193,9 @@ async fn control(
             .combine(predicates::finalizers),
         Default::default(),
     );
-    let services = watches::logged(services, "observedservices".to_owned()).map(move |service| {
+    let queue = metrics.queue.clone();
+    let services = watches::logged(services, "observedservices", &metrics.watch_errors).map(move |service| {
+        queue.triggered(&service.namespace().unwrap_or_default(), &service.name_any());
         let _ = changed_sender.unbounded_send(service.clone());
         Ok(service)
     });
@@ -202,7 +210,19 @@ async fn control(
         future::pending::<()>().await
     };
 
-    let (packs, of_packs) = watches::packs(&client, namespace, &known);
+    let queue = metrics.queue.clone();
+    let counted = move |triggers: Triggers| {
+        let queue = queue.clone();
+        triggers
+            .inspect(move |service| queue.triggered(service.namespace.as_deref().unwrap_or_default(), &service.name))
+    };
+    let watch = watches::Watch {
+        client: client.clone(),
+        namespace: settings.watch_namespace.clone(),
+        known: known.clone(),
+        errors: metrics.watch_errors.clone(),
+    };
+    let (packs, of_packs) = watch.packs();
     let packs = packs::judge(client.clone(), packs, Packs::builtin()?, end.clone());
     let packs = async {
         packs.await;
@@ -223,17 +243,13 @@ async fn control(
     });
     let mut controller = Controller::for_stream(services, known.clone())
         .with_config(controller::Config::default().concurrency(settings.concurrency))
-        .reconcile_on(rivals)
-        .reconcile_on(watches::services(&client, namespace, &known))
-        .reconcile_on(of_packs)
+        .reconcile_on(counted(rivals.boxed()))
+        .reconcile_on(counted(watch.services()))
+        .reconcile_on(counted(of_packs))
         .reconcile_all_on(watches::served_changes(served.clone()))
         .graceful_shutdown_on(end);
-    let triggers = watches::workloads(&client, namespace, &known, &tell);
-    for triggers in triggers
-        .into_iter()
-        .chain(watches::children(&client, namespace, &served))
-    {
-        controller = controller.reconcile_on(triggers);
+    for triggers in watch.workloads(&tell).into_iter().chain(watch.children(&served)) {
+        controller = controller.reconcile_on(counted(triggers));
     }
     let ready = async {
         if known.wait_until_ready().await.is_ok() {
@@ -244,9 +260,9 @@ async fn control(
     let forgetful = Arc::clone(&context);
     let work = controller.run(reconcile, after_error, context).for_each(|done| {
         if let Err(controller::Error::ObjectNotFound(gone)) = done {
-            forgetful
-                .memory
-                .forget(&(gone.namespace.unwrap_or_default(), gone.name));
+            let key = (gone.namespace.unwrap_or_default(), gone.name);
+            forgetful.memory.forget(&key);
+            forgetful.metrics.forget(&key);
         }
         future::ready(())
     });

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub use gate::Gate;
 
 use crate::api_error;
-use crate::server::Readiness;
+use crate::server::{Check, Readiness};
 
 /// Attempts to release the Lease. A renewal that was under way may come in between.
 const RELEASES: usize = 3;
@@ -118,13 +118,14 @@ impl Lease {
             };
             match look {
                 Ok(seen) => {
-                    readiness.ready();
+                    readiness.passes(Check::Lease);
                     self.tell(&seen, view.as_ref());
                     view = Some(self.view(seen, view));
                 }
                 Err(words) => {
                     tracing::warn!(lease = self.name, words, "the Lease could not be read");
-                    readiness.waits_for(&format!("the Lease {} could not be read: {words}", self.name));
+                    let why = format!("the Lease {} could not be read: {words}", self.name);
+                    readiness.fails(Check::Lease, &why);
                     if let Some(view) = &mut view {
                         view.free_at = view.free_at.max(Instant::now() + self.terms.renewal());
                     }

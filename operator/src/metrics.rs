@@ -1,21 +1,29 @@
 //! The operator's own metrics, under the names of controller-runtime where it has one, so that existing dashboards work.
 
+mod conditions;
+mod process;
+mod queue;
+mod requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request};
-use observed_core::outputs;
-use observed_crds::v1alpha1::TargetKind;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+use observed_crds::v1alpha1::ObservedService;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tower::layer::layer_fn;
-use tower::util::MapRequest;
-use tower::{Layer, Service};
+
+use conditions::Conditions;
+use process::Process;
+pub use queue::Queue;
+pub use requests::Requests;
 
 /// Name of the controller in the metrics.
 const CONTROLLER: &str = "observedservice";
@@ -32,14 +40,31 @@ struct ByResult {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ByWrite {
-    kind: String,
-    verb: &'static str,
+struct ByLease {
+    name: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ByLease {
-    name: String,
+struct ByService {
+    service_namespace: String,
+    service_name: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByResource {
+    resource: String,
+}
+
+/// Watches that broke off, by what is watched. A clone counts into the same metric.
+#[derive(Clone, Default)]
+pub struct WatchErrors(Family<ByResource, Counter>);
+
+impl WatchErrors {
+    /// The counter of one watch. It exists from then on.
+    pub fn of(&self, resource: &str) -> Counter {
+        let resource = resource.to_owned();
+        self.0.get_or_create_owned(&ByResource { resource })
+    }
 }
 
 /// How a reconcile ended.
@@ -61,8 +86,17 @@ pub struct Metrics {
     panics: Family<ByController, Counter>,
     seconds: Family<ByController, Histogram, fn() -> Histogram>,
     workers: Family<ByController, Gauge>,
-    writes: Family<ByWrite, Counter>,
+    most_workers: Family<ByController, Gauge>,
     leads: Family<ByLease, Gauge>,
+    rollouts: Family<ByService, Counter>,
+    verify_seconds: Histogram,
+    conditions: Conditions,
+    /// The controller's queue.
+    pub queue: Queue,
+    /// Requests to the API server.
+    pub requests: Requests,
+    /// Watches that broke off.
+    pub watch_errors: WatchErrors,
 }
 
 impl Default for Metrics {
@@ -81,7 +115,10 @@ impl Metrics {
         let (reconciles, errors, panics) = (Family::default(), Family::default(), Family::default());
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let seconds = Family::new_with_constructor(buckets);
-        let (workers, writes, leads) = (Family::default(), Family::default(), Family::default());
+        let (workers, most_workers, leads) = (Family::default(), Family::default(), Family::default());
+        let (rollouts, watch_errors) = (Family::default(), WatchErrors::default());
+        let verify_seconds = Histogram::new(exponential_buckets(0.005, 2.0, 12));
+        let conditions = Conditions::default();
         registry.register(
             "controller_runtime_reconcile",
             "Reconciles by result",
@@ -109,15 +146,36 @@ impl Metrics {
             Family::clone(&workers),
         );
         registry.register(
-            "observed_writes",
-            "Write requests to the API server",
-            Family::clone(&writes),
+            "controller_runtime_max_concurrent_reconciles",
+            "Reconciles that may be under way at once",
+            Family::clone(&most_workers),
         );
         registry.register(
             "leader_election_master_status",
             "Whether this process holds the Lease: 1, or 0",
             Family::clone(&leads),
         );
+        registry.register(
+            "observed_rollouts_caused",
+            "Changes of a workload's probes, each of which rolls it",
+            Family::clone(&rollouts),
+        );
+        registry.register(
+            "observed_watch_errors",
+            "Watches that broke off or could not be begun",
+            Family::clone(&watch_errors.0),
+        );
+        registry.register_with_unit(
+            "observed_verify",
+            "Time that it took to ask Prometheus and Alertmanager about one service",
+            Unit::Seconds,
+            verify_seconds.clone(),
+        );
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("observed_build", "What runs", build);
+        let (queue, requests) = (Queue::register(&mut registry), Requests::register(&mut registry));
+        registry.register_collector(Box::new(conditions.clone()));
+        registry.register_collector(Box::new(Process));
         let metrics = Self {
             registry: Arc::new(registry),
             reconciles,
@@ -125,8 +183,14 @@ impl Metrics {
             panics,
             seconds,
             workers,
-            writes,
+            most_workers,
             leads,
+            rollouts,
+            verify_seconds,
+            conditions,
+            queue,
+            requests,
+            watch_errors,
         };
         // They exist from the start, so that the first increase is seen as one.
         let by = ByController { controller: CONTROLLER };
@@ -138,12 +202,14 @@ impl Metrics {
         }
         drop(metrics.errors.get_or_create(&by));
         drop(metrics.panics.get_or_create(&by));
+        drop(metrics.seconds.get_or_create(&by));
         drop(metrics.workers.get_or_create(&by));
         metrics
     }
 
     /// The page, in OpenMetrics' text format.
     pub fn encode(&self) -> String {
+        self.queue.look();
         let mut page = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut page, &self.registry);
@@ -187,23 +253,38 @@ impl Metrics {
             .inc();
     }
 
-    /// A layer of the Kubernetes client that counts every write request, whoever sends it.
-    pub fn count_writes<S, B>(
-        &self,
-    ) -> impl Layer<S, Service = MapRequest<S, impl Fn(Request<B>) -> Request<B> + Clone + use<S, B>>> + use<S, B>
-    where
-        S: Service<Request<B>>,
-    {
-        let writes = self.writes.clone();
-        layer_fn(move |inner| {
-            let writes = writes.clone();
-            MapRequest::new(inner, move |request: Request<B>| {
-                if let Some(write) = write(request.method(), request.uri().path()) {
-                    writes.get_or_create(&write).inc();
-                }
-                request
-            })
-        })
+    /// How many reconciles may be under way at once.
+    pub fn at_most(&self, workers: u16) {
+        let by = ByController { controller: CONTROLLER };
+        self.most_workers.get_or_create(&by).set(workers.into());
+    }
+
+    /// From now on the services that are known are counted by their conditions.
+    pub fn counts(&self, known: Store<DeserializeGuard<ObservedService>>) {
+        self.conditions.of(known);
+    }
+
+    /// Counts rollouts of a service's workload. With none the series exists from then on.
+    pub fn rolled(&self, namespace: &str, name: &str, times: u64) {
+        let by = ByService {
+            service_namespace: namespace.to_owned(),
+            service_name: name.to_owned(),
+        };
+        self.rollouts.get_or_create(&by).inc_by(times);
+    }
+
+    /// A service is gone.
+    pub fn forget(&self, key: &(String, String)) {
+        self.queue.forget(key);
+        self.rollouts.remove(&ByService {
+            service_namespace: key.0.clone(),
+            service_name: key.1.clone(),
+        });
+    }
+
+    /// Counts how long Prometheus and Alertmanager were asked.
+    pub fn verified(&self, took: Duration) {
+        self.verify_seconds.observe(took.as_secs_f64());
     }
 }
 
@@ -216,97 +297,33 @@ impl Drop for Working {
     }
 }
 
-/// The write that a request is, if it is one.
-fn write(method: &Method, path: &str) -> Option<ByWrite> {
-    let verb = match *method {
-        Method::POST => "create",
-        Method::PUT => "update",
-        Method::PATCH => "patch",
-        Method::DELETE => "delete",
-        _ => return None,
-    };
-    // /api/<version> or /apis/<group>/<version>, then [namespaces/<namespace>/]<plural>[/<name>[/<subresource>]]
-    let mut parts = path.trim_matches('/').split('/');
-    match parts.next() {
-        Some("api") => drop(parts.next()),
-        Some("apis") => drop((parts.next(), parts.next())),
-        _ => return None,
-    }
-    let mut rest: Vec<&str> = parts.collect();
-    if rest.len() > 2 && rest.first() == Some(&"namespaces") {
-        rest.drain(..2);
-    }
-    let kind = kind_of(rest.first()?);
-    let kind = rest
-        .get(2)
-        .map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
-    Some(ByWrite { kind, verb })
-}
-
-fn kind_of(plural: &str) -> &str {
-    let owned = outputs::owned_kinds()
-        .into_iter()
-        .find(|kind| kind.plural == plural)
-        .map(|kind| kind.kind);
-    let target = || {
-        TargetKind::ALL
-            .into_iter()
-            .find(|kind| kind.plural() == plural)
-            .map(TargetKind::as_str)
-    };
-    owned.or_else(target).unwrap_or(match plural {
-        "observedservices" => "ObservedService",
-        "events" => "Event",
-        other => other,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_write_is_counted_by_kind_and_verb() {
-        for (method, path, kind, verb) in [
-            (
-                Method::PATCH,
-                "/api/v1/namespaces/prod/configmaps/a",
-                "ConfigMap",
-                "patch",
-            ),
-            (
-                Method::PATCH,
-                "/apis/apps/v1/namespaces/prod/deployments/a",
-                "Deployment",
-                "patch",
-            ),
-            (
-                Method::DELETE,
-                "/apis/monitoring.coreos.com/v1/namespaces/prod/servicemonitors/a",
-                "ServiceMonitor",
-                "delete",
-            ),
-            (
-                Method::PATCH,
-                "/apis/observed.rs/v1alpha1/namespaces/prod/observedservices/a/status",
-                "ObservedService/status",
-                "patch",
-            ),
-            (
-                Method::POST,
-                "/apis/events.k8s.io/v1/namespaces/prod/events",
-                "Event",
-                "create",
-            ),
-        ] {
-            let counted = write(&method, path).unwrap();
-            assert_eq!((counted.kind.as_str(), counted.verb), (kind, verb), "{path}");
-        }
+    fn a_rollout_is_counted_from_nothing_and_forgotten_with_its_service() {
+        let metrics = Metrics::new();
+        let key = ("prod".to_owned(), "api".to_owned());
+        let line = |count| {
+            format!("observed_rollouts_caused_total{{service_namespace=\"prod\",service_name=\"api\"}} {count}\n")
+        };
+        metrics.rolled(&key.0, &key.1, 0);
+        assert!(metrics.encode().contains(&line(0)), "{}", metrics.encode());
+        metrics.rolled(&key.0, &key.1, 1);
+        assert!(metrics.encode().contains(&line(1)), "{}", metrics.encode());
+        metrics.forget(&key);
+        assert!(!metrics.encode().contains("service_name="), "{}", metrics.encode());
     }
 
     #[test]
-    fn a_read_is_not_counted() {
-        assert!(write(&Method::GET, "/api/v1/namespaces/prod/configmaps/a").is_none());
-        assert!(write(&Method::POST, "/somewhere/else").is_none());
+    fn an_error_is_a_reconcile_that_failed_and_a_success_is_none() {
+        let metrics = Metrics::new();
+        metrics.reconciled(ReconcileResult::success, Duration::from_millis(1));
+        let errors =
+            |count| format!("controller_runtime_reconcile_errors_total{{controller=\"observedservice\"}} {count}\n");
+        assert!(metrics.encode().contains(&errors(0)), "{}", metrics.encode());
+        metrics.reconciled(ReconcileResult::error, Duration::from_millis(1));
+        assert!(metrics.encode().contains(&errors(1)), "{}", metrics.encode());
     }
 }

@@ -1,13 +1,14 @@
 //! `/livez`, `/readyz` and `/metrics`. Nothing here depends on the API server being reachable.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
@@ -30,28 +31,57 @@ pub enum Error {
     Serve(#[source] std::io::Error),
 }
 
+/// Something without which the operator cannot do its work.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Check {
+    /// The ObservedServices can be listed.
+    Services,
+    /// The CRDs in the cluster are as new as the program.
+    Crds,
+    /// It is known who holds the Lease.
+    Lease,
+    /// It was not told to end.
+    Shutdown,
+}
+
+impl Check {
+    const ALL: [Self; 4] = [Self::Services, Self::Crds, Self::Lease, Self::Shutdown];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::Crds => "crds",
+            Self::Lease => "lease",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// Whether the operator can do its work, or could if it were its turn.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<Mutex<Option<String>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<Check, String>>>);
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Some("the first look at the cluster".into()))))
+        let waits = Check::ALL.into_iter().filter(|check| *check != Check::Shutdown);
+        let waits = waits.map(|check| (check, "not looked at yet".to_owned()));
+        Self(Arc::new(Mutex::new(waits.collect())))
     }
 }
 
 impl Readiness {
-    /// From now on it is ready.
-    pub fn ready(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// From now on this is as it should be.
+    pub fn passes(&self, check: Check) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&check);
     }
 
-    /// It is not ready, because of what it waits for.
-    pub fn waits_for(&self, what: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+    /// This is not as it should be.
+    pub fn fails(&self, check: Check, why: &str) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.insert(check, why.to_owned());
     }
 
-    fn waiting(&self) -> Option<String> {
+    fn failing(&self) -> BTreeMap<Check, String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -83,7 +113,7 @@ pub async fn serve(
 
 fn router(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
-        .route("/livez", get(async || "ok\n"))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route(
             "/metrics",
@@ -94,11 +124,31 @@ fn router(metrics: Metrics, readiness: Readiness) -> Router {
         .with_state(Shared { metrics, readiness })
 }
 
-async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    match shared.readiness.waiting() {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waits for: {what}\n")),
+/// A lost Lease ends the process by itself: what is left to say here is that something answers.
+async fn livez(RawQuery(query): RawQuery) -> Response {
+    report("livez", &[], &BTreeMap::new(), query.as_deref())
+}
+
+async fn readyz(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    report("readyz", &Check::ALL, &shared.readiness.failing(), query.as_deref())
+}
+
+/// The answer as the programs of Kubernetes give it: `ok`, or a line for each check when it is asked for or when one fails.
+fn report(path: &str, checks: &[Check], failing: &BTreeMap<Check, String>, query: Option<&str>) -> Response {
+    let query = query.unwrap_or_default();
+    let verbose = form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "verbose");
+    if failing.is_empty() && !verbose {
+        return "ok".into_response();
     }
+    let lines = checks.iter().map(|check| match failing.get(check) {
+        None => format!("[+]{} ok\n", check.as_str()),
+        Some(why) => format!("[-]{} failed: {why}\n", check.as_str()),
+    });
+    let lines: String = std::iter::once("[+]ping ok\n".to_owned()).chain(lines).collect();
+    if failing.is_empty() {
+        return format!("{lines}{path} check passed\n").into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{lines}{path} check failed\n")).into_response()
 }
 
 #[cfg(test)]
@@ -121,19 +171,51 @@ mod tests {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    #[tokio::test]
-    async fn the_operator_lives_before_it_is_ready() {
+    fn ready() -> Readiness {
         let readiness = Readiness::default();
-        assert_eq!(ask(&readiness, "/livez").await.0, StatusCode::OK);
-        assert_eq!(ask(&readiness, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
-        readiness.ready();
-        assert_eq!(ask(&readiness, "/readyz").await.0, StatusCode::OK);
-        readiness.waits_for("a right");
-        let (status, words) = ask(&readiness, "/readyz").await;
+        Check::ALL.into_iter().for_each(|check| readiness.passes(check));
+        readiness
+    }
+
+    #[tokio::test]
+    async fn the_operator_lives_before_it_is_ready_and_is_ready_once_every_check_passes() {
+        let readiness = Readiness::default();
+        assert_eq!(ask(&readiness, "/livez").await, (StatusCode::OK, "ok".to_owned()));
+        for check in [Check::Services, Check::Crds, Check::Lease] {
+            let (status, words) = ask(&readiness, "/readyz").await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            let line = format!("[-]{} failed: not looked at yet\n", check.as_str());
+            assert!(words.contains(&line), "{words}");
+            readiness.passes(check);
+        }
+        assert_eq!(ask(&readiness, "/readyz").await, (StatusCode::OK, "ok".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn each_check_is_told_when_it_is_asked_for_in_the_form_of_kubernetes() {
+        let every = "[+]ping ok\n[+]services ok\n[+]crds ok\n[+]lease ok\n[+]shutdown ok\nreadyz check passed\n";
         assert_eq!(
-            (status, words.as_str()),
-            (StatusCode::SERVICE_UNAVAILABLE, "waits for: a right\n")
+            ask(&ready(), "/readyz?verbose").await,
+            (StatusCode::OK, every.to_owned())
         );
+        let lives = "[+]ping ok\nlivez check passed\n";
+        assert_eq!(
+            ask(&ready(), "/livez?verbose=1").await,
+            (StatusCode::OK, lives.to_owned())
+        );
+        assert_eq!(ask(&ready(), "/readyz?other").await.1, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_is_told_with_the_reason_whether_it_is_asked_for_or_not() {
+        let readiness = ready();
+        readiness.fails(Check::Lease, "no right");
+        let words =
+            "[+]ping ok\n[+]services ok\n[+]crds ok\n[-]lease failed: no right\n[+]shutdown ok\nreadyz check failed\n";
+        for path in ["/readyz", "/readyz?verbose"] {
+            let answer = ask(&readiness, path).await;
+            assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, words.to_owned()), "{path}");
+        }
     }
 
     #[tokio::test]

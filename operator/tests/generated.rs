@@ -82,6 +82,37 @@ fn rules_of_the_chart() -> String {
     format!("# Generated from `observed rbac`. Changes here are lost.\n{text}")
 }
 
+/// What the sample that observes Observed itself becomes, with a place for each name that a release has of its own.
+fn generated_for_itself(output: &str) -> String {
+    let sample = fs::read_to_string(file("manifests/samples/observed.yaml")).unwrap();
+    let renamed = sample
+        .replace("namespace: observed-system", "namespace: the-namespace")
+        .replace("name: observed\n", "name: the-release\n");
+    let input = tempfile::NamedTempFile::new().unwrap();
+    fs::write(input.path(), renamed).unwrap();
+    let text = printed(&["render", "-f", input.path().to_str().unwrap(), "--only", output]);
+    let uid = text.split("obs-").nth(1).map(|rest| &rest[..36]);
+    let text = uid.map_or_else(
+        || text.clone(),
+        |uid| text.replace(&format!("obs-{uid}"), "the-dashboard"),
+    );
+    format!("# Generated from manifests/samples/observed.yaml. Changes here are lost.\n{text}")
+}
+
+#[test]
+fn what_the_chart_brings_to_watch_the_operator_is_what_the_program_generates_for_it() {
+    for output in ["service-monitor", "prometheus-rule", "runbooks", "dashboard"] {
+        let text = generated_for_itself(output);
+        assert!(
+            text.contains("the-namespace") && text.contains("the-release"),
+            "{output}"
+        );
+        assert_eq!(text.contains("the-dashboard"), output == "dashboard", "{output}");
+        assert!(!text.contains("observed-system"), "{output}");
+        is_current(&format!("charts/observed/files/monitoring/{output}.yaml"), &text);
+    }
+}
+
 #[test]
 fn the_page_about_the_rules_of_doctor_is_the_one_of_the_program() {
     is_up_to_date("docs/doctor.md", &["doctor", "--page"]);
@@ -96,6 +127,7 @@ fn the_samples_have_no_finding() {
         "claude-api-dependencies.yaml",
         "python-fastapi.yaml",
         "worker.yaml",
+        "observed.yaml",
     ] {
         let printed = printed(&["lint", "--strict", "-f", samples.join(sample).to_str().unwrap()]);
         assert_eq!(printed, "", "{sample}");

@@ -63,3 +63,15 @@ subjects:
     name: {{ include "observed.serviceAccountName" .root | quote }}
     namespace: {{ quote .root.Release.Namespace }}
 {{- end }}
+
+{{- /* An object that Observed generates for itself, under the names of the release: root, file, labels. */}}
+{{- define "observed.generated" -}}
+{{- $name := include "observed.fullname" .root }}
+{{- $uid := printf "obs-%s" (printf "%s/%s/dashboard" .root.Release.Namespace $name | sha256sum | trunc 36) }}
+{{- /* As JSON every name is a text, whatever YAML would take it for. */}}
+{{- $text := .root.Files.Get (printf "files/monitoring/%s.yaml" .file) | fromYaml | toJson }}
+{{- $object := $text | replace "the-namespace" .root.Release.Namespace | replace "the-release" $name | replace "the-dashboard" $uid | fromJson }}
+{{- $own := omit $object.metadata.labels "app.kubernetes.io/managed-by" "observed.rs/service" }}
+{{- $_ := set $object.metadata "labels" (merge (include "observed.labels" .root | fromYaml) .labels $own) }}
+{{- toJson $object }}
+{{- end }}

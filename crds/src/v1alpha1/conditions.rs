@@ -30,6 +30,20 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every condition.
+    pub const ALL: [Self; 10] = [
+        Self::Ready,
+        Self::TargetResolved,
+        Self::SignalsResolved,
+        Self::ProbesInstalled,
+        Self::ScrapeVerified,
+        Self::RulesHealthy,
+        Self::AlertsRouted,
+        Self::DashboardLoaded,
+        Self::Reconciling,
+        Self::Stalled,
+    ];
+
     /// The `type` of the condition.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,12 +36,14 @@ pub struct PackMetadata {
 }
 
 /// Names of the packs that come with Observed. No pack of a user may have one of them.
-pub const BUILTIN: [&str; 8] = [
+pub const BUILTIN: [&str; 10] = [
     "http",
     "llm",
     "business",
     "workload",
     "target",
+    "controller",
+    "observed",
     "postgres",
     "redis",
     "http-dependency",
@@ -76,7 +78,7 @@ pub const BUILTIN: [&str; 8] = [
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
     ),
-    validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'postgres', 'redis', 'http-dependency'])").message(
+    validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'controller', 'observed', 'postgres', 'redis', 'http-dependency'])").message(
         "metadata.name: a built-in pack has this name; take another one, and name the built-in pack in spec.extends to change it"
     )
 )]

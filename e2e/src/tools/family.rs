@@ -31,6 +31,8 @@ pub enum Family {
     Helm,
     /// Programs that judge what Observed generates.
     Judges,
+    /// What Flux and kustomize make of a status.
+    Kstatus,
 }
 
 impl Family {
@@ -52,6 +54,7 @@ impl Family {
             Self::Sloth => "sloth",
             Self::Helm => "helm",
             Self::Judges => "judges",
+            Self::Kstatus => "kstatus",
         }
     }
 
@@ -90,6 +93,11 @@ impl Family {
                     "dashboard/main.go",
                     include_str!("../../tools/judges/dashboard/main.go"),
                 )],
+            ]
+            .concat(),
+            Self::Kstatus => [
+                module!("kstatus"),
+                vec![("judge/main.go", include_str!("../../tools/kstatus/judge/main.go"))],
             ]
             .concat(),
             Self::Pods => vec![

@@ -1,13 +1,11 @@
 //! `manifests/install.yaml`: the chart, as Helm renders it for those who have no Helm.
 
 use std::path::Path;
-use std::process::Command;
 
 use observed_e2e::demo::manifest::Install;
-use observed_e2e::{Progress, Tool, Tools};
 use serde_json::Value;
 
-use super::helm::{chart, chart_with, checkout, helm, is_current, objects, observed, only, text};
+use super::helm::{chart, chart_with, checkout, helm, is_current, objects, observed};
 
 /// What only Helm's own releases have: labels that say so, and where in the chart something stands.
 fn is_of_helm(line: &str) -> bool {
@@ -17,24 +15,10 @@ fn is_of_helm(line: &str) -> bool {
         || line.starts_with("# Source: ")
 }
 
-const HEAD: &str = "# Generated: charts/observed as Helm renders it with install.values.yaml";
-
-/// What can be added with kustomize: the file of the component, and the value that it stands for.
-const COMPONENTS: [(&str, &str, &str); 2] = [
-    (
-        "monitoring/servicemonitor.yaml",
-        "serviceMonitor.enabled=true",
-        "ServiceMonitor",
-    ),
-    (
-        "network-policy/networkpolicy.yaml",
-        "networkPolicy.enabled=true",
-        "NetworkPolicy",
-    ),
-];
+pub const HEAD: &str = "# Generated: charts/observed as Helm renders it with install.values.yaml";
 
 /// The documents of a rendering, without what is Helm's.
-async fn documents(chart: &Path, options: &[&str]) -> Vec<String> {
+pub async fn documents(chart: &Path, options: &[&str]) -> Vec<String> {
     let values = checkout().join("manifests/install.values.yaml");
     let (chart, values) = (chart.to_str().unwrap(), values.to_str().unwrap());
     let arguments = [
@@ -45,6 +29,7 @@ async fn documents(chart: &Path, options: &[&str]) -> Vec<String> {
         "observed-system",
         "--values",
         values,
+        "--skip-tests",
     ];
     let text = helm(&[&arguments, options].concat()).await.unwrap();
     let kept = text.lines().filter(|line| !is_of_helm(line));
@@ -66,25 +51,6 @@ async fn the_manifest_in_the_repository_is_the_chart_as_helm_renders_it() {
 
     let other = chart_with("templates/deployment.yaml", "periodSeconds: 10", "periodSeconds: 11");
     assert_ne!(rendered(other.path()).await, text);
-}
-
-#[tokio::test]
-async fn every_component_is_what_one_value_of_the_chart_adds() {
-    let without = documents(&chart(), &[]).await;
-    for (file, value, kind) in COMPONENTS {
-        let with = documents(&chart(), &["--set", value]).await;
-        let added: Vec<_> = with
-            .into_iter()
-            .filter(|document| !without.contains(document))
-            .collect();
-        let text = format!(
-            "{HEAD} and {value}. Changes here are lost.\n{}\n",
-            added.join("\n---\n")
-        );
-        is_current(&checkout().join("manifests/components").join(file), &text);
-        assert_eq!(only(&objects(&text), kind)["metadata"]["namespace"], "observed-system");
-        assert_eq!(objects(&text).len(), 1, "{text}");
-    }
 }
 
 /// 1 and 1.0 are the same number.
@@ -136,40 +102,4 @@ async fn the_manifest_holds_what_the_program_prints_and_a_restricted_namespace()
         all.iter().all(|object| object["metadata"]["annotations"].is_null()),
         "an annotation of Helm"
     );
-}
-
-#[tokio::test]
-async fn kustomize_gives_it_another_image() {
-    let tools = Tools::ensure(&[Tool::Kubectl], &Progress::detect()).await.unwrap();
-    let kubectl = tools.path(Tool::Kubectl).unwrap();
-    let manifests = checkout().join("manifests");
-    let kustomize = |directory: &Path| {
-        let command = Command::new(kubectl).arg("kustomize").arg(directory).output();
-        objects(&text(&command.unwrap()).unwrap())
-    };
-    let sorted = |mut objects: Vec<Value>| {
-        objects.sort_by_key(|object| format!("{} {}", object["kind"], object["metadata"]["name"]));
-        objects
-    };
-    let all = std::fs::read_to_string(manifests.join("install.yaml")).unwrap();
-    assert_eq!(sorted(kustomize(&manifests)), sorted(objects(&all)));
-
-    // The text of the README, but that kustomize wants a relative path.
-    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
-    let (_, rest) = readme
-        .split_once("```yaml\nresources: [PATH/TO/observed/manifests]\n")
-        .unwrap();
-    let (images, _) = rest.split_once("```").unwrap();
-    let overlay = tempfile::tempdir().unwrap();
-    let up = "../".repeat(overlay.path().components().count() - 1);
-    let base = format!("{up}{}", manifests.strip_prefix("/").unwrap().display());
-    let components = COMPONENTS.map(|(file, ..)| format!("{base}/components/{}", file.split('/').next().unwrap()));
-    let text = format!("resources: [{base}]\ncomponents: [{}]\n{images}", components.join(", "));
-    std::fs::write(overlay.path().join("kustomization.yaml"), text).unwrap();
-    let objects = kustomize(overlay.path());
-    let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
-    assert_eq!(pod["containers"][0]["image"], "registry.example.org/observed:0.1.0");
-    for (.., kind) in COMPONENTS {
-        assert_eq!(only(&objects, kind)["metadata"]["name"], "observed");
-    }
 }

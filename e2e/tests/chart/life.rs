@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::helm::{chart, chart_with, checkout, helm, objects};
 use super::operator::Operator;
 
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 const HOME: &str = "observed-system";
-const CRD: &str = "files/crds/observedservices.yaml";
+pub const CRD: &str = "files/crds/observedservices.yaml";
 
 const WORKLOAD: &str = "
 apiVersion: v1
@@ -44,7 +44,7 @@ const OBSERVED: &str = "{apiVersion: observed.rs/v1alpha1, kind: ObservedService
                         spec: {targetRef: {name: api}}}";
 
 /// A control plane of the test's own: CRDs and cluster roles are there only once.
-async fn control_plane() -> Cluster {
+pub async fn control_plane() -> Cluster {
     let plane = ControlPlane {
         controller_manager: true,
     };
@@ -181,14 +181,22 @@ async fn generation_of_operator(cluster: &Cluster) -> i64 {
 async fn services_and_their_objects_outlive_upgrades_a_rollback_and_an_uninstall() {
     let cluster = control_plane().await;
     let older = older();
-    install(&cluster, older.path(), &[]).await;
+    install(&cluster, &chart(), &[]).await;
     let operator = Operator::start(&cluster, HOME, "observed").await;
     let before = observed(&cluster).await;
+    upgrade(&cluster, older.path(), &[]).await;
     becomes_paused(&cluster, false).await;
+    // The definitions of a release that is older than the program: it says so, and waits until they are upgraded.
+    let newer = Operator::start(&cluster, HOME, "observed").await;
+    newer
+        .says("they lack ObservedService spec.paused. To upgrade them: observed crds apply")
+        .await;
 
     // The definitions come with the upgrade, and nothing that was there is made anew.
     upgrade(&cluster, &chart(), &[]).await;
     becomes_paused(&cluster, true).await;
+    newer.says("waiting for the Lease").await;
+    drop(newer);
     assert_eq!(belongings(&cluster).await, before);
 
     // Nothing changes, nothing is rolled; a setting is one rollout of the operator.
@@ -199,7 +207,7 @@ async fn services_and_their_objects_outlive_upgrades_a_rollback_and_an_uninstall
     assert_eq!(generation_of_operator(&cluster).await, generation + 1);
     assert_eq!(belongings(&cluster).await, before);
 
-    on(&cluster, &["rollback", "observed", "1"]).await;
+    on(&cluster, &["rollback", "observed", "2"]).await;
     becomes_paused(&cluster, false).await;
     assert_eq!(belongings(&cluster).await, before);
 

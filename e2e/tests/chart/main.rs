@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod components;
+mod definitions;
 mod helm;
 mod install;
 mod life;

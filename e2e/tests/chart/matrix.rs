@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use observed_e2e::{Cluster, Progress};
+use serde_json::json;
 
-use super::helm::{chart, chart_with, helm};
+use super::helm::{chart, chart_with, helm, objects, only};
 
 fn files() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/values");
@@ -31,8 +32,20 @@ async fn stage() -> (&'static Cluster, String) {
     (cluster, namespace)
 }
 
+/// What the API server says of a rendering. Even a pod that is not to be kept needs a ServiceAccount that is there.
+async fn taken(cluster: &Cluster, manifest: &str) -> Result<(), String> {
+    let objects = objects(manifest);
+    let pod = only(&objects, "Pod");
+    let (name, namespace) = (&pod["spec"]["serviceAccountName"], &pod["metadata"]["namespace"]);
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace},
+    });
+    cluster.apply(&account.to_string()).await.unwrap();
+    dry_run(cluster, manifest)
+}
+
 /// What the API server says of objects that it is not to keep. Warnings are errors.
-fn dry_run(cluster: &Cluster, manifest: &str) -> Result<(), String> {
+pub fn dry_run(cluster: &Cluster, manifest: &str) -> Result<(), String> {
     let mut child = Command::new(cluster.kubectl())
         .arg("--kubeconfig")
         .arg(cluster.kubeconfig())
@@ -85,7 +98,9 @@ async fn every_value_file_is_linted_rendered_and_taken_by_the_api_server() {
             .await
             .unwrap_or_else(|words| panic!("{}: {words}", file.display()));
         let manifest = render(&chart, &namespace, &file).await;
-        dry_run(cluster, &manifest).unwrap_or_else(|words| panic!("{}: {words}", file.display()));
+        taken(cluster, &manifest)
+            .await
+            .unwrap_or_else(|words| panic!("{}: {words}", file.display()));
     }
 }
 
@@ -115,7 +130,9 @@ async fn a_chart_that_is_wrong_would_be_noticed() {
         ("service", "targetPort: http", "targetPort: HTTP port", "targetPort"),
     ] {
         let other = chart_with(&format!("templates/{part}.yaml"), from, to);
-        let refused = dry_run(cluster, &render(other.path(), &namespace, file).await).unwrap_err();
+        let refused = taken(cluster, &render(other.path(), &namespace, file).await)
+            .await
+            .unwrap_err();
         assert!(refused.contains(words), "{to}: {refused}");
     }
     let other = chart_with(
@@ -145,6 +162,8 @@ async fn names_that_yaml_takes_for_something_else_stay_names() {
         ]
         .concat();
         let manifest = helm(&arguments).await.unwrap();
-        dry_run(cluster, &manifest).unwrap_or_else(|words| panic!("{options:?}: {words}"));
+        taken(cluster, &manifest)
+            .await
+            .unwrap_or_else(|words| panic!("{options:?}: {words}"));
     }
 }

@@ -30,7 +30,8 @@ impl Operator {
             .await
             .unwrap();
         let container = &pod.containers[0];
-        let log = cluster.run_dir().join("operator.log");
+        let log = tempfile::NamedTempFile::new_in(cluster.run_dir()).unwrap();
+        let log = log.keep().unwrap().1;
         let mut command = Command::new(program().await);
         command
             .args(container.args.iter().flatten())
@@ -46,6 +47,15 @@ impl Operator {
             .stderr(File::create(&log).unwrap());
         let child = command.spawn().unwrap();
         Self { child, log }
+    }
+
+    /// Waits until its log has these words.
+    pub async fn says(&self, words: &str) {
+        let look = async || {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            if log.contains(words) { Ok(()) } else { Err(log) }
+        };
+        wait::until(Duration::from_secs(60), words, look).await.unwrap();
     }
 }
 

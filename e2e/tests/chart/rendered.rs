@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::helm::{chart, chart_with, helm, objects, observed, only, render};
+use super::helm::{chart, chart_with, checkout, helm, objects, observed, only, render};
 
 /// Rights without the labels of who installs them.
 fn rights(objects: Vec<Value>) -> BTreeMap<String, Value> {
@@ -109,6 +109,43 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
 }
 
 #[tokio::test]
+async fn the_test_of_a_release_asks_about_that_release_and_is_no_pod_of_the_operator() {
+    let options = [
+        "--set",
+        "fullnameOverride=another,watchNamespace=prod,prometheusUrl=http://prometheus:9090",
+    ];
+    let rendered = render(&chart(), &options).await.unwrap();
+    let test = only(&rendered, "Pod");
+    assert_eq!(test["metadata"]["annotations"]["helm.sh/hook"], "test");
+    let (pod, operator) = (&test["spec"], &only(&rendered, "Deployment")["spec"]);
+    let container = &pod["containers"][0];
+    let arguments = [
+        "doctor",
+        "--in-cluster",
+        "--namespace",
+        "prod",
+        "--prometheus",
+        "http://prometheus:9090",
+    ];
+    assert_eq!(container["args"], serde_json::json!(arguments));
+    assert_eq!(container["env"][0]["value"], "another");
+    assert_eq!(
+        container["image"],
+        operator["template"]["spec"]["containers"][0]["image"]
+    );
+    assert_eq!(
+        pod["serviceAccountName"],
+        operator["template"]["spec"]["serviceAccountName"]
+    );
+    let selected = operator["selector"]["matchLabels"].as_object().unwrap();
+    let labels = &test["metadata"]["labels"];
+    assert!(
+        selected.iter().any(|(label, value)| labels[label] != *value),
+        "{labels}"
+    );
+}
+
+#[tokio::test]
 async fn more_than_one_replica_is_spread_and_never_all_evicted() {
     let one = render(&chart(), &[]).await.unwrap();
     let spec = &only(&one, "Deployment")["spec"];
@@ -131,6 +168,77 @@ async fn more_than_one_replica_is_spread_and_never_all_evicted() {
         let strategy = &only(&objects, "Deployment")["spec"]["strategy"];
         assert_eq!(strategy["rollingUpdate"]["maxUnavailable"], 0, "{strategy}");
     }
+}
+
+#[tokio::test]
+async fn what_watches_the_operator_has_the_names_of_the_release_and_the_labels_of_the_user() {
+    let options = [
+        "--set",
+        "serviceMonitor.enabled=true,serviceMonitor.interval=15s,serviceMonitor.labels.release=prometheus",
+        "--set",
+        "prometheusRule.enabled=true,prometheusRule.labels.release=prometheus,dashboard.enabled=true",
+        "--set-string",
+        "fullnameOverride=true",
+    ];
+    let rendered = render(&chart(), &options).await.unwrap();
+    let monitor = only(&rendered, "ServiceMonitor");
+    assert_eq!(monitor["spec"]["endpoints"][0]["interval"], "15s");
+    assert_eq!(
+        monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"],
+        "observed"
+    );
+    let rules = only(&rendered, "PrometheusRule");
+    for object in [monitor, rules] {
+        assert_eq!(object["metadata"]["name"], "true");
+        assert_eq!(object["metadata"]["labels"]["release"], "prometheus");
+        // Else the operator would take it for its own.
+        assert_ne!(object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "observed");
+    }
+    let text = rules.to_string();
+    assert!(
+        text.contains(r#"{job=\"true\",namespace=\"observed-system\"}"#),
+        "{text}"
+    );
+    let maps: Vec<_> = rendered.iter().filter(|object| object["kind"] == "ConfigMap").collect();
+    let names: Vec<_> = maps
+        .iter()
+        .map(|map| map["metadata"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["true-runbooks", "true-dashboard"]);
+    assert_eq!(maps[1]["metadata"]["labels"]["grafana_dashboard"], "1");
+    let all = rendered.iter().map(Value::to_string).collect::<String>();
+    for place in ["the-namespace", "the-release", "the-dashboard"] {
+        assert!(!all.contains(place), "{place}");
+    }
+    let refused = render(&chart(), &["--set", "prometheusRule.enabled=true"]).await;
+    assert!(refused.unwrap_err().contains("needs serviceMonitor.enabled"));
+}
+
+#[tokio::test]
+async fn what_the_chart_brings_is_what_an_observed_service_for_the_release_would_be_given() {
+    let options = "serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true";
+    let rendered = render(&chart(), &["--set", options]).await.unwrap();
+    let sample = checkout().join("manifests/samples/observed.yaml");
+    let generated = objects(&observed(&["render", "-f", sample.to_str().unwrap()]).await);
+    let data = |objects: &[Value], name: &str| {
+        let is_it = |object: &&Value| object["kind"] == "ConfigMap" && object["metadata"]["name"] == name;
+        objects.iter().find(is_it).unwrap()["data"].clone()
+    };
+    assert_eq!(
+        only(&rendered, "PrometheusRule")["spec"],
+        only(&generated, "PrometheusRule")["spec"]
+    );
+    for name in ["observed-runbooks", "observed-dashboard"] {
+        assert_eq!(data(&rendered, name), data(&generated, name), "{name}");
+    }
+    // The twin: another release has other rules.
+    let other = render(&chart(), &["--set", options, "--set", "fullnameOverride=another"])
+        .await
+        .unwrap();
+    assert_ne!(
+        only(&other, "PrometheusRule")["spec"],
+        only(&generated, "PrometheusRule")["spec"]
+    );
 }
 
 #[tokio::test]

@@ -11,12 +11,14 @@ use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 use crate::promql::{self, Expression};
 
 /// The files of the built-in packs, in the order in which dashboards show them.
-const BUILTIN: [(&str, &str); 8] = [
+const BUILTIN: [(&str, &str); 10] = [
     ("http.yaml", include_str!("../packs/http.yaml")),
     ("llm.yaml", include_str!("../packs/llm.yaml")),
     ("business.yaml", include_str!("../packs/business.yaml")),
     ("workload.yaml", include_str!("../packs/workload.yaml")),
     ("target.yaml", include_str!("../packs/target.yaml")),
+    ("controller.yaml", include_str!("../packs/controller.yaml")),
+    ("observed.yaml", include_str!("../packs/observed.yaml")),
     ("postgres.yaml", include_str!("../packs/postgres.yaml")),
     ("redis.yaml", include_str!("../packs/redis.yaml")),
     ("http-dependency.yaml", include_str!("../packs/http-dependency.yaml")),

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod fix;
+mod in_cluster;
 mod sarif;
 
 use std::fmt::Write as _;
@@ -27,6 +28,7 @@ Examples:
   observed doctor -n prod --fix                show each change as a diff, and make it after a yes
   observed doctor --bundle seen.tar.gz         write what was seen into an archive, without what is secret
   observed doctor -f manifests/                files, without a cluster
+  observed doctor --in-cluster                 in a pod of the operator: whether it can do its work
   observed doctor --prometheus http://localhost:9090 --alertmanager http://localhost:9093
 
 It reads with your own rights, and writes nothing but what --fix asks about. What you may not read is named, and the rest is judged. docs/doctor.md lists every
@@ -69,6 +71,13 @@ pub(super) struct Args {
     /// Values of environments, annotations, ConfigMaps and headers, commands and addresses of receivers are not in it.
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     bundle: Option<PathBuf>,
+    /// Instead, from a pod with the operator's ServiceAccount: whether this installation of Observed can do its work. --namespace
+    /// is the one that it looks after; default: all. `helm test` runs it.
+    #[arg(long, conflicts_with_all = ["name", "all_namespaces", "files", "context", "alertmanager", "output", "fix", "bundle"])]
+    in_cluster: bool,
+    /// Lease of the operator, for --in-cluster.
+    #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = observed_core::rbac::NAME)]
+    lease_name: String,
     /// Print the page about every rule, as it is in docs/doctor.md.
     #[arg(long, hide = true, exclusive = true)]
     page: bool,
@@ -89,6 +98,9 @@ pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
     if args.page {
         output::print_exactly(&doctor::page())?;
         return Ok(Outcome::Fine);
+    }
+    if args.in_cluster {
+        return in_cluster::look(args);
     }
     let snapshot = if args.files.is_empty() {
         cluster(args)?

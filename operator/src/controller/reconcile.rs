@@ -138,7 +138,8 @@ pub(super) struct Context {
 
 /// Brings one service to where it should be, or says why that cannot be.
 pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let _working = context.metrics.working();
+    let key = key(seen.as_ref());
+    let (_worker, _working) = (context.metrics.working(), context.metrics.queue.begin(&key));
     let began = Instant::now();
     let once = AssertUnwindSafe(once(&seen, &context));
     let done = match tokio::time::timeout(LONGEST, once.catch_unwind()).await {
@@ -155,9 +156,15 @@ pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Resu
         ReconcileResult::error
     };
     context.metrics.reconciled(result, began.elapsed());
-    let key = key(seen.as_ref());
-    match &done {
-        Ok(_) => context.memory.succeeded(&key),
+    match done {
+        Ok(next) => {
+            context.memory.succeeded(&key);
+            let Some(next) = next else {
+                return Ok(Action::await_change());
+            };
+            context.metrics.queue.due(&key, next);
+            Ok(Action::requeue(next))
+        }
         Err(error) => {
             if context.memory.failed(&key, error.to_string()) {
                 tracing::warn!(namespace = key.0, name = key.1, reason = error.reason().as_str(), %error, "failed");
@@ -166,9 +173,9 @@ pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Resu
                     .failed(seen.as_ref(), error.reason(), &error.to_string())
                     .await;
             }
+            Err(error)
         }
     }
-    done
 }
 
 fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
@@ -182,11 +189,14 @@ fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
 /// When to try again after a reconcile failed.
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
 pub(super) fn after_error(seen: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    let pause = context.memory.pause(&key(seen.as_ref()));
-    Action::requeue(match error.retry() {
+    let key = key(seen.as_ref());
+    let pause = context.memory.pause(&key);
+    let pause = match error.retry() {
         Retry::Backoff => pause,
         Retry::Seldom => pause.max(spread(SELDOM, 0.1)),
-    })
+    };
+    context.metrics.queue.retried(&key, pause);
+    Action::requeue(pause)
 }
 
 fn key(service: &impl Resource<DynamicType = ()>) -> Key {
@@ -196,7 +206,8 @@ fn key(service: &impl Resource<DynamicType = ()>) -> Key {
     )
 }
 
-async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
+/// When to look again; None: only once something has changed.
+async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Error> {
     let key = key(seen);
     // What the watch saw may be old; what is written must follow from what is.
     let api: Api<DynamicObject> = Api::namespaced_with(
@@ -206,8 +217,10 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
     );
     let live = api.get_opt(&key.1).await.map_err(Error::Read)?;
     let Some(live) = live.filter(|live| live.metadata.deletion_timestamp.is_none()) else {
-        return Ok(Action::await_change());
+        context.metrics.forget(&key);
+        return Ok(None);
     };
+    context.metrics.rolled(&key.0, &key.1, 0);
     let previous = live
         .data
         .get("status")
@@ -247,7 +260,7 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Action, Error> {
             write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
                 .await
                 .map_err(Error::Status)?;
-            Ok(Action::await_change())
+            Ok(None)
         }
     }
 }
@@ -259,7 +272,7 @@ async fn six_calls(
     previous: Option<&ObservedServiceStatus>,
     generation: i64,
     context: &Context,
-) -> Result<Action, Error> {
+) -> Result<Option<Duration>, Error> {
     let Context {
         client,
         settings,
@@ -310,7 +323,9 @@ async fn six_calls(
                 failed = Some(error);
             }
             let backends = Backends::of(&facts, &context.prometheus, settings);
+            let asked = Instant::now();
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
+            context.metrics.verified(asked.elapsed());
             status::status(
                 &plan,
                 &facts,
@@ -338,7 +353,7 @@ async fn six_calls(
     }
     let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
     let next = if hurry { HURRIED } else { spread(settings.resync, 0.1) };
-    Ok(Action::requeue(if on_trial { next.min(ON_TRIAL) } else { next }))
+    Ok(Some(if on_trial { next.min(ON_TRIAL) } else { next }))
 }
 
 async fn tell_gift(
@@ -353,6 +368,9 @@ async fn tell_gift(
         .iter()
         .filter(|applied| applied.outcome == ApplyOutcome::Written)
     {
+        if applied.wrote_gift() {
+            context.metrics.rolled(&key.0, &key.1, 1);
+        }
         match &applied.child.body {
             Body::Gift(gift) => {
                 context.memory.gave(key, gift);

@@ -27,7 +27,8 @@ use tokio::sync::watch;
 use super::orphans::Tell;
 use crate::api_error;
 use crate::gather::{self, Surroundings};
-use crate::server::Readiness;
+use crate::metrics::WatchErrors;
+use crate::server::{Check, Readiness};
 
 /// An ObservedService, or what is left of one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<ObservedService>;
@@ -67,18 +68,21 @@ pub(super) async fn can_be_listed(client: &Client, namespace: Option<&str>, read
         if words != told {
             tracing::warn!("{words}");
         }
-        readiness.waits_for(&words);
+        readiness.fails(Check::Services, &words);
         told = words;
         tokio::time::sleep(POLL.0).await;
     }
+    readiness.passes(Check::Services);
 }
 
 /// The errors of a watch go to the log, once until it works again.
 pub(super) fn logged<T: Send + 'static>(
     stream: impl Stream<Item = watcher::Result<T>> + Send + 'static,
-    what: String,
+    what: &'static str,
+    errors: &WatchErrors,
 ) -> BoxStream<'static, T> {
     let mut broken = false;
+    let errors = errors.of(what);
     stream
         .filter_map(move |item| {
             let item = match item {
@@ -87,6 +91,7 @@ pub(super) fn logged<T: Send + 'static>(
                     Some(item)
                 }
                 Err(error) => {
+                    errors.inc();
                     let words = api_error::words_of_watch(&error);
                     if broken {
                         tracing::debug!(watch = what, error = words, "a watch is still broken");
@@ -147,121 +152,126 @@ pub(super) fn is_pointed_at(known: &Known, namespace: &str, kind: TargetKind, na
     !pointing_at(known, Some(namespace), kind, name).is_empty()
 }
 
-/// Changes of the workloads, mapped to the services that point at them. Each workload that is seen is told.
-pub(super) fn workloads(client: &Client, namespace: Option<&str>, known: &Known, tell: &Tell) -> Vec<Triggers> {
-    vec![
-        workload::<Deployment>(client, namespace, known, TargetKind::Deployment, tell.clone()),
-        workload::<StatefulSet>(client, namespace, known, TargetKind::StatefulSet, tell.clone()),
-        workload::<DaemonSet>(client, namespace, known, TargetKind::DaemonSet, tell.clone()),
-    ]
+/// What every watch needs.
+pub(super) struct Watch {
+    pub(super) client: Client,
+    /// Only this one, if any.
+    pub(super) namespace: Option<String>,
+    pub(super) known: Known,
+    pub(super) errors: WatchErrors,
 }
 
-fn workload<W>(client: &Client, namespace: Option<&str>, known: &Known, kind: TargetKind, tell: Tell) -> Triggers
-where
-    W: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    let known = known.clone();
-    metadata(
-        scoped::<PartialObjectMeta<W>>(client, namespace),
-        watcher::Config::default(),
-        kind.plural().to_owned(),
-    )
-    .flat_map(move |changed| {
-        tell.workload(kind, &changed.metadata);
-        let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
-        stream::iter(refs(&pointing_at(&known, namespace, kind, &name)))
-    })
-    .boxed()
-}
+impl Watch {
+    fn scoped<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        scoped(&self.client, self.namespace.as_deref())
+    }
 
-/// Changes of Services, mapped to all services of the namespace: which one selects the pods may have changed.
-pub(super) fn services(client: &Client, namespace: Option<&str>, known: &Known) -> Triggers {
-    let known = known.clone();
-    metadata(
-        scoped::<PartialObjectMeta<Service>>(client, namespace),
-        watcher::Config::default(),
-        "services".to_owned(),
-    )
-    .flat_map(move |changed| {
-        let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
-        stream::iter(refs(&of_namespace))
-    })
-    .boxed()
-}
+    /// Changes of the workloads, mapped to the services that point at them. Each workload that is seen is told.
+    pub(super) fn workloads(&self, tell: &Tell) -> Vec<Triggers> {
+        vec![
+            self.workload::<Deployment>(TargetKind::Deployment, tell.clone()),
+            self.workload::<StatefulSet>(TargetKind::StatefulSet, tell.clone()),
+            self.workload::<DaemonSet>(TargetKind::DaemonSet, tell.clone()),
+        ]
+    }
 
-/// The SignalPacks, each time that the spec of one changes; and the services that such a change, or the deletion of a
-/// pack that they name, is about.
-pub(super) fn packs(client: &Client, namespace: Option<&str>, known: &Known) -> (Packs, Triggers) {
-    let known = known.clone();
-    let (store, writer) = reflector::store();
-    let (tell_gone, gone) = futures::channel::mpsc::unbounded::<GuardedPack>();
-    let (tell_changed, changed) = futures::channel::mpsc::unbounded::<GuardedPack>();
-    let packs = watcher(scoped::<GuardedPack>(client, namespace), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .inspect(move |event| {
-            if let Ok(watcher::Event::Delete(pack)) = event {
-                let _ = tell_gone.unbounded_send(pack.clone());
-            }
-        })
-        .applied_objects()
-        .predicate_filter(predicates::generation, Default::default());
-    let changes = logged(packs, "signalpacks".to_owned())
-        .map(move |pack| {
-            let _ = tell_changed.unbounded_send(pack.clone());
-            Ok(pack)
-        })
-        .boxed();
-    let triggers = stream::select(gone, changed).flat_map(move |pack| {
-        let name = pack.name_any();
-        let names = |service: &ObservedService| {
-            service.metadata.namespace == pack.meta().namespace
-                && gather::own_packs(&service.spec).any(|own| own == name)
+    fn workload<W>(&self, kind: TargetKind, tell: Tell) -> Triggers
+    where
+        W: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        W: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let known = self.known.clone();
+        let api = self.scoped::<PartialObjectMeta<W>>();
+        metadata(api, watcher::Config::default(), kind.plural(), &self.errors)
+            .flat_map(move |changed| {
+                tell.workload(kind, &changed.metadata);
+                let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
+                stream::iter(refs(&pointing_at(&known, namespace, kind, &name)))
+            })
+            .boxed()
+    }
+
+    /// Changes of Services, mapped to all services of the namespace: which one selects the pods may have changed.
+    pub(super) fn services(&self) -> Triggers {
+        let known = self.known.clone();
+        let api = self.scoped::<PartialObjectMeta<Service>>();
+        metadata(api, watcher::Config::default(), "services", &self.errors)
+            .flat_map(move |changed| {
+                let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
+                stream::iter(refs(&of_namespace))
+            })
+            .boxed()
+    }
+
+    /// The SignalPacks, each time that the spec of one changes; and the services that such a change, or the deletion of a
+    /// pack that they name, is about.
+    pub(super) fn packs(&self) -> (Packs, Triggers) {
+        let known = self.known.clone();
+        let (store, writer) = reflector::store();
+        let (tell_gone, gone) = futures::channel::mpsc::unbounded::<GuardedPack>();
+        let (tell_changed, changed) = futures::channel::mpsc::unbounded::<GuardedPack>();
+        let packs = watcher(self.scoped::<GuardedPack>(), watcher::Config::default())
+            .default_backoff()
+            .reflect(writer)
+            .inspect(move |event| {
+                if let Ok(watcher::Event::Delete(pack)) = event {
+                    let _ = tell_gone.unbounded_send(pack.clone());
+                }
+            })
+            .applied_objects()
+            .predicate_filter(predicates::generation, Default::default());
+        let changes = logged(packs, "signalpacks", &self.errors)
+            .map(move |pack| {
+                let _ = tell_changed.unbounded_send(pack.clone());
+                Ok(pack)
+            })
+            .boxed();
+        let triggers = stream::select(gone, changed).flat_map(move |pack| {
+            let name = pack.name_any();
+            let names = |service: &ObservedService| {
+                service.metadata.namespace == pack.meta().namespace
+                    && gather::own_packs(&service.spec).any(|own| own == name)
+            };
+            stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
+        });
+        (Packs { changes, store }, triggers.boxed())
+    }
+
+    /// Changes of every kind of child. The watch of a kind that is not served starts when it is.
+    pub(super) fn children(&self, served: &watch::Receiver<BTreeSet<String>>) -> Vec<Triggers> {
+        let watch = |kind: &'static ResourceKind| self.child(kind, served.clone());
+        outputs::owned_kinds().into_iter().map(watch).collect()
+    }
+
+    fn child(&self, kind: &'static ResourceKind, mut served: watch::Receiver<BTreeSet<String>>) -> Triggers {
+        let resource = ApiResource {
+            group: kind.group.to_owned(),
+            version: kind.version.to_owned(),
+            api_version: kind.api_version(),
+            kind: kind.kind.to_owned(),
+            plural: kind.plural.to_owned(),
         };
-        stream::iter(refs(&known.state_filter(|service| service.0.as_ref().is_ok_and(names))))
-    });
-    (Packs { changes, store }, triggers.boxed())
-}
-
-/// Changes of every kind of child. The watch of a kind that is not served starts when it is.
-pub(super) fn children(
-    client: &Client,
-    namespace: Option<&str>,
-    served: &watch::Receiver<BTreeSet<String>>,
-) -> Vec<Triggers> {
-    let watch = |kind: &'static ResourceKind| child(client, namespace, kind, served.clone());
-    outputs::owned_kinds().into_iter().map(watch).collect()
-}
-
-fn child(
-    client: &Client,
-    namespace: Option<&str>,
-    kind: &'static ResourceKind,
-    mut served: watch::Receiver<BTreeSet<String>>,
-) -> Triggers {
-    let resource = ApiResource {
-        group: kind.group.to_owned(),
-        version: kind.version.to_owned(),
-        api_version: kind.api_version(),
-        kind: kind.kind.to_owned(),
-        plural: kind.plural.to_owned(),
-    };
-    let api: Api<PartialObjectMeta<DynamicObject>> = match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let appeared = async move {
-        if kind.optional {
-            // The poller lives as long as the controller: if it is gone, so is the need to wait.
-            let _ = served.wait_for(|served| served.contains(kind.kind)).await;
-        }
-    };
-    let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
-    stream::once(appeared)
-        .flat_map(move |()| metadata(api.clone(), ours.clone(), kind.plural.to_owned()))
-        .flat_map(|child| stream::iter(owners(&child.metadata)))
-        .boxed()
+        let client = self.client.clone();
+        let api: Api<PartialObjectMeta<DynamicObject>> = match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        let appeared = async move {
+            if kind.optional {
+                // The poller lives as long as the controller: if it is gone, so is the need to wait.
+                let _ = served.wait_for(|served| served.contains(kind.kind)).await;
+            }
+        };
+        let errors = self.errors.clone();
+        let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+        stream::once(appeared)
+            .flat_map(move |()| metadata(api.clone(), ours.clone(), kind.plural, &errors))
+            .flat_map(|child| stream::iter(owners(&child.metadata)))
+            .boxed()
+    }
 }
 
 /// The services that a child says it belongs to, by its owner and by its label: one of the two may have been taken off.
@@ -278,12 +288,12 @@ fn owners(child: &kube::api::ObjectMeta) -> Vec<ObjectRef<Guarded>> {
         .collect()
 }
 
-fn metadata<K>(api: Api<K>, config: watcher::Config, what: String) -> BoxStream<'static, K>
+fn metadata<K>(api: Api<K>, config: watcher::Config, what: &'static str, errors: &WatchErrors) -> BoxStream<'static, K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Debug + Eq + std::hash::Hash,
 {
-    logged(watcher(api, config).default_backoff().touched_objects(), what)
+    logged(watcher(api, config).default_backoff().touched_objects(), what, errors)
 }
 
 /// Asks again and again which optional kinds are served, until nobody listens any more.

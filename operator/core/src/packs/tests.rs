@@ -365,8 +365,12 @@ fn no_record_is_nan_where_its_help_says_absent() {
                 record.expr = record.expr.replace(" >= 0", "");
             }
         }
-        let has_quantile = ["http", "http-dependency"].contains(&pack.metadata.name.as_str());
-        assert_eq!(may_be_nan(&pack).len(), usize::from(has_quantile));
+        let quantiles = match pack.metadata.name.as_str() {
+            "http" | "http-dependency" => 1,
+            "controller" => 2,
+            _ => 0,
+        };
+        assert_eq!(may_be_nan(&pack).len(), quantiles, "{}", pack.metadata.name);
     }
 }
 

@@ -30,6 +30,15 @@ fn known() -> Known {
     known
 }
 
+fn watch(client: Client) -> Watch {
+    Watch {
+        client,
+        namespace: None,
+        known: known(),
+        errors: WatchErrors::default(),
+    }
+}
+
 /// The first so many services that a stream asks to look at.
 async fn first(triggers: Triggers, count: usize) -> Vec<String> {
     let names = triggers.take(count).map(|service| service.name).collect();
@@ -46,10 +55,10 @@ async fn a_child_leads_to_the_service_that_its_label_or_its_owner_names_and_othe
         meta("b", &json!({"labels": {SERVICE_LABEL: "by-label"}})),
         meta("c", &json!({"ownerReferences": owner})),
     ]);
-    let (_sender, served) = watch::channel(BTreeSet::new());
+    let (_sender, served) = tokio::sync::watch::channel(BTreeSet::new());
     let kind = outputs::owned_kinds().into_iter().find(|kind| !kind.optional).unwrap();
     assert_eq!(
-        first(child(&client, None, kind, served), 2).await,
+        first(watch(client).child(kind, served), 2).await,
         ["by-label", "by-owner"]
     );
 }
@@ -57,8 +66,8 @@ async fn a_child_leads_to_the_service_that_its_label_or_its_owner_names_and_othe
 #[tokio::test]
 async fn every_kind_of_child_is_watched_and_one_that_is_not_served_once_it_is() {
     let client = listing(vec![meta("b", &json!({"labels": {SERVICE_LABEL: "api"}}))]);
-    let (sender, served) = watch::channel(BTreeSet::new());
-    let streams = children(&client, None, &served);
+    let (sender, served) = tokio::sync::watch::channel(BTreeSet::new());
+    let streams = watch(client).children(&served);
     assert_eq!(streams.len(), outputs::owned_kinds().len());
     let mut waiting = 0;
     for (kind, mut triggers) in outputs::owned_kinds().into_iter().zip(streams) {
@@ -79,7 +88,7 @@ async fn every_kind_of_child_is_watched_and_one_that_is_not_served_once_it_is() 
 #[tokio::test]
 async fn a_workload_leads_to_the_service_that_points_at_it_and_only_by_its_own_kind() {
     let client = listing(vec![meta("another", &Value::Null), meta("web", &Value::Null)]);
-    let mut streams = workloads(&client, None, &known(), &Orphans::new().0);
+    let mut streams = watch(client).workloads(&Orphans::new().0);
     assert_eq!(streams.len(), TargetKind::ALL.len());
     let mut others = streams.split_off(1);
     assert_eq!(first(streams.remove(0), 1).await, ["api"]);
@@ -98,5 +107,17 @@ async fn a_kubernetes_service_leads_to_all_services_of_its_namespace() {
         meta("front", &json!({"namespace": "elsewhere"})),
         meta("front", &Value::Null),
     ]);
-    assert_eq!(first(services(&client, None, &known()), 1).await, ["api"]);
+    assert_eq!(first(watch(client).services(), 1).await, ["api"]);
+}
+
+#[tokio::test]
+async fn a_watch_that_breaks_off_is_counted_and_one_that_works_is_not() {
+    let errors = WatchErrors::default();
+    let items: Vec<watcher::Result<u8>> = vec![Ok(1), Err(watcher::Error::NoResourceVersion), Ok(2)];
+    let kept: Vec<u8> = logged(stream::iter(items), "pods", &errors).collect().await;
+    assert_eq!((kept, errors.of("pods").get()), (vec![1, 2], 1));
+    logged(stream::iter([Ok(1)]), "services", &errors)
+        .collect::<Vec<_>>()
+        .await;
+    assert_eq!(errors.of("services").get(), 0);
 }

@@ -1,6 +1,9 @@
-//! The chart on a real node: Helm waits for a pod that runs, and a service keeps its probes through the whole life of the release.
+//! The chart on a real node: Helm waits for a pod that runs, `helm test` says whether it can work, Observed watches itself, two replicas hand over, and a
+//! service keeps its probes through the whole life of the release.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+mod itself;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,9 +11,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
-use observed_e2e::{Cluster, Image, Node, Progress, Tool, Tools, binaries, wait};
+use observed_e2e::{Cluster, Image, Node, Progress, Tool, Tools, binaries, monitoring, wait};
 
 const SOON: Duration = Duration::from_secs(120);
 const HOME: &str = "observed-system";
@@ -55,7 +59,7 @@ impl Stage {
         let tools = Tools::ensure(&[Tool::Helm], &progress).await.unwrap();
         let node = Node {
             executable: env!("CARGO_BIN_EXE_demo").into(),
-            monitoring: false,
+            monitoring: true,
         };
         let cluster = Cluster::node(node, &progress).await.unwrap();
         let service = "observed.local/claude-api:e2e";
@@ -64,11 +68,12 @@ impl Stage {
             let image = Image::new(name).file(&programs[program], &path).entrypoint(&path);
             cluster.load_image(&image).await.unwrap();
         }
+        monitoring::install(&cluster, &progress).await.unwrap();
         let helm = tools.path(Tool::Helm).unwrap().to_owned();
         Self { cluster, helm }
     }
 
-    fn helm(&self, verb: &str, arguments: &[&str]) -> Result<(), String> {
+    fn helm(&self, verb: &str, arguments: &[&str]) -> Result<String, String> {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .unwrap()
@@ -78,20 +83,49 @@ impl Stage {
         if matches!(verb, "install" | "upgrade") {
             command.arg(chart);
         }
+        if verb != "test" {
+            command.arg("--wait");
+        }
         command
             .args(arguments)
-            .args(["--wait", "-n", HOME, "--kubeconfig"])
+            .args(["-n", HOME, "--kubeconfig"])
             .arg(self.cluster.kubeconfig());
         for directory in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
             command.env(directory, self.cluster.run_dir());
         }
         let output = command.output().unwrap();
         let words = [output.stdout, output.stderr].concat();
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&words).into_owned())
+        let words = String::from_utf8_lossy(&words).into_owned();
+        if output.status.success() { Ok(words) } else { Err(words) }
+    }
+
+    /// `helm test` passes, and names what is missing when a right is taken away.
+    async fn test_tells_whether_it_can_work(&self) {
+        let words = self.helm("test", &["--timeout", "1m"]).unwrap();
+        for line in [
+            "ok       definitions",
+            "ok       rights",
+            "ok       lease",
+            "ok       prometheus:",
+        ] {
+            assert!(words.contains(line), "{line}: {words}");
         }
+        let roles: Api<ClusterRole> = Api::all(self.cluster.client().unwrap());
+        let mut role = roles.get("observed").await.unwrap();
+        let whole = role.rules.clone();
+        role.rules = whole.clone().map(|mut rules| rules.split_off(1));
+        role.metadata.managed_fields = None;
+        let taken = roles.replace("observed", &PostParams::default(), &role).await.unwrap();
+        let refused = self.helm("test", &["--timeout", "1m"]).unwrap_err();
+        assert!(
+            refused.contains("it may not get observedservices.observed.rs"),
+            "{refused}"
+        );
+        let given_back = ClusterRole { rules: whole, ..taken };
+        roles
+            .replace("observed", &PostParams::default(), &given_back)
+            .await
+            .unwrap();
     }
 
     async fn deployment(&self, namespace: &str, name: &str) -> Deployment {
@@ -104,7 +138,7 @@ impl Stage {
     /// The operator that Helm waited for runs.
     async fn operator_is_available(&self) -> bool {
         let status = self.deployment(HOME, "observed").await.status.unwrap_or_default();
-        status.available_replicas == Some(1) && status.updated_replicas == Some(1)
+        status.available_replicas == status.replicas && status.updated_replicas == status.replicas
     }
 
     /// How often the service's Deployment was changed, how many probes it has, and which pods run.
@@ -161,11 +195,16 @@ async fn a_service_keeps_its_probes_and_its_pods_through_the_life_of_a_release()
     stage.cluster.apply(OBSERVED).await.unwrap();
     stage.settles(3).await;
     let given = stage.service().await;
+    stage.test_tells_whether_it_can_work().await;
+    itself::watches_itself(&stage).await;
 
     stage
-        .helm("upgrade", &["--set", "resync=5s", "--timeout", "2m"])
+        .helm("upgrade", &["--set", "resync=5s,replicas=2", "--timeout", "2m"])
         .unwrap();
     assert!(stage.operator_is_available().await);
+    assert_eq!(stage.service().await, given);
+    let took = itself::hands_over(&stage).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(stage.service().await, given);
     stage.helm("rollback", &["--timeout", "2m"]).unwrap();
     assert!(stage.operator_is_available().await);

@@ -148,6 +148,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         namespace_labels,
         preflight: BTreeMap::new(),
         asking: false,
+        starts: BTreeMap::new(),
         exposed: Exposed::default(),
         seen: service
             .status

@@ -8,6 +8,7 @@
 mod ask;
 mod content;
 mod page;
+mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use observed_core::facts::{Answer, AnswerOutcome, Exposed, Facts, PageOutcome, PageQuestion, Question, Target};
+use observed_core::facts::{Answer, AnswerOutcome, Exposed, Facts, PageOutcome, PageQuestion, Question};
 use observed_core::gift::ProbeKind;
 use observed_crds::v1alpha1::conditions::Reason;
 use reqwest::redirect;
@@ -70,6 +71,8 @@ pub struct Heard {
     pub answers: BTreeMap<ProbeKind, Vec<Answer>>,
     /// What their metrics pages say.
     pub exposed: Exposed,
+    /// Seconds that they took to become ready, by container.
+    pub starts: BTreeMap<String, u32>,
 }
 
 /// Asks pods.
@@ -115,7 +118,8 @@ impl Preflight {
         let Some(target) = facts.target.as_ref().filter(|_| is_asked) else {
             return Ok(Heard::default());
         };
-        let pods = running_pods(client, &facts.namespace, target).await?;
+        let all = pods::of_target(client, &facts.namespace, target).await?;
+        let pods = running_pods(&all);
         let declared: BTreeSet<i32> = target
             .containers
             .iter()
@@ -128,7 +132,11 @@ impl Preflight {
             self.answers(&pods, &declared, questions, end),
             self.exposed(&pods, page, end)
         );
-        Ok(Heard { answers, exposed })
+        Ok(Heard {
+            answers,
+            exposed,
+            starts: start::starts(&all),
+        })
     }
 
     async fn answers(
@@ -235,9 +243,8 @@ struct RunningPod {
     ready: bool,
 }
 
-/// The target's running pods, by its selector and by the chain of owners up to its UID.
-async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Result<Vec<RunningPod>, Error> {
-    let pods = pods::of_target(client, namespace, target).await?;
+/// Those of the target's pods that run.
+fn running_pods(pods: &[Pod]) -> Vec<RunningPod> {
     let mut running: Vec<RunningPod> = pods
         .iter()
         .filter_map(|pod| {
@@ -249,7 +256,7 @@ async fn running_pods(client: &Client, namespace: &str, target: &Target) -> Resu
         })
         .collect();
     running.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(running)
+    running
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -156,7 +156,8 @@ pub struct StartupSettings {
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: Option<i32>,
     /// within is how long a start may take before the container is restarted; failureThreshold follows from it.
-    /// Default: `5m`. A Prometheus duration, at most `1h`.
+    /// Default: `5m`, or twice the time that the running pods took, where a probe of their own tells. A Prometheus
+    /// duration, at most `1h`.
     ///
     /// Example: `2m`
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,6 +49,9 @@ pub struct Facts {
     /// They have not been asked for as long as [`crate::resolve::preflight_seconds`] says. The answers are the worst ones
     /// of that time.
     pub asking: bool,
+    /// Seconds that the running pods took to become ready, by container, as their history tells. Only where a probe says
+    /// when that is.
+    pub starts: BTreeMap<String, u32>,
     /// What the running pods' metrics pages say. Nothing: everything that is wanted counts as exposed.
     pub exposed: Exposed,
     /// What the status keeps of what they said before.

@@ -302,6 +302,7 @@ async fn six_calls(
     let window = Duration::from_secs(resolve::preflight_seconds(&service.spec).into());
     (facts.preflight, facts.asking) = memory.asked(key, &facts, heard.answers, window, Instant::now());
     facts.exposed = heard.exposed;
+    facts.starts = heard.starts;
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
         Ok(plan) => {

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
-use observed_core::facts::{Ask, Content};
+use observed_core::facts::{Ask, Content, Target};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tonic::transport::server::TcpIncoming;
@@ -167,7 +167,7 @@ async fn asked(pod: Value) -> Vec<String> {
         uid: "target-uid".into(),
         ..Default::default()
     };
-    let pods = running_pods(&client, "prod", &target).await.unwrap();
+    let pods = running_pods(&pods::of_target(&client, "prod", &target).await.unwrap());
     pods.into_iter().map(|pod| pod.address.to_string()).collect()
 }
 

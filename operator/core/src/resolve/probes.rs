@@ -51,7 +51,7 @@ fn planned(
     target: &Target,
     container: &Container,
 ) -> Result<(Probes, Vec<Finding>), Vec<Finding>> {
-    let wanted = all_wanted(spec, target, container)?;
+    let wanted = all_wanted(spec, facts, target, container)?;
     let mode = mode(spec);
     let warnings = lint::lint(container, &linted(&wanted, mode, target, container));
     let present = shapes(container);
@@ -125,7 +125,7 @@ pub(super) fn questions(
     target: &Target,
     container: &Container,
 ) -> Vec<Question> {
-    let Ok(wanted) = all_wanted(spec, target, container) else {
+    let Ok(wanted) = all_wanted(spec, facts, target, container) else {
         return Vec::new();
     };
     let gaps = gaps(wanted, target, container);
@@ -167,12 +167,25 @@ pub(super) fn is_gift(target: &Target, container: &Container, kind: ProbeKind, l
     live.owned_by.is_empty() && given == Some(&live.shape.hash())
 }
 
-fn all_wanted(spec: &ObservedServiceSpec, target: &Target, container: &Container) -> Result<AllWanted, Vec<Finding>> {
-    let theirs = container
-        .probes
-        .get(&ProbeKind::Liveness)
-        .filter(|live| !is_gift(target, container, ProbeKind::Liveness, live));
-    wanted::wanted(spec, container, theirs.map(|live| &live.shape))
+fn all_wanted(
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
+) -> Result<AllWanted, Vec<Finding>> {
+    let live = |kind| {
+        container
+            .probes
+            .get(&kind)
+            .map(|live| (live, is_gift(target, container, kind, live)))
+    };
+    let theirs = live(ProbeKind::Liveness).filter(|(_, gift)| !gift);
+    let given = live(ProbeKind::Startup).filter(|(_, gift)| *gift);
+    let start = wanted::Start {
+        took: facts.starts.get(&container.name).copied(),
+        given: given.map(|(live, _)| &live.shape),
+    };
+    wanted::wanted(spec, container, theirs.map(|(live, _)| &live.shape), start)
 }
 
 fn shapes(container: &Container) -> BTreeMap<ProbeKind, ProbeShape> {

@@ -53,11 +53,42 @@ pub(super) struct Wanted {
 /// The wanted probes; in words where a default does not fit the container. A kind that is not wanted at all is left out.
 pub(super) type AllWanted = BTreeMap<ProbeKind, Result<Wanted, String>>;
 
+/// What is known of how the container starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start<'a> {
+    /// Seconds that its pods took.
+    pub(super) took: Option<u32>,
+    /// The startup probe that was given to it.
+    pub(super) given: Option<&'a ProbeShape>,
+}
+
+impl Start<'_> {
+    /// Attempts that a startup probe allows where the spec says nothing: time enough for twice what a start took, in whole
+    /// minutes, or what was given before. A gift does not change because the next pods were slower or faster.
+    fn attempts(self, period: i32) -> i32 {
+        let usual = attempts(DEFAULT_START_SECONDS, period);
+        match (self.given, self.took) {
+            (Some(given), _) if given.period_seconds == period => given.failure_threshold.max(usual),
+            (Some(_), _) | (None, None) => usual,
+            (None, Some(took)) => {
+                let twice = took.saturating_mul(2).div_ceil(60).saturating_mul(60);
+                attempts(twice.clamp(DEFAULT_START_SECONDS, LONGEST_START_SECONDS), period)
+            }
+        }
+    }
+}
+
+fn attempts(within: u32, period: i32) -> i32 {
+    let within = i32::try_from(within).unwrap_or(i32::MAX);
+    (within.saturating_add(period - 1) / period.max(1)).max(1)
+}
+
 /// What each probe should be. `theirs` is a liveness probe that the container's owner gave it.
 pub(super) fn wanted(
     spec: &ObservedServiceSpec,
     container: &Container,
     theirs: Option<&ProbeShape>,
+    start: Start<'_>,
 ) -> Result<AllWanted, Vec<Finding>> {
     let settings = spec.probes.clone().unwrap_or_default();
     let mut findings = Vec::new();
@@ -101,6 +132,7 @@ pub(super) fn wanted(
         container,
         &settings.startup.unwrap_or_default(),
         followed,
+        start,
         &mut findings,
     );
     findings.extend(window(spec).err());
@@ -155,6 +187,7 @@ fn startup(
     container: &Container,
     settings: &StartupSettings,
     followed: Led,
+    start: Start<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<Result<Wanted, String>> {
     let at = "spec.probes.startup";
@@ -171,22 +204,21 @@ fn startup(
         defaults,
         findings,
     );
-    let within = match settings.within.as_deref() {
-        None => DEFAULT_START_SECONDS,
-        Some(text) => duration::seconds(text)
-            .filter(|seconds| *seconds <= LONGEST_START_SECONDS)
-            .unwrap_or_else(|| {
+    let attempts = match settings.within.as_deref() {
+        None => start.attempts(numbers.period),
+        Some(text) => {
+            let within = duration::seconds(text).filter(|seconds| *seconds <= LONGEST_START_SECONDS);
+            if within.is_none() {
                 findings.push(Finding::error(
                     Code::Duration,
                     format!("{at}.within"),
                     format!("{text:?} is not a duration from 1s to 1h"),
                     "Write it as Prometheus does, for instance 2m or 1m30s",
                 ));
-                DEFAULT_START_SECONDS
-            }),
+            }
+            attempts(within.unwrap_or(DEFAULT_START_SECONDS), numbers.period)
+        }
     };
-    let attempts = i32::try_from(within).unwrap_or(i32::MAX);
-    let attempts = attempts.saturating_add(numbers.period - 1) / numbers.period.max(1);
     let led = match led {
         Some(led) => led,
         None => followed,
@@ -196,7 +228,7 @@ fn startup(
             handler,
             period_seconds: numbers.period,
             timeout_seconds: numbers.timeout,
-            failure_threshold: attempts.max(1),
+            failure_threshold: attempts,
             initial_delay_seconds: 0,
         },
         port,

@@ -160,3 +160,36 @@ fn a_window_that_is_no_duration_or_too_long_is_a_finding() {
         assert!(findings[0].message.contains(window), "{}", findings[0].message);
     }
 }
+
+#[test]
+fn the_startup_probe_allows_twice_what_a_start_took_and_never_less_than_the_default() {
+    let startup = |took: u32, probes: Value| {
+        let facts = facts(|facts| facts["starts"] = json!({"api": took}));
+        resolved(&spec(probes), &facts).gift.unwrap().probes[&ProbeKind::Startup].clone()
+    };
+    let seconds = |shape: &ProbeShape| shape.failure_threshold * shape.period_seconds;
+    for (took, allowed) in [(1, 300), (150, 300), (151, 360), (400, 840), (1800, 3600), (3000, 3600)] {
+        assert_eq!(seconds(&startup(took, json!({}))), allowed, "{took}");
+    }
+    assert_eq!(
+        seconds(&startup(400, json!({"startup": {"within": "2m"}}))),
+        120,
+        "what is written holds"
+    );
+}
+
+#[test]
+fn a_gift_stays_as_it_was_given_when_the_next_pods_start_slower_or_faster() {
+    let slow = facts(|facts| facts["starts"] = json!({"api": 400}));
+    let gift = resolved(&spec(json!({})), &slow).gift.unwrap();
+    for took in [json!({}), json!({"api": 1}), json!({"api": 900})] {
+        let later = facts(|facts| {
+            with_gift(facts, &gift, &[]);
+            facts["starts"] = took;
+        });
+        let probes = resolved(&spec(json!({})), &later);
+        assert_eq!((given(&probes), probes.reason), (vec![], Reason::Installed));
+        let shorter = resolved(&spec(json!({"startup": {"within": "10m"}})), &later);
+        assert_eq!(given(&shorter), [ProbeKind::Startup], "what is written is another gift");
+    }
+}

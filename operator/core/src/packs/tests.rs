@@ -366,7 +366,7 @@ fn no_record_is_nan_where_its_help_says_absent() {
             }
         }
         let quantiles = match pack.metadata.name.as_str() {
-            "http" | "http-dependency" => 1,
+            "http" | "http-dependency" | "llm" => 1,
             "controller" => 2,
             _ => 0,
         };

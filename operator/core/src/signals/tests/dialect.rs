@@ -128,7 +128,7 @@ fn a_dialect_that_no_pack_knows_names_what_was_meant() {
     let (path, words) = finding(&signals);
     assert_eq!(path, "spec.signals.dialect");
     assert!(words.contains("did you mean \"opentelemetry\"?"), "{words}");
-    assert!(words.contains("auto, guide, instrumentator"), "{words}");
+    assert!(words.contains("auto, gen-ai, guide, instrumentator"), "{words}");
     // A pack that is not chosen may know it: nothing is wrong then, and nothing follows.
     let elsewhere = Signals {
         dialect: Some("promhttp".to_owned()),

@@ -34,11 +34,19 @@ async fn the_program_upgrades_its_definitions_and_takes_over_none_without_being_
         let lines = format!("observedservices.observed.rs: {words}\nsignalpacks.observed.rs: {words}\n");
         assert_eq!((code, printed), (0, lines));
     }
-    let (_, words) = looked().await;
-    assert!(
-        words.contains("ok       definitions") && words.contains("ok       rights"),
-        "{words}"
-    );
+    // The API server serves the schema of a new definition a moment after it has taken it.
+    let served = async || {
+        let (_, words) = looked().await;
+        if words.contains("ok       definitions") {
+            Ok(words)
+        } else {
+            Err(words)
+        }
+    };
+    let words = observed_e2e::wait::until(super::life::SOON, "the schema to be served", served)
+        .await
+        .unwrap();
+    assert!(words.contains("ok       rights"), "{words}");
     assert!(
         words.contains("error    lease: nobody holds the Lease observed"),
         "{words}"
@@ -72,15 +80,7 @@ async fn the_program_upgrades_its_definitions_and_takes_over_none_without_being_
     let (code, words) = observed(&cluster, &["crds", "apply", "--force-conflicts"]).await;
     assert_eq!(code, 0, "{words}");
     assert!(words.starts_with("observedservices.observed.rs: upgraded\n"), "{words}");
-    let look = async || {
-        let (_, words) = looked().await;
-        if words.contains("ok       definitions") {
-            Ok(())
-        } else {
-            Err(words)
-        }
-    };
-    observed_e2e::wait::until(super::life::SOON, "the schema to be served", look)
+    observed_e2e::wait::until(super::life::SOON, "the upgraded schema to be served", served)
         .await
         .unwrap();
     cluster.stop().await.unwrap();

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 pub use process::{Operator, free_port};
 
 /// What anything here may take. A condition that comes true ends the wait.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(120);
 
 /// A namespace of its own on a control plane, with everything installed that the operator needs.
 pub struct Stage {

@@ -48,7 +48,7 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
         (
             "probes.liveness",
             json!({"httpGet": {"path": "/a"}, "tcpSocket": {}}),
-            "not both",
+            "give one handler",
             json!({"tcpSocket": {}}),
         ),
         (

@@ -1,6 +1,7 @@
 //! A workload whose pods this process plays: it does the kubelet's part, and answers for them.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -78,7 +79,7 @@ pub async fn is_available(stage: &Stage, name: &str) {
 }
 
 /// Plays the kubelet: every pod runs, is ready, and has the address at which this process answers.
-pub async fn kubelet(stage: Arc<Stage>, address: String) {
+pub async fn kubelet(stage: impl Deref<Target = Stage>, address: String) {
     let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
     let mut ticks = tokio::time::interval(TICK);
     loop {

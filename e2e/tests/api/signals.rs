@@ -4,16 +4,12 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
 use observed_e2e::wait;
-use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::operator::{DEPLOYMENT, Operator, RULE, SOON, Stage};
-
-const POD: (&str, &str, &str) = ("v1", "Pod", "pods");
-const REPLICA_SET: (&str, &str, &str) = ("apps/v1", "ReplicaSet", "replicasets");
+use super::operator::{Operator, RULE, SOON, Stage};
+use super::shop;
 
 const TEXT: &str = "text/plain; version=0.0.4";
 const COUNTER: &str = "# TYPE http_requests_total counter\n\
@@ -96,73 +92,16 @@ pub fn own_address() -> IpAddr {
     }
 }
 
-/// A Deployment whose rollout has ended, and its pod, as the controllers and the kubelet would leave them.
+/// A Deployment whose rollout has ended, and its pod at this address.
 pub async fn running(stage: &Stage, at: SocketAddr) {
-    let port = at.port();
-    stage
-        .apply(&format!(
-            "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: shop, namespace: NAMESPACE}}
-spec:
-  replicas: 1
-  selector: {{matchLabels: {{app: shop}}}}
-  template:
-    metadata: {{labels: {{app: shop}}}}
-    spec:
-      containers: [{{name: shop, image: 'observed.local/none:1', ports: [{{name: http, containerPort: {port}}}]}}]
----
-apiVersion: v1
-kind: Service
-metadata: {{name: shop, namespace: NAMESPACE, labels: {{app: shop}}}}
-spec: {{selector: {{app: shop}}, ports: [{{name: http, port: 80, targetPort: http}}]}}
-"
-        ))
-        .await;
-    let deployment = stage.objects(DEPLOYMENT).get("shop").await.unwrap();
-    let template = deployment.data["spec"]["template"].clone();
-    let owner = |kind: &str, name: &str, uid: Option<String>| json!([{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true}]);
-    let labels = json!({"app": "shop"});
-    let set = json!({
-        "apiVersion": "apps/v1", "kind": "ReplicaSet",
-        "metadata": {"name": "shop-1", "labels": labels, "ownerReferences": owner("Deployment", "shop", deployment.uid())},
-        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
-    });
-    let set = apply(stage, REPLICA_SET, "shop-1", &set).await;
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "shop-1-a", "labels": labels, "ownerReferences": owner("ReplicaSet", "shop-1", set)},
-        "spec": template["spec"],
-    });
-    apply(stage, POD, "shop-1-a", &pod).await;
-    let address = at.ip().to_string();
-    let status = json!({"status": {
-        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
-        "conditions": [{"type": "Ready", "status": "True"}],
-    }});
-    let patch = Patch::Merge(status);
-    stage
-        .objects(POD)
-        .patch_status("shop-1-a", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
-    let settled = json!({"status": {
-        "observedGeneration": deployment.metadata.generation, "replicas": 1, "updatedReplicas": 1,
-        "readyReplicas": 1, "availableReplicas": 1,
-    }});
-    let patch = Patch::Merge(settled);
-    stage
-        .objects(DEPLOYMENT)
-        .patch_status("shop", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
-}
-
-async fn apply(stage: &Stage, kind: (&str, &str, &str), name: &str, object: &serde_json::Value) -> Option<String> {
-    let (as_kubelet, object) = (PatchParams::apply("kubelet"), Patch::Apply(object));
-    let applied = stage.objects(kind).patch(name, &as_kubelet, &object).await;
-    applied.unwrap().uid()
+    let workload = shop::TARGET
+        .replace("NAME_", shop::NAME)
+        .replace("PORT", &at.port().to_string());
+    stage.apply(&workload).await;
+    tokio::select! {
+        () = shop::kubelet(stage, at.ip().to_string()) => {}
+        () = shop::is_available(stage, shop::NAME) => {}
+    }
 }
 
 /// The rules as one text, and the version of what is written.

@@ -212,7 +212,7 @@ impl Scene {
             self.is_quiet().await?;
             let seen = self.end().await;
             let service = seen.get("ObservedService shop");
-            let children = seen.keys().filter(|name| name.ends_with("shop-dashboard")).count();
+            let children = seen.keys().filter(|name| !name.starts_with("Deployment ")).count();
             let pending = service
                 .map(|service| service["status"]["conditions"].to_string())
                 .unwrap_or_default();

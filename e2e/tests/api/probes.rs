@@ -41,10 +41,22 @@ fn traces(workload: &DynamicObject) -> Vec<String> {
         .collect()
 }
 
+/// What the program says, and its exit status. Who is told that the workload changed meanwhile, as it does while a rollout
+/// goes on, runs it again.
 async fn run(stage: &Stage, arguments: &[&str]) -> (i32, String) {
     let arguments = [&["probes"], arguments, &["-n", stage.namespace.as_str()]].concat();
-    let (status, out, error) = observed(stage.cluster.kubeconfig(), &arguments).await;
-    (status, out + &error)
+    let look = async || {
+        let (status, out, error) = observed(stage.cluster.kubeconfig(), &arguments).await;
+        let said = out + &error;
+        if said.contains("has changed since it was looked at: run it again") {
+            Err(said)
+        } else {
+            Ok((status, said))
+        }
+    };
+    wait::until(SOON, "the workload to stay as it is for a moment", look)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,14 +223,15 @@ async fn control(
         errors: metrics.watch_errors.clone(),
     };
     let (packs, of_packs) = watch.packs();
-    let packs = packs::judge(client.clone(), packs, Packs::builtin()?, end.clone());
+    let builtin = Packs::builtin()?;
+    let packs = packs::judge(client.clone(), packs, builtin.clone(), end.clone());
     let packs = async {
         packs.await;
         future::pending::<()>().await
     };
 
     let context = Arc::new(Context {
-        packs: Packs::builtin()?.without_drills(),
+        packs: builtin.without_drills(),
         preflight: Preflight::new()?,
         prometheus: verify::Prometheus::new()?,
         events: Events::new(client.clone()),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::Request;
 use observed_e2e::demo::kubectl::Kubectl;
 use observed_e2e::demo::manifest::Install;
-use observed_e2e::demo::sample;
-use observed_e2e::{Cluster, Image, Node, Progress, binaries, monitoring};
+use observed_e2e::demo::{sample, stage};
+use observed_e2e::{Cluster, Node, Progress, monitoring};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -40,18 +40,14 @@ impl Stage {
     pub async fn set(cases: &[Case]) -> Self {
         let progress = Progress::detect();
         let install = Install::read().unwrap();
-        let programs = binaries::for_images(&["observed", "claude-api"], &progress)
-            .await
-            .unwrap();
+        let images = stage::build(&install, &progress).await.unwrap();
         let node = Node {
             executable: env!("CARGO_BIN_EXE_demo").into(),
             monitoring: true,
         };
         let cluster = Cluster::node(node, &progress).await.unwrap();
-        for (name, program) in [(install.image.as_str(), "observed"), (sample::IMAGE, "claude-api")] {
-            let inside = format!("/bin/{program}");
-            let image = Image::new(name).file(&programs[program], &inside).entrypoint(&inside);
-            cluster.load_image(&image).await.unwrap();
+        for image in &images {
+            cluster.load_image(image).await.unwrap();
         }
         monitoring::install(&cluster, &progress).await.unwrap();
         let stage = Self {

@@ -9,8 +9,8 @@ use observed_e2e::demo::kubectl::Kubectl;
 use observed_e2e::demo::look::{Backend, Eyes};
 use observed_e2e::demo::manifest::{Install, checkout};
 use observed_e2e::demo::promise::Promise;
-use observed_e2e::demo::sample;
-use observed_e2e::{Cluster, Image, Node, Progress, binaries, dependencies, monitoring, wait};
+use observed_e2e::demo::{sample, stage};
+use observed_e2e::{Cluster, Node, Progress, dependencies, monitoring, wait};
 use serde_json::{Value, json};
 
 use crate::around::{around, at, caller, routes};
@@ -46,21 +46,14 @@ impl Stage {
     pub async fn set() -> Self {
         let progress = Progress::detect();
         let install = Install::read().unwrap();
-        let programs = binaries::for_images(&["observed", "claude-api"], &progress)
-            .await
-            .unwrap();
+        let images = stage::build(&install, &progress).await.unwrap();
         let databases = dependencies::images(&progress).await.unwrap();
         let node = Node {
             executable: env!("CARGO_BIN_EXE_demo").into(),
             monitoring: true,
         };
         let cluster = Cluster::node(node, &progress).await.unwrap();
-        for (name, program) in [(install.image.as_str(), "observed"), (sample::IMAGE, "claude-api")] {
-            let inside = format!("/bin/{program}");
-            let image = Image::new(name).file(&programs[program], &inside).entrypoint(&inside);
-            cluster.load_image(&image).await.unwrap();
-        }
-        for image in &databases {
+        for image in images.iter().chain(&databases) {
             cluster.load_image(image).await.unwrap();
         }
         monitoring::install(&cluster, &progress).await.unwrap();

@@ -231,6 +231,7 @@ impl ProbeShape {
             .saturating_add(self.timeout_seconds)
     }
 }
+
 /// A port as a person writes it.
 pub fn port_words(port: &IntOrString) -> String {
     match port {

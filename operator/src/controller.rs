@@ -37,6 +37,8 @@ use reconcile::{Context, after_error, reconcile};
 use watches::{Guarded, Triggers};
 
 /// How long a reconcile that is under way may go on after the signal to end.
+const FINISH: Duration = Duration::from_secs(5);
+/// How long everything may take after the signal to end.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// The operator could not do its job.
@@ -101,7 +103,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         readiness.fails(Check::Shutdown, "it was told to end");
         tracing::info!("ending: what is under way is finished");
         tokio::time::sleep(GRACE).await;
-        tracing::warn!("what was under way did not finish in time; the next start sees to it");
+        tracing::warn!("not everything ended in time");
     };
     tokio::select! {
         done = future::try_join(async { served.await.map_err(Error::Server) }, led) => done.map(|_| ()),
@@ -132,11 +134,20 @@ async fn lead(
         std::process::exit(1);
     });
     metrics.leads(&settings.lease_name, true);
-    tokio::select! {
-        done = control(client, settings, metrics, end) => done?,
+    // Whoever is next does not wait for an answer that this one waits for.
+    let too_long = async {
+        end.clone().await;
+        tokio::time::sleep(FINISH).await;
+    };
+    let finished = tokio::select! {
+        done = control(client, settings, metrics, end.clone()) => done.map(|()| true)?,
         lost = held.keep() => return Err(lost.into()),
+        () = too_long => false,
+    };
+    if !finished {
+        tracing::warn!("what was under way did not finish in time; whoever leads next sees to it");
     }
-    held.release().await;
+    held.release(finished).await;
     Ok(())
 }
 

@@ -292,10 +292,14 @@ impl Held<'_> {
         }
     }
 
-    /// Gives the Lease away at once: nothing is written any more.
-    pub async fn release(mut self) {
+    /// Gives the Lease away: nothing is written any more. At once if what was begun is finished, else when a write that was
+    /// sent has had its time.
+    pub async fn release(mut self, finished: bool) {
         let lease = self.lease;
         lease.gate.close();
+        if !finished {
+            sleep(lease.terms.request()).await;
+        }
         for _ in 0..RELEASES {
             let mut free = self.object.clone();
             free.spec = Some(LeaseSpec {

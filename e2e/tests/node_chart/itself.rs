@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, LogParams};
 use kube::{Api, ResourceExt};
 use observed_e2e::wait;
 use serde_json::Value;
@@ -125,9 +125,13 @@ pub async fn hands_over(stage: &Stage) -> Duration {
             .iter()
             .filter(|name| *name != leader)
             .any(|name| now.starts_with(name.as_str()));
-        if other { Ok(began.elapsed()) } else { Err(now) }
+        if other {
+            return Ok(began.elapsed());
+        }
+        let log = pods.logs(leader, &LogParams::default()).await.unwrap_or_default();
+        Err(format!("{now} leads of {names:?}; {leader} said:\n{log}"))
     };
-    wait::until(Duration::from_secs(30), "the other replica to take over", look)
+    wait::until(Duration::from_secs(60), "the other replica to take over", look)
         .await
         .unwrap()
 }

@@ -204,7 +204,9 @@ async fn a_service_keeps_its_probes_and_its_pods_through_the_life_of_a_release()
     assert!(stage.operator_is_available().await);
     assert_eq!(stage.service().await, given);
     let took = itself::hands_over(&stage).await;
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    println!("the other replica leads after {took:?}");
+    // A Lease that is not released lasts for two seconds less than 15 at least.
+    assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(stage.service().await, given);
     stage.helm("rollback", &["--timeout", "2m"]).unwrap();
     assert!(stage.operator_is_available().await);

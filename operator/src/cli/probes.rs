@@ -1,7 +1,7 @@
 //! `observed probes`: what Observed gave to a workload, kept without it or taken out, with the user's own rights.
 
-use kube::Api;
 use kube::api::DynamicObject;
+use kube::{Api, Client};
 use observed_core::facts::Target;
 use observed_core::gift::TakeBack;
 use observed_core::resolve;
@@ -13,6 +13,9 @@ use super::output::{ask, clean, may_ask, print};
 use super::{Error, Outcome};
 use crate::apply::{Done, withdraw, workloads};
 use crate::{api_error, gather, mend};
+
+/// A workload in the middle of a rollout changes with each of its pods.
+const LOOKS: usize = 10;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -86,43 +89,73 @@ async fn change(of: &Of, remove: bool) -> Result<Outcome, Error> {
         },
     };
     let told = format!("{} {namespace}/{}", reference.kind.as_str(), reference.name);
-    let target = gather::read_target(&client, &namespace, &reference).await;
-    let Some(target) = target.map_err(|error| Error::Cluster(error.to_string()))? else {
-        return Err(Error::Usage(format!("there is no {told}")));
-    };
-    let Some(taken) = taken(&target, remove) else {
-        print(&format!("{told} has nothing of Observed\n"))?;
-        return Ok(Outcome::Fine);
-    };
-    let would = withdraw(&client, &namespace, &target, &taken, true).await;
-    let Done::Written(after) = would.map_err(|error| Error::Cluster(error.to_string()))? else {
-        return Err(changed(&told));
-    };
-    let before = workloads(&client, &namespace, target.kind).get(&target.name).await;
-    let before = before.map_err(|error| Error::Cluster(api_error::words(&error)))?;
-    let diff = mend::diff(&told, &shown(&before), &shown(&after)).map_err(|error| Error::Cluster(error.to_string()))?;
-    let lines: Vec<String> = diff.lines().map(clean).collect();
-    print(&format!("{}\n", lines.join("\n")))?;
-    if remove && !taken.probes.is_empty() {
-        print("the pods are rolled once, and lose these probes\n")?;
+    let mut agreed = None;
+    for _ in 0..LOOKS {
+        let target = gather::read_target(&client, &namespace, &reference).await;
+        let Some(target) = target.map_err(|error| Error::Cluster(error.to_string()))? else {
+            return Err(Error::Usage(format!("there is no {told}")));
+        };
+        let Some(taken) = taken(&target, remove) else {
+            print(&format!("{told} has nothing of Observed\n"))?;
+            return Ok(Outcome::Fine);
+        };
+        let Some(diff) = diff(&client, &namespace, &target, &taken, &told).await? else {
+            continue;
+        };
+        // Who said yes to a change is not asked about the same one again.
+        if agreed.as_ref() != Some(&diff) {
+            print(&diff)?;
+            if remove && !taken.probes.is_empty() {
+                print("the pods are rolled once, and lose these probes\n")?;
+            }
+            if !of.is_wanted()? {
+                return Ok(Outcome::Findings);
+            }
+            agreed = Some(diff);
+        }
+        let done = withdraw(&client, &namespace, &target, &taken, false).await;
+        if let Done::Written(_) = done.map_err(|error| Error::Cluster(error.to_string()))? {
+            print("changed\n")?;
+            return Ok(Outcome::Fine);
+        }
     }
-    let wanted = of.yes || (!of.dry_run && may_ask() && ask("make this change? [y/N] ")?);
-    if !wanted {
-        print(match (of.dry_run, may_ask()) {
+    Err(Error::Cluster(format!(
+        "{told} changed each of the {LOOKS} times that it was looked at: run it again when its rollout is over"
+    )))
+}
+
+impl Of {
+    /// Whether the change that was shown is to be made. If not, why is said.
+    fn is_wanted(&self) -> Result<bool, Error> {
+        if self.yes || (!self.dry_run && may_ask() && ask("make this change? [y/N] ")?) {
+            return Ok(true);
+        }
+        print(match (self.dry_run, may_ask()) {
             (true, _) => "nothing was changed: this is a dry run\n",
             (false, true) => "left as it is\n",
             (false, false) => "nothing was changed: standard input is no terminal, and there is no --yes\n",
         })?;
-        return Ok(Outcome::Findings);
+        Ok(false)
     }
-    let done = withdraw(&client, &namespace, &target, &taken, false).await;
-    match done.map_err(|error| Error::Cluster(error.to_string()))? {
-        Done::Changed => Err(changed(&told)),
-        Done::Written(_) => {
-            print("changed\n")?;
-            Ok(Outcome::Fine)
-        }
-    }
+}
+
+/// The change, as the API server would store it. None: the workload has changed since it was looked at.
+async fn diff(
+    client: &Client,
+    namespace: &str,
+    target: &Target,
+    taken: &TakeBack,
+    told: &str,
+) -> Result<Option<String>, Error> {
+    let would = withdraw(client, namespace, target, taken, true).await;
+    let Done::Written(after) = would.map_err(|error| Error::Cluster(error.to_string()))? else {
+        return Ok(None);
+    };
+    let before = workloads(client, namespace, target.kind).get(&target.name).await;
+    let before = before.map_err(|error| Error::Cluster(api_error::words(&error)))?;
+    let diff = mend::diff(told, &shown(&before), &shown(&after)).map_err(|error| Error::Cluster(error.to_string()))?;
+    let lines: Vec<String> = diff.lines().map(clean).collect();
+    Ok(Some(format!("{}\n", lines.join("\n"))))
 }
 
 /// What goes. None where there is nothing of ours.
@@ -141,10 +174,6 @@ fn taken(target: &Target, remove: bool) -> Option<TakeBack> {
             ..taken
         }
     })
-}
-
-fn changed(told: &str) -> Error {
-    Error::Cluster(format!("{told} has changed since it was looked at: run it again"))
 }
 
 /// A workload that is named as kubectl names it.

@@ -151,7 +151,7 @@ async fn a_released_lease_names_nobody_even_if_a_renewal_came_in_between() {
         let lease = lease(client);
         *stored.lock().unwrap() = Some(held_by(&lease.identity, 1, version));
         let object = serde_json::from_value(held_by(&lease.identity, 1, "5")).unwrap();
-        Held { lease: &lease, object }.release().await;
+        Held { lease: &lease, object }.release(true).await;
         assert_eq!(stored.lock().unwrap().as_ref().unwrap()["spec"]["holderIdentity"], "");
     }
 }

@@ -89,6 +89,10 @@ pub fn writes(deed: &Deed) -> bool {
     matches!(deed, Deed::Writes(_))
 }
 
+pub fn releases(deed: &Deed) -> bool {
+    *deed == Deed::Releases
+}
+
 pub fn holds(deed: &Deed) -> bool {
     *deed == Deed::Holds
 }
@@ -99,6 +103,7 @@ pub struct Gateway {
     client: Client,
     journal: Journal,
     cut: Arc<AtomicBool>,
+    stalled: Arc<AtomicBool>,
     /// What the Lease says in place of how long this replica believes to hold it.
     lasts: Option<u64>,
     pub kubeconfig: PathBuf,
@@ -118,6 +123,7 @@ impl Gateway {
             client: stage.operators_client().await,
             journal: journal.clone(),
             cut: Arc::default(),
+            stalled: Arc::default(),
             lasts,
             kubeconfig,
         };
@@ -130,19 +136,25 @@ impl Gateway {
     pub fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
     }
+
+    /// From now on no request is passed on or answered, but those for the Lease.
+    pub fn stall(&self) {
+        self.stalled.store(true, Ordering::SeqCst);
+    }
 }
 
 async fn pass(State(gateway): State<Gateway>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let (is_write, path) = (parts.method != Method::GET, parts.uri.path());
-    let of_lease = is_write && path.contains("/leases");
+    let is_lease = path.contains("/leases");
+    let of_lease = is_write && is_lease;
     if is_write && !of_lease {
         gateway
             .journal
             .add(gateway.who, Deed::Writes(format!("{} {path}", parts.method)));
     }
-    if gateway.cut.load(Ordering::SeqCst) {
+    if gateway.cut.load(Ordering::SeqCst) || gateway.stalled.load(Ordering::SeqCst) && !is_lease {
         std::future::pending::<()>().await;
     }
     let mut lease: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -130,7 +130,7 @@ async fn while_one_works_the_other_is_ready_and_when_that_is_killed_takes_over()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_that_is_told_to_end_hands_over_at_once() {
+async fn one_that_is_told_to_end_hands_over_within_a_second() {
     let mut scene = Scene::new(Belief::Right).await;
     let other = scene.replica('b').await;
     let told = Instant::now();
@@ -140,8 +140,7 @@ async fn one_that_is_told_to_end_hands_over_at_once() {
     assert!(scene.leader.1.ends().await.success());
     scene.one_writer().unwrap();
     println!("handed over in {:?}", taken - told);
-    // The Lease that was renewed last would not have been over yet.
-    assert!(taken - told < LASTS / 2, "{:?}", taken - told);
+    assert!(taken - told < Duration::from_secs(1), "{:?}", taken - told);
     drop(other);
 }
 

@@ -125,13 +125,14 @@ pub async fn hands_over(stage: &Stage) -> Duration {
             .iter()
             .filter(|name| *name != leader)
             .any(|name| now.starts_with(name.as_str()));
-        if other {
-            return Ok(began.elapsed());
-        }
-        let log = pods.logs(leader, &LogParams::default()).await.unwrap_or_default();
-        Err(format!("{now} leads of {names:?}; {leader} said:\n{log}"))
+        if other { Ok(began.elapsed()) } else { Err(now) }
     };
-    wait::until(Duration::from_secs(60), "the other replica to take over", look)
-        .await
-        .unwrap()
+    // The pod is there for 30 s: until then it can be read what kept it.
+    match wait::until(Duration::from_secs(20), "the other replica to take over", look).await {
+        Ok(took) => took,
+        Err(error) => {
+            let log = pods.logs(leader, &LogParams::default()).await;
+            panic!("{error}; of {names:?}, {leader} said:\n{}", log.unwrap_or_default())
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Asks the real Prometheus, its Alertmanagers and Grafana whether what was applied works. Reads only, and cannot fail: who
 //! cannot be asked is `Unknown`.
 
+mod access;
 mod alertmanager;
 mod grafana;
 mod prometheus;
@@ -20,7 +21,6 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
 use crate::settings::Settings;
-pub use grafana::Grafana;
 use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
 
@@ -35,8 +35,8 @@ pub struct Backends<'a> {
     pub prometheus_url: Option<&'a str>,
     /// Address that is asked instead of those of the Alertmanagers that Prometheus names.
     pub alertmanager_url: Option<&'a str>,
-    /// The Grafana that is asked.
-    pub grafana: Option<Grafana<'a>>,
+    /// Address of the Grafana that is asked.
+    pub grafana_url: Option<&'a str>,
     /// The sidecars of Grafana.
     pub sidecars: &'a Sidecars,
     /// The Prometheus resources.
@@ -52,12 +52,9 @@ impl<'a> Backends<'a> {
     pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, settings: &'a Settings) -> Self {
         Self {
             prometheus,
-            prometheus_url: settings.prometheus_url.as_deref(),
-            alertmanager_url: settings.alertmanager_url.as_deref(),
-            grafana: settings.grafana_url.as_deref().map(|url| Grafana {
-                url,
-                token_file: settings.grafana_token_file.as_deref(),
-            }),
+            prometheus_url: settings.prometheus.url(),
+            alertmanager_url: settings.alertmanager.url(),
+            grafana_url: settings.grafana.url(),
             sidecars: &facts.sidecars,
             prometheuses: &facts.prometheuses,
             namespace: &facts.namespace,

@@ -11,8 +11,11 @@ use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::access::{Doors, Server};
 use super::*;
+use crate::settings::Access;
 
+mod access;
 mod advice;
 mod budget;
 mod dashboards;
@@ -22,6 +25,12 @@ mod routes;
 fn client() -> Prometheus {
     crate::mock::provide_tls();
     Prometheus::new().unwrap()
+}
+
+/// A client that asks one kind of server in this way.
+fn asking(server: Server, access: Access) -> Prometheus {
+    crate::mock::provide_tls();
+    Prometheus::through(Doors::with(server, access).unwrap())
 }
 
 async fn serve(router: Router) -> String {
@@ -132,7 +141,7 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         prometheus,
         prometheus_url: None,
         alertmanager_url: None,
-        grafana: None,
+        grafana_url: None,
         sidecars: &facts.sidecars,
         prometheuses: &facts.prometheuses,
         namespace: &facts.namespace,

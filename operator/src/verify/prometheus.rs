@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use observed_core::duration;
 use observed_core::preview::{Series, Span};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::access::{Door, Doors, Server};
+use super::age;
 use super::shared::Shared;
 use crate::settings::Settings;
 use rules::Groups;
@@ -112,8 +115,8 @@ pub struct Prometheus {
 type Pools = BTreeMap<String, Vec<Target>>;
 
 #[derive(Deserialize)]
-struct Envelope<T> {
-    data: T,
+pub(super) struct Envelope<T> {
+    pub(super) data: T,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +137,14 @@ pub(super) struct Target {
     #[serde(default)]
     pub(super) last_error: String,
     pub(super) health: Health,
+    /// When it was scraped last.
+    #[serde(default)]
+    pub(super) last_scrape: String,
+    #[serde(default)]
+    scrape_interval: String,
+    /// Whether that was too long ago when it was told.
+    #[serde(skip)]
+    pub(super) is_stale: bool,
 }
 
 /// What the last scrape said.
@@ -221,7 +232,10 @@ impl Prometheus {
         let query: Vec<_> = [("state", "active")].iter().chain(more).copied().collect();
         let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
         let mut pools = Pools::new();
+        let now = Timestamp::now();
         for mut target in answer.data.active_targets.unwrap_or_default() {
+            let interval = duration::long_seconds(&target.scrape_interval).map(Duration::from_secs);
+            target.is_stale = target.health == Health::Up && age::is_stale(&target.last_scrape, interval, now);
             let pool = std::mem::take(&mut target.scrape_pool);
             pools.entry(pool).or_default().push(target);
         }

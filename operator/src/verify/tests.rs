@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Redirect;
 use axum::routing::get;
+use jiff::Timestamp;
 use observed_core::facts::Selects;
 use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
@@ -20,7 +21,9 @@ mod advice;
 mod budget;
 mod dashboards;
 mod hostile;
+mod kin;
 mod routes;
+mod stale;
 
 fn client() -> Prometheus {
     crate::mock::provide_tls();
@@ -65,7 +68,7 @@ fn target(pool: &str, health: &str, last_error: &str) -> Value {
         "scrapeUrl": "http://10.244.0.7:8000/metrics",
         "globalUrl": "http://10.244.0.7:8000/metrics",
         "lastError": last_error,
-        "lastScrape": "2026-11-24T15:00:00.123456789Z",
+        "lastScrape": Timestamp::now().to_string(),
         "lastScrapeDuration": 0.004,
         "health": health,
         "scrapeInterval": "30s",
@@ -82,11 +85,11 @@ fn group(name: &str, rules: &[(&str, &str, &str)]) -> Value {
         .iter()
         .map(|(name, health, error)| {
             json!({"name": name, "query": "up == 0", "labels": {}, "health": health, "lastError": error, "type": "recording",
-                "evaluationTime": 0.0002, "lastEvaluation": "2026-11-24T15:00:00Z"})
+                "evaluationTime": 0.0002, "lastEvaluation": Timestamp::now().to_string()})
         })
         .collect();
     json!({"name": name, "file": "/etc/prometheus/rules/prometheus-main-rulefiles-0/prod-api-0c9d.yaml", "rules": rules,
-        "interval": 30, "limit": 0, "evaluationTime": 0.0004, "lastEvaluation": "2026-11-24T15:00:00Z"})
+        "interval": 30, "limit": 0, "evaluationTime": 0.0004, "lastEvaluation": Timestamp::now().to_string()})
 }
 
 fn no_rules() -> Value {

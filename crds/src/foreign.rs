@@ -11,5 +11,5 @@ pub use monitor::{
     Endpoint, LabelSelector, NamespaceSelector, PodMonitor, PodMonitorSpec, Relabeling, ServiceMonitor,
     ServiceMonitorSpec,
 };
-pub use prometheus::{Prometheus, PrometheusSpec};
+pub use prometheus::{Prometheus, PrometheusSpec, WebSpec};
 pub use prometheus_rule::{PrometheusRule, PrometheusRuleSpec, Rule, RuleGroup};

@@ -51,7 +51,7 @@ Exit status: 0 fine, 1 findings in what was given, 2 wrong usage or something th
 enum Verb {
     /// Run the operator.
     #[command(after_help = run::EXAMPLES)]
-    Run(Settings),
+    Run(Box<Settings>),
     /// Show the objects that follow from ObservedServices, without a cluster.
     #[command(after_help = render::EXAMPLES)]
     Render(render::Args),
@@ -141,7 +141,7 @@ impl Error {
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let done = match Line::parse().verb {
-        Verb::Run(settings) => run::run(settings),
+        Verb::Run(settings) => run::run(*settings),
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
         Verb::Drill(args) => drill::drill(&args),

@@ -244,7 +244,7 @@ async fn control(
     let context = Arc::new(Context {
         packs: builtin.without_drills(),
         preflight: Preflight::new()?,
-        prometheus: verify::Prometheus::new()?,
+        prometheus: verify::Prometheus::of(&settings)?,
         events: Events::new(client.clone()),
         memory: Memory::default(),
         known: known.clone(),

@@ -1,41 +1,30 @@
 //! What can be set when the operator is started.
 
+pub mod access;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use observed_core::duration;
 
+pub use access::Access;
+use access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
+
 /// Settings of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Address of the Prometheus to verify against, instead of those of the Prometheus resources in the cluster.
-    ///
-    /// Example: https://prometheus.example.org/prefix
-    #[arg(long, env = "OBSERVED_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
-    pub prometheus_url: Option<String>,
+    /// How Prometheus is reached.
+    #[command(flatten)]
+    pub prometheus: PrometheusAccess,
 
-    /// Address of the Alertmanager whose routes the alerts take, instead of those that Prometheus names.
-    ///
-    /// Example: https://alertmanager.example.org/prefix
-    #[arg(long, env = "OBSERVED_ALERTMANAGER_URL", value_name = "URL", value_parser = parse_url)]
-    pub alertmanager_url: Option<String>,
+    /// How Alertmanager is reached.
+    #[command(flatten)]
+    pub alertmanager: AlertmanagerAccess,
 
-    /// Address of the Grafana that is asked whether it has the dashboards.
-    ///
-    /// Example: https://grafana.example.org/prefix
-    #[arg(long, env = "OBSERVED_GRAFANA_URL", value_name = "URL", value_parser = parse_url)]
-    pub grafana_url: Option<String>,
-
-    /// File that holds a token of a service account of that Grafana which may read dashboards (the role Viewer is enough).
-    #[arg(
-        long,
-        env = "OBSERVED_GRAFANA_TOKEN_FILE",
-        value_name = "FILE",
-        requires = "grafana_url"
-    )]
-    pub grafana_token_file: Option<PathBuf>,
+    /// How Grafana is reached.
+    #[command(flatten)]
+    pub grafana: GrafanaAccess,
 
     /// Look after this namespace only. Default: all of them.
     #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
@@ -86,14 +75,6 @@ pub enum LogFormat {
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = duration::seconds(text).ok_or("not a duration: write it as 90s, 5m or 1h")?;
     Ok(Duration::from_secs(seconds.into()))
-}
-
-fn parse_url(text: &str) -> Result<String, String> {
-    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" | "https" => Ok(text.trim_end_matches('/').to_owned()),
-        other => Err(format!("{other}: is not http: or https:")),
-    }
 }
 
 #[cfg(test)]

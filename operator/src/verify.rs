@@ -1,8 +1,11 @@
 //! Asks the real Prometheus, its Alertmanagers and Grafana whether what was applied works. Reads only, and cannot fail: who
 //! cannot be asked is `Unknown`.
 
+mod access;
+mod age;
 mod alertmanager;
 mod grafana;
+mod kin;
 mod prometheus;
 mod shared;
 
@@ -20,7 +23,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::api_error::shorten;
 use crate::settings::Settings;
-pub use grafana::Grafana;
+use kin::Asked;
 use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
 
@@ -35,8 +38,8 @@ pub struct Backends<'a> {
     pub prometheus_url: Option<&'a str>,
     /// Address that is asked instead of those of the Alertmanagers that Prometheus names.
     pub alertmanager_url: Option<&'a str>,
-    /// The Grafana that is asked.
-    pub grafana: Option<Grafana<'a>>,
+    /// Address of the Grafana that is asked.
+    pub grafana_url: Option<&'a str>,
     /// The sidecars of Grafana.
     pub sidecars: &'a Sidecars,
     /// The Prometheus resources.
@@ -52,12 +55,9 @@ impl<'a> Backends<'a> {
     pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, settings: &'a Settings) -> Self {
         Self {
             prometheus,
-            prometheus_url: settings.prometheus_url.as_deref(),
-            alertmanager_url: settings.alertmanager_url.as_deref(),
-            grafana: settings.grafana_url.as_deref().map(|url| Grafana {
-                url,
-                token_file: settings.grafana_token_file.as_deref(),
-            }),
+            prometheus_url: settings.prometheus.url(),
+            alertmanager_url: settings.alertmanager.url(),
+            grafana_url: settings.grafana.url(),
             sidecars: &facts.sidecars,
             prometheuses: &facts.prometheuses,
             namespace: &facts.namespace,
@@ -84,7 +84,7 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
     let several = addresses.len() > 1;
     let asked = addresses.iter().map(async |(who, url)| {
         let mut verdict = match check {
-            Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
+            Check::Targets { .. } => targets(backends, who, url, check).await,
             Check::Rules { .. } => rules(backends, who, url, check).await,
             Check::Dashboard(file) => grafana::dashboard(backends, check, file).await,
             Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
@@ -166,7 +166,7 @@ fn addresses(
     })
 }
 
-async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
+async fn targets(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> Verdict {
     let Check::Targets {
         kind,
         namespace,
@@ -177,23 +177,36 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
     else {
         return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
     };
-    let pool = format!(
-        "{}/{namespace}/{name}/",
-        if *kind == "PodMonitor" {
-            "podMonitor"
-        } else {
-            "serviceMonitor"
-        }
-    );
-    let targets = match prometheus.targets(url, &pool).await {
-        Ok(targets) => targets,
-        Err(error) => return unreachable(check, who, &error),
+    // Under the name that prometheus-operator gives it, else that of VictoriaMetrics' operator.
+    let pools = match *kind {
+        "PodMonitor" => ["podMonitor", "podScrape"],
+        _ => ["serviceMonitor", "serviceScrape"],
     };
+    let mut targets = Vec::new();
+    for pool in pools {
+        match backends
+            .prometheus
+            .targets(url, &format!("{pool}/{namespace}/{name}/"))
+            .await
+        {
+            Ok(found) => targets = found,
+            Err(error) => {
+                let told = kin::not_served(check, url, Asked::Targets, &error);
+                return told.unwrap_or_else(|| unreachable(check, who, &error));
+            }
+        }
+        if !targets.is_empty() || backends.prometheus_url != Some(url) {
+            break;
+        }
+    }
     let expected = usize::try_from(*expected).unwrap_or(0);
     if targets.is_empty() {
         if expected == 0 {
             let message = "The workload should have no pods, so there is nothing to scrape".to_owned();
             return verdict(check, Truth::Unknown, Reason::NoTargets, message, Some((0, 0)));
+        }
+        if let Some(told) = kin::not_listed(backends, check, url, Asked::Targets).await {
+            return told;
         }
         let message = format!(
             "{who} has no target for the {kind} {name:?} yet. It can take two minutes to load it; if it stays so, see \
@@ -204,7 +217,19 @@ async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -
     }
     let all = targets.len().max(expected);
     let up = targets.iter().filter(|target| target.health == Health::Up).count();
-    let count = Some((up, all));
+    let stale = targets.iter().filter(|target| target.is_stale);
+    let count = Some((up - stale.clone().count(), all));
+    if up == all
+        && let Some(target) = stale.min_by_key(|target| &target.scrape_url)
+    {
+        let message = format!(
+            "{who} calls {} up, and has not scraped it since {}, so that what it says is stale. See whether it hangs or has too \
+             little CPU, and whether its clock is right",
+            shorten(&target.scrape_url, LONGEST_WORDS),
+            shorten(&target.last_scrape, LONGEST_WORDS)
+        );
+        return verdict(check, Truth::Unknown, Reason::Stale, message, count);
+    }
     if up == all {
         return verdict(
             check,
@@ -255,8 +280,16 @@ async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> 
     };
     let loaded = match backends.prometheus.rules(url, groups).await {
         Ok(loaded) => loaded,
-        Err(error) => return unreachable(check, who, &error),
+        Err(error) => {
+            let told = kin::not_served(check, url, Asked::Rules, &error);
+            return told.unwrap_or_else(|| unreachable(check, who, &error));
+        }
     };
+    if loaded.rules == 0
+        && let Some(told) = kin::not_listed(backends, check, url, Asked::Rules).await
+    {
+        return told;
+    }
     let count = Some((loaded.healthy, *expected));
     if let Some((rule, error)) = &loaded.failing {
         let message = format!(
@@ -280,6 +313,14 @@ async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> 
             loaded.healthy
         );
         return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
+    }
+    if let Some((group, since)) = &loaded.stale {
+        let message = format!(
+            "{who} has not evaluated the group {group:?} since {}, so that what it says is stale. See whether it hangs or has \
+             too little CPU, and whether its clock is right",
+            shorten(since, LONGEST_WORDS)
+        );
+        return verdict(check, Truth::Unknown, Reason::Stale, message, count);
     }
     let mut message = format!("{who} evaluates all {expected} rules without error");
     if let Some(group) = &loaded.slow {

@@ -75,3 +75,15 @@ subjects:
 {{- $_ := set $object.metadata "labels" (merge (include "observed.labels" .root | fromYaml) .labels $own) }}
 {{- toJson $object }}
 {{- end }}
+
+{{/* Names of the servers for which something of a Secret is mounted, as a JSON array. */}}
+{{- define "observed.mounted" -}}
+{{- $mounted := list }}
+{{- range $name := list "prometheus" "alertmanager" "grafana" }}
+{{- $server := index $.Values $name }}
+{{- if or $server.tokenSecret.name $server.basicAuthSecret.name $server.caSecret.name }}
+{{- $mounted = append $mounted $name }}
+{{- end }}
+{{- end }}
+{{- toJson $mounted }}
+{{- end }}

@@ -50,4 +50,16 @@ pub struct PrometheusSpec {
     /// Service that governs the pods. Default: `prometheus-operated`.
     #[serde(default)]
     pub service_name: Option<String>,
+    /// How its HTTP API is served.
+    #[serde(default)]
+    pub web: Option<WebSpec>,
+}
+
+/// How Prometheus serves its HTTP API.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebSpec {
+    /// What HTTPS needs. Absent: it serves plain HTTP. What it names in Secrets is not read.
+    #[serde(default)]
+    pub tls_config: Option<serde_json::Value>,
 }

@@ -160,6 +160,8 @@ reasons! {
     NoGrafana,
     /// Nobody could be asked: unreachable, or no Prometheus was found.
     Unreachable,
+    /// What Prometheus says is about what was: it has not scraped or evaluated for several intervals.
+    Stale,
     /// The API server does not know this kind: its CRD is not installed.
     KindNotServed,
     /// An object of that name belongs to somebody else.

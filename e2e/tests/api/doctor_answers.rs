@@ -48,7 +48,7 @@ const EXPECTED: [&str; 14] = [
 ];
 
 /// A program that ends with the test.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -207,7 +207,7 @@ async fn alertmanager(directory: &Path) -> (String, Running) {
     (format!("http://127.0.0.1:{port}"), child)
 }
 
-async fn started(tool: Tool, arguments: &[String], directory: &Path) -> Running {
+pub async fn started(tool: Tool, arguments: &[String], directory: &Path) -> Running {
     let tools = Tools::ensure(&[tool], &Progress::detect()).await.unwrap();
     let log = fs::File::create(directory.join(format!("{tool:?}.log"))).unwrap();
     let child = Command::new(tools.path(tool).unwrap())

@@ -13,6 +13,7 @@ mod doctor_fix;
 mod doctor_mistakes;
 mod faults;
 mod grafana;
+mod guarded;
 mod operator;
 mod packs;
 mod probes;

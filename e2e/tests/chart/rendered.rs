@@ -81,9 +81,16 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     assert!(known.remove("OBSERVED_LISTEN"), "{help}");
     known.insert("RUST_LOG".to_owned());
 
-    let all = "watchNamespace=prod,prometheusUrl=http://prometheus:9090,alertmanagerUrl=http://alertmanager:9093,\
-               grafana.url=http://grafana,grafana.tokenSecret.name=grafana,log.filter=debug";
-    let rendered = render(&chart(), &["--set", all]).await.unwrap();
+    let all = ["prometheus", "alertmanager", "grafana"]
+        .map(|server| {
+            format!(
+                "{server}.url=http://{server},{server}.tokenSecret.name=a,{server}.basicAuthSecret.name=b,\
+                 {server}.caSecret.name=c,{server}.headers.X-Scope-OrgID=d,"
+            )
+        })
+        .concat()
+        + "watchNamespace=prod,log.filter=debug";
+    let rendered = render(&chart(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_eq!(set, known);
 
@@ -103,7 +110,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     }
 
     let other = chart_with("templates/deployment.yaml", "OBSERVED_RESYNC", "OBSERVED_RESYNK");
-    let rendered = render(other.path(), &["--set", all]).await.unwrap();
+    let rendered = render(other.path(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_ne!(set, known);
 }
@@ -112,7 +119,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
 async fn the_test_of_a_release_asks_about_that_release_and_is_no_pod_of_the_operator() {
     let options = [
         "--set",
-        "fullnameOverride=another,watchNamespace=prod,prometheusUrl=http://prometheus:9090",
+        "fullnameOverride=another,watchNamespace=prod,prometheus.url=http://prometheus:9090",
     ];
     let rendered = render(&chart(), &options).await.unwrap();
     let test = only(&rendered, "Pod");

@@ -197,5 +197,7 @@ fn url(namespace: &str, name: &str, spec: &PrometheusSpec) -> String {
     } else {
         format!("/{prefix}")
     };
-    format!("http://prometheus-{name}-0.{service}.{namespace}.svc:{WEB_PORT}{prefix}")
+    let tls = spec.web.as_ref().and_then(|web| web.tls_config.as_ref());
+    let scheme = tls.map_or("http", |_| "https");
+    format!("{scheme}://prometheus-{name}-0.{service}.{namespace}.svc:{WEB_PORT}{prefix}")
 }

@@ -147,6 +147,18 @@ async fn only_services_that_select_the_pods_are_facts() {
     assert_eq!(ports, [(Some("http"), None), (None, Some(8000))]);
 }
 
+#[test]
+fn a_prometheus_that_serves_https_is_asked_by_https_and_no_other() {
+    let url = |web: serde_json::Value| {
+        let spec = serde_json::from_value(json!({"web": web})).unwrap();
+        surroundings::fact(&observed_crds::foreign::Prometheus::new("main", spec)).url
+    };
+    let tls = json!({"tlsConfig": {"cert": {"secret": {"name": "web", "key": "tls.crt"}}, "keySecret": {"name": "web", "key": "tls.key"}}});
+    assert!(url(tls).starts_with("https://prometheus-main-0."));
+    assert!(url(json!({"pageTitle": "Prod"})).starts_with("http://prometheus-main-0."));
+    assert!(url(json!(null)).starts_with("http://prometheus-main-0."));
+}
+
 #[tokio::test]
 async fn a_prometheus_is_a_fact_with_its_address_and_what_it_selects() {
     let facts = gathered(|_| None, vec![]).await.unwrap();

@@ -10,6 +10,7 @@ use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::Reason;
 use serde::Deserialize;
 
+use super::access::Server;
 use super::{Backends, Error, Prometheus, verdict};
 use crate::api_error::shorten;
 
@@ -119,14 +120,20 @@ fn base(url: &str) -> String {
 
 async fn ask(http: &Prometheus, address: &str) -> Result<Answers, String> {
     let words = |error: Error| error.to_string();
-    let status: Status = http.shared(address, "/api/v2/status").await.map_err(words)?;
+    let status: Status = http
+        .shared(Server::Alertmanager, address, "/api/v2/status")
+        .await
+        .map_err(words)?;
     let routing = Routing::read(&status.config.original)
         .ok_or_else(|| format!("the configuration of {address} has no route that can be read"))?;
-    let mut silences: Vec<Silence> = http.shared(address, "/api/v2/silences").await.map_err(words)?;
+    let mut silences: Vec<Silence> = http
+        .shared(Server::Alertmanager, address, "/api/v2/silences")
+        .await
+        .map_err(words)?;
     silences.retain(|silence| silence.status.state == "active");
     silences.sort_by(|one, other| one.id.cmp(&other.id));
     // Not every proxy lets through what is only good to know.
-    let alerts: Option<Vec<Active>> = http.shared(address, "/api/v2/alerts").await.ok();
+    let alerts: Option<Vec<Active>> = http.shared(Server::Alertmanager, address, "/api/v2/alerts").await.ok();
     let heartbeats = alerts.map(|alerts| alerts.into_iter().filter(Active::is_heartbeat).collect());
     Ok(Answers {
         routing,

@@ -1,26 +1,16 @@
 //! Whether Grafana has the dashboard: by the settings of its sidecars, and by its own word where its address is known.
 
-use std::path::Path;
-
 use observed_core::check::{Check, DashboardFile, Truth, Verdict};
 use observed_core::sidecar;
 use observed_crds::v1alpha1::conditions::Reason;
 use serde::Deserialize;
 
+use super::access::Server;
 use super::{Backends, Prometheus, verdict};
 use crate::api_error::shorten;
 
 /// Longest foreign text in a message.
 const LONGEST: usize = 200;
-
-/// A Grafana that can be asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Grafana<'a> {
-    /// Its address.
-    pub url: &'a str,
-    /// File that holds a token of a service account. None: anybody may look.
-    pub token_file: Option<&'a Path>,
-}
 
 #[derive(Deserialize)]
 struct Found {
@@ -54,11 +44,10 @@ enum Answer {
 pub(super) async fn dashboard(backends: &Backends<'_>, check: &Check, file: &DashboardFile) -> Verdict {
     let (truth, reason, words) = sidecar::judge(backends.sidecars, backends.namespace, file);
     let told = |truth, reason, message| verdict(check, truth, reason, message, None);
-    let Some(grafana) = backends.grafana else {
+    let Some(url) = backends.grafana_url else {
         return told(truth, reason, words);
     };
-    let url = grafana.url;
-    match ask(backends.prometheus, grafana, &file.uid).await {
+    match ask(backends.prometheus, url, &file.uid).await {
         Ok(Answer::Has(found)) if found.dashboard.title == file.title => {
             // What a sidecar does not load came in another way, and two with one uid cannot both be there.
             let folder = shorten(&found.meta.folder_title, LONGEST);
@@ -103,18 +92,9 @@ pub(super) async fn dashboard(backends: &Backends<'_>, check: &Check, file: &Das
     }
 }
 
-async fn ask(http: &Prometheus, grafana: Grafana<'_>, uid: &str) -> Result<Answer, String> {
-    let url = grafana.url;
-    let token = match grafana.token_file {
-        Some(path) => {
-            // Read each time, as it changes when the Secret behind it does.
-            let token = tokio::fs::read_to_string(path).await;
-            Some(token.map_err(|error| format!("its token in {} cannot be read: {error}", path.display()))?)
-        }
-        None => None,
-    };
+async fn ask(http: &Prometheus, url: &str, uid: &str) -> Result<Answer, String> {
     let path = format!("/api/dashboards/uid/{uid}");
-    let answered = http.answer(url, &path, token.as_deref().map(str::trim)).await;
+    let answered = http.answer(Server::Grafana, url, &path).await;
     let (status, body) = answered.map_err(|error| error.to_string())?;
     let refusal = || {
         serde_json::from_slice::<Refusal>(&body)
@@ -133,8 +113,8 @@ async fn ask(http: &Prometheus, grafana: Grafana<'_>, uid: &str) -> Result<Answe
             Ok(Answer::HasNot)
         }
         401 | 403 => Err(format!(
-            "{url} answers HTTP {status}: see whether the token is one of a service account that may read dashboards \
-             (dashboards:read)"
+            "{url} answers HTTP {status}: see whether --grafana-token-file holds a token of a service account that may read \
+             dashboards (dashboards:read)"
         )),
         status => Err(format!(
             "{url} answers HTTP {status}: see whether the address is that of Grafana"

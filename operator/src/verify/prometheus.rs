@@ -4,23 +4,31 @@
 mod rules;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use observed_core::duration;
 use observed_core::preview::{Series, Span};
-use reqwest::redirect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::access::{Door, Doors, Server};
+use super::age;
 use super::shared::Shared;
+use crate::settings::Settings;
 use rules::Groups;
 
 /// How long one answer may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 /// Largest answer that is read.
 const MOST_BYTES: usize = 16 << 20;
 /// How long an address that did not answer is left alone, so that it does not hold up everything else.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
+/// What is looked at of an answer that refuses.
+const MOST_OF_A_REFUSAL: usize = 1000;
+
 /// A Prometheus did not answer as it should.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -36,6 +44,36 @@ pub enum Error {
         url: String,
         /// What happened.
         words: String,
+    },
+    /// There is no way to talk with it over TLS.
+    #[error("{url} cannot be asked over TLS ({words}): {step}")]
+    Tls {
+        /// Its address.
+        url: String,
+        /// What happened.
+        words: String,
+        /// What to do.
+        step: String,
+    },
+    /// A file of the settings is of no use.
+    #[error("the {what} in {} cannot be read: {words}", file.display())]
+    File {
+        /// What it should hold.
+        what: &'static str,
+        /// Its path.
+        file: PathBuf,
+        /// What is wrong with it.
+        words: String,
+    },
+    /// It does not answer whoever asks so.
+    #[error("{url} answers HTTP {status}: {step}")]
+    Refused {
+        /// Its address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What to do.
+        step: String,
     },
     /// The answer was an error.
     #[error("{url} answers HTTP {status}")]
@@ -66,7 +104,7 @@ type ByAddress<T> = BTreeMap<String, (Instant, T)>;
 
 /// Asks a Prometheus.
 pub struct Prometheus {
-    http: reqwest::Client,
+    doors: Doors,
     silent: Mutex<ByAddress<Error>>,
     shared: Shared<Vec<u8>>,
     targets: Shared<Pools>,
@@ -77,8 +115,8 @@ pub struct Prometheus {
 type Pools = BTreeMap<String, Vec<Target>>;
 
 #[derive(Deserialize)]
-struct Envelope<T> {
-    data: T,
+pub(super) struct Envelope<T> {
+    pub(super) data: T,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +137,14 @@ pub(super) struct Target {
     #[serde(default)]
     pub(super) last_error: String,
     pub(super) health: Health,
+    /// When it was scraped last.
+    #[serde(default)]
+    pub(super) last_scrape: String,
+    #[serde(default)]
+    scrape_interval: String,
+    /// Whether that was too long ago when it was told.
+    #[serde(skip)]
+    pub(super) is_stale: bool,
 }
 
 /// What the last scrape said.
@@ -138,26 +184,30 @@ struct Values {
 }
 
 impl Prometheus {
+    /// Asks anybody, trusts what the system trusts, and says nothing of itself.
+    ///
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new() -> Result<Self, Error> {
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(redirect::Policy::none())
-                .no_proxy()
-                .timeout(TIMEOUT)
-                .user_agent("observed")
-        };
-        // Where the system has no CA certificates, as in a small image, plain HTTP still works.
-        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build());
-        let http = http.map_err(|error| Error::Client(error.to_string()))?;
-        Ok(Self {
-            http,
+        Ok(Self::through(Doors::new(None)?))
+    }
+
+    /// Asks as the settings say.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn of(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self::through(Doors::new(Some(settings))?))
+    }
+
+    pub(super) fn through(doors: Doors) -> Self {
+        Self {
+            doors,
             silent: Mutex::default(),
             shared: Shared::default(),
             targets: Shared::default(),
             rules: Shared::default(),
-        })
+        }
     }
 
     /// The active targets of the scrape pools whose name begins so. All targets are asked for, once for all services; where
@@ -182,7 +232,10 @@ impl Prometheus {
         let query: Vec<_> = [("state", "active")].iter().chain(more).copied().collect();
         let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
         let mut pools = Pools::new();
+        let now = Timestamp::now();
         for mut target in answer.data.active_targets.unwrap_or_default() {
+            let interval = duration::long_seconds(&target.scrape_interval).map(Duration::from_secs);
+            target.is_stale = target.health == Health::Up && age::is_stale(&target.last_scrape, interval, now);
             let pool = std::mem::take(&mut target.scrape_pool);
             pools.entry(pool).or_default().push(target);
         }
@@ -191,7 +244,7 @@ impl Prometheus {
 
     /// Who sends alerts on for this Prometheus: the addresses that it posts them to.
     pub(super) async fn alertmanagers(&self, base: &str) -> Result<Vec<String>, Error> {
-        let answer: Envelope<Alertmanagers> = self.shared(base, "/api/v1/alertmanagers").await?;
+        let answer: Envelope<Alertmanagers> = self.shared(Server::Prometheus, base, "/api/v1/alertmanagers").await?;
         let active = answer.data.active_alertmanagers.unwrap_or_default();
         Ok(active.into_iter().map(|alertmanager| alertmanager.url).collect())
     }
@@ -219,33 +272,31 @@ impl Prometheus {
     }
 
     /// An answer in JSON that does not depend on the service, however many of them ask.
-    pub(super) async fn shared<T: DeserializeOwned>(&self, base: &str, path: &str) -> Result<T, Error> {
+    pub(super) async fn shared<T: DeserializeOwned>(&self, server: Server, base: &str, path: &str) -> Result<T, Error> {
         let url = base.trim_end_matches('/');
         let body = self
             .shared
-            .get(format!("{url}{path}"), self.body(url, path, &[]))
+            .get(format!("{url}{path}"), self.body(server, url, path, &[]))
             .await?;
         read(url, &body)
     }
 
-    /// An answer in JSON.
+    /// An answer of Prometheus in JSON.
     async fn get<T: DeserializeOwned>(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
         let url = base.trim_end_matches('/');
-        read(url, &self.body(url, path, query).await?)
+        read(url, &self.body(Server::Prometheus, url, path, query).await?)
     }
 
     /// The body of a good answer. An address that does not answer is left alone for a while.
-    async fn body(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
-        self.left_alone(url, self.fetch(url, path, query)).await
+    async fn body(&self, server: Server, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        self.left_alone(url, self.good(server, url, path, query)).await
     }
 
     /// The status and the body of an answer, whatever the status. An address that does not answer is left alone for a while.
-    pub(super) async fn answer(&self, url: &str, path: &str, token: Option<&str>) -> Result<(u16, Vec<u8>), Error> {
-        let mut request = self.http.get(format!("{url}{path}"));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        self.left_alone(url, send(url, request)).await
+    pub(super) async fn answer(&self, server: Server, url: &str, path: &str) -> Result<(u16, Vec<u8>), Error> {
+        let door = self.doors.of(server);
+        let request = door.request(url, path).await?;
+        self.left_alone(url, send(door, url, request)).await
     }
 
     async fn left_alone<T>(&self, url: &str, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -256,7 +307,7 @@ impl Prometheus {
         }
         let answer = asked.await;
         match &answer {
-            Err(error @ Error::NoAnswer { .. }) => {
+            Err(error @ (Error::NoAnswer { .. } | Error::Tls { .. })) => {
                 locked(&self.silent).insert(url.to_owned(), (Instant::now(), error.clone()));
             }
             _ => {
@@ -266,27 +317,39 @@ impl Prometheus {
         answer
     }
 
-    /// The body of a good answer.
+    /// The body of a good answer of Prometheus.
     ///
     /// # Errors
     /// Nobody answered in time, or with another status than 2xx, or with more than is read.
     pub async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
-        let request = self.http.get(format!("{url}{path}")).query(query);
-        match send(url, request).await? {
-            (200..300, body) => Ok(body),
-            (status, _) => Err(Error::Status {
-                url: url.to_owned(),
-                status,
-            }),
+        self.good(Server::Prometheus, url, path, query).await
+    }
+
+    async fn good(&self, server: Server, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        let door = self.doors.of(server);
+        let request = door.request(url, path).await?.query(query);
+        let (status, body) = send(door, url, request).await?;
+        if (200..300).contains(&status) {
+            return Ok(body);
         }
+        let url = url.to_owned();
+        let words = String::from_utf8_lossy(body.get(..MOST_OF_A_REFUSAL).unwrap_or(&body));
+        Err(match door.next_step(&url, status, &words) {
+            Some(step) => Error::Refused { url, status, step },
+            None => Error::Status { url, status },
+        })
     }
 }
 
 /// The status and the body of the answer.
-async fn send(url: &str, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Error> {
-    let no_answer = |error: reqwest::Error| Error::NoAnswer {
-        url: url.to_owned(),
-        words: words(&error),
+async fn send(door: &Door, url: &str, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Error> {
+    let no_answer = |error: reqwest::Error| {
+        let url = url.to_owned();
+        let words = words(&error);
+        match tls(&error).and_then(|error| door.about_tls(error)) {
+            Some(step) => Error::Tls { url, words, step },
+            None => Error::NoAnswer { url, words },
+        }
     };
     let mut response = request.send().await.map_err(no_answer)?;
     let status = response.status().as_u16();
@@ -298,6 +361,27 @@ async fn send(url: &str, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u
         body.extend_from_slice(&chunk);
     }
     Ok((status, body))
+}
+
+/// What TLS has against it. An I/O error hides what it holds from `source`.
+fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(held) = held
+            && let Some(found) = held.downcast_ref()
+        {
+            return Some(found);
+        }
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,22 +6,34 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Redirect;
 use axum::routing::get;
+use jiff::Timestamp;
 use observed_core::facts::Selects;
 use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::access::{Doors, Server};
 use super::*;
+use crate::settings::Access;
 
+mod access;
 mod advice;
 mod budget;
 mod dashboards;
 mod hostile;
+mod kin;
 mod routes;
+mod stale;
 
 fn client() -> Prometheus {
     crate::mock::provide_tls();
     Prometheus::new().unwrap()
+}
+
+/// A client that asks one kind of server in this way.
+fn asking(server: Server, access: Access) -> Prometheus {
+    crate::mock::provide_tls();
+    Prometheus::through(Doors::with(server, access).unwrap())
 }
 
 async fn serve(router: Router) -> String {
@@ -56,7 +68,7 @@ fn target(pool: &str, health: &str, last_error: &str) -> Value {
         "scrapeUrl": "http://10.244.0.7:8000/metrics",
         "globalUrl": "http://10.244.0.7:8000/metrics",
         "lastError": last_error,
-        "lastScrape": "2026-11-24T15:00:00.123456789Z",
+        "lastScrape": Timestamp::now().to_string(),
         "lastScrapeDuration": 0.004,
         "health": health,
         "scrapeInterval": "30s",
@@ -73,11 +85,11 @@ fn group(name: &str, rules: &[(&str, &str, &str)]) -> Value {
         .iter()
         .map(|(name, health, error)| {
             json!({"name": name, "query": "up == 0", "labels": {}, "health": health, "lastError": error, "type": "recording",
-                "evaluationTime": 0.0002, "lastEvaluation": "2026-11-24T15:00:00Z"})
+                "evaluationTime": 0.0002, "lastEvaluation": Timestamp::now().to_string()})
         })
         .collect();
     json!({"name": name, "file": "/etc/prometheus/rules/prometheus-main-rulefiles-0/prod-api-0c9d.yaml", "rules": rules,
-        "interval": 30, "limit": 0, "evaluationTime": 0.0004, "lastEvaluation": "2026-11-24T15:00:00Z"})
+        "interval": 30, "limit": 0, "evaluationTime": 0.0004, "lastEvaluation": Timestamp::now().to_string()})
 }
 
 fn no_rules() -> Value {
@@ -132,7 +144,7 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         prometheus,
         prometheus_url: None,
         alertmanager_url: None,
-        grafana: None,
+        grafana_url: None,
         sidecars: &facts.sidecars,
         prometheuses: &facts.prometheuses,
         namespace: &facts.namespace,

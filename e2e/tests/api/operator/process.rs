@@ -33,10 +33,20 @@ impl Operator {
 
     /// One that may have others beside it, with a Lease that lasts so long.
     pub async fn replica(stage: &Stage, kubeconfig: &Path, lasts: &str) -> Self {
-        let mut operator = Self::spawn(stage, kubeconfig, lasts).await;
+        Self::spawn(stage, kubeconfig, lasts).await.once_ready().await
+    }
+
+    /// One with more settings, by its environment.
+    pub async fn start_with(stage: &Stage, settings: &[(&str, &str)]) -> Self {
+        stage.free_lease().await;
+        let operator = Self::spawn_with(stage, &stage.kubeconfig, "15s", settings).await;
+        operator.once_ready().await
+    }
+
+    async fn once_ready(mut self) -> Self {
         let ready = wait::until(SOON, "the operator to be ready", || {
-            let ended = operator.child.try_wait().unwrap();
-            let http = operator.http.clone();
+            let ended = self.child.try_wait().unwrap();
+            let http = self.http.clone();
             async move {
                 match ended {
                     Some(status) => Err(format!("it ended: {status}")),
@@ -45,12 +55,16 @@ impl Operator {
             }
         })
         .await;
-        assert!(ready.is_ok(), "{ready:?}; its log:\n{}", operator.log());
-        operator
+        assert!(ready.is_ok(), "{ready:?}; its log:\n{}", self.log());
+        self
     }
 
     /// One that need not become ready.
     pub async fn spawn(stage: &Stage, kubeconfig: &Path, lasts: &str) -> Self {
+        Self::spawn_with(stage, kubeconfig, lasts, &[]).await
+    }
+
+    async fn spawn_with(stage: &Stage, kubeconfig: &Path, lasts: &str, settings: &[(&str, &str)]) -> Self {
         let log = stage
             .cluster
             .run_dir()
@@ -70,6 +84,7 @@ impl Operator {
             ])
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "observed=debug,warn")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

@@ -1,10 +1,12 @@
 //! The rules that a Prometheus has loaded, counted, page by page.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Envelope, Error, Prometheus};
+use super::{Envelope, Error, Prometheus, age};
 
 /// Groups of rules in one answer: of fewer than 16 MiB, where they are as large as ours.
 const PAGE: usize = 500;
@@ -36,6 +38,8 @@ struct Group {
     /// Seconds that the last evaluation took.
     #[serde(default)]
     evaluation_time: f64,
+    #[serde(default)]
+    last_evaluation: String,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +62,8 @@ pub(in super::super) struct Loaded {
     pub(in super::super) failing: Option<(String, String)>,
     /// The first group whose evaluation takes longer than its interval.
     pub(in super::super) slow: Option<String>,
+    /// Name and time of the last evaluation of the first group for which that was too long ago when it was told.
+    pub(in super::super) stale: Option<(String, String)>,
 }
 
 impl Loaded {
@@ -66,11 +72,16 @@ impl Loaded {
         self.healthy += other.healthy;
         self.failing = self.failing.take().or(other.failing);
         self.slow = self.slow.take().or(other.slow);
+        self.stale = self.stale.take().or(other.stale);
     }
 
-    fn of(name: &str, group: Group) -> Self {
+    fn of(name: &str, group: Group, now: Timestamp) -> Self {
         let is_slow = group.interval > 0.0 && group.evaluation_time > group.interval;
+        let interval = Duration::try_from_secs_f64(group.interval).ok();
+        let interval = interval.filter(|interval| !interval.is_zero());
+        let is_stale = age::is_stale(&group.last_evaluation, interval, now);
         Self {
+            stale: is_stale.then(|| (name.to_owned(), group.last_evaluation)),
             slow: is_slow.then(|| name.to_owned()),
             rules: group.rules.len(),
             healthy: group.rules.iter().filter(|rule| rule.health == "ok").count(),
@@ -84,9 +95,10 @@ impl Loaded {
 }
 
 fn counted(into: &mut Groups, groups: Option<Vec<Group>>) {
+    let now = Timestamp::now();
     for mut group in groups.unwrap_or_default() {
         let name = std::mem::take(&mut group.name);
-        let loaded = Loaded::of(&name, group);
+        let loaded = Loaded::of(&name, group, now);
         into.entry(name).or_default().add(loaded);
     }
 }

@@ -57,12 +57,16 @@ async fn ask(url: &str, token: &str, uid: &str, sidecars: Sidecars) -> Verdict {
         sidecars,
         ..Default::default()
     };
-    let client = client();
+    let client = asking(
+        Server::Grafana,
+        Access {
+            url: Some(url.into()),
+            token_file: Some(file.path().into()),
+            ..Access::default()
+        },
+    );
     let backends = Backends {
-        grafana: Some(Grafana {
-            url,
-            token_file: Some(file.path()),
-        }),
+        grafana_url: Some(url),
         ..backends(&facts, &client)
     };
     let check = Check::Dashboard(DashboardFile {
@@ -171,13 +175,15 @@ async fn a_grafana_that_cannot_be_asked_is_not_known_and_what_its_sidecar_says_s
 
 #[tokio::test]
 async fn a_token_that_cannot_be_read_is_said() {
-    let (facts, client) = (Facts::default(), client());
-    let token_file = Some(std::path::Path::new("/no/such/token"));
+    let url = "http://127.0.0.1:1";
+    let access = Access {
+        url: Some(url.into()),
+        token_file: Some("/no/such/token".into()),
+        ..Access::default()
+    };
+    let (facts, client) = (Facts::default(), asking(Server::Grafana, access));
     let backends = Backends {
-        grafana: Some(Grafana {
-            url: "http://127.0.0.1:1",
-            token_file,
-        }),
+        grafana_url: Some(url),
         ..backends(&facts, &client)
     };
     let verdict = verify(&backends, &[Check::Dashboard(DashboardFile::default())])

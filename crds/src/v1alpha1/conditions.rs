@@ -164,7 +164,7 @@ reasons! {
     KindNotServed,
     /// An object of that name belongs to somebody else.
     NameCollision,
-    /// The API server refused the object.
+    /// The API server refused the object, or prometheus-operator does not let Prometheus have it; the message has its words.
     Rejected,
     /// The operator may not do this; the message names the missing right.
     Forbidden,

@@ -75,3 +75,33 @@ fn a_workload_without_pods_waits_for_nobody() {
         .status();
     assert_eq!((of(&status, "Ready").0, of(&status, "Reconciling").0), ("Unknown", ""));
 }
+
+#[test]
+fn what_prometheus_operator_says_against_an_object_is_told_before_what_prometheus_answers() {
+    let words =
+        || ApplyOutcome::NotAccepted("prometheuses m/main does not accept it: InvalidConfiguration: why".into());
+    for (output, kind, name) in [
+        ("service-monitor", ConditionType::ScrapeVerified, "ServiceMonitor"),
+        ("prometheus-rule", ConditionType::RulesHealthy, "PrometheusRule"),
+    ] {
+        for (truth, reason) in [(Truth::False, Reason::NoTargets), (Truth::Unknown, Reason::Unreachable)] {
+            let case = Case::good().verdict(kind, truth, reason).outcome(output, words());
+            let status = case.status();
+            assert_eq!(of(&status, kind.as_str()), ("False", "Rejected"));
+            let message = &get(&status, kind.as_str()).unwrap().message;
+            let told = format!(
+                "The status of {name} \"api\" says: prometheuses m/main does not accept it: InvalidConfiguration: why. "
+            );
+            assert!(message.starts_with(&told), "{message}");
+            assert!(message.ends_with(reason.as_str()), "{message}");
+            assert!(status.inventory.iter().any(|item| item.kind == name), "it is in place");
+            let accepted = Case::good().verdict(kind, truth, reason).status();
+            assert_eq!(of(&accepted, kind.as_str()).1, reason.as_str());
+        }
+        // Another Prometheus takes it.
+        let status = Case::good().outcome(output, words()).status();
+        assert_eq!((of(&status, kind.as_str()).0, of(&status, "Ready").0), ("True", "True"));
+        let message = &get(&status, kind.as_str()).unwrap().message;
+        assert!(message.contains("Worth knowing: The status of"), "{message}");
+    }
+}

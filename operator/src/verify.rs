@@ -4,28 +4,30 @@
 mod alertmanager;
 mod grafana;
 mod prometheus;
+mod rules;
 mod shared;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use observed_core::check::{Check, Truth, Verdict};
-use observed_core::duration;
 use observed_core::facts::{self, Facts};
-use observed_core::scrape_error::cause;
 use observed_core::selection;
 use observed_core::sidecar::Sidecars;
 use observed_crds::v1alpha1::conditions::Reason;
 
-use crate::api_error::shorten;
 use crate::settings::Settings;
 pub use grafana::Grafana;
-use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
 
 /// Longest foreign text in a verdict.
 const LONGEST_WORDS: usize = 300;
+/// Names of one kind in a verdict.
+const MOST_NAMES: usize = 5;
+
+/// Finds out the names of the target's pods that are ready. None: they could not be listed.
+pub type ReadyPods<'a> = dyn Fn() -> BoxFuture<'a, Option<BTreeSet<String>>> + Send + Sync + 'a;
 
 /// Who is asked about one service.
 pub struct Backends<'a> {
@@ -45,11 +47,18 @@ pub struct Backends<'a> {
     pub namespace: &'a str,
     /// Labels of that namespace.
     pub namespace_labels: &'a BTreeMap<String, String>,
+    /// Asked only where Prometheus has fewer targets than there should be pods.
+    pub ready_pods: &'a ReadyPods<'a>,
 }
 
 impl<'a> Backends<'a> {
     /// Those that the facts name.
-    pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, settings: &'a Settings) -> Self {
+    pub fn of(
+        facts: &'a Facts,
+        prometheus: &'a Prometheus,
+        settings: &'a Settings,
+        ready_pods: &'a ReadyPods<'a>,
+    ) -> Self {
         Self {
             prometheus,
             prometheus_url: settings.prometheus_url.as_deref(),
@@ -62,6 +71,7 @@ impl<'a> Backends<'a> {
             prometheuses: &facts.prometheuses,
             namespace: &facts.namespace,
             namespace_labels: &facts.namespace_labels,
+            ready_pods,
         }
     }
 }
@@ -84,8 +94,8 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
     let several = addresses.len() > 1;
     let asked = addresses.iter().map(async |(who, url)| {
         let mut verdict = match check {
-            Check::Targets { .. } => targets(backends.prometheus, who, url, check).await,
-            Check::Rules { .. } => rules(backends, who, url, check).await,
+            Check::Targets { .. } => targets::targets(backends, who, url, check).await,
+            Check::Rules { .. } => rules::rules(backends, who, url, check).await,
             Check::Dashboard(file) => grafana::dashboard(backends, check, file).await,
             Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
         };
@@ -166,151 +176,14 @@ fn addresses(
     })
 }
 
-async fn targets(prometheus: &Prometheus, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Targets {
-        kind,
-        namespace,
-        name,
-        expected,
-        ..
-    } = check
-    else {
-        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
-    };
-    let pool = format!(
-        "{}/{namespace}/{name}/",
-        if *kind == "PodMonitor" {
-            "podMonitor"
-        } else {
-            "serviceMonitor"
-        }
-    );
-    let targets = match prometheus.targets(url, &pool).await {
-        Ok(targets) => targets,
-        Err(error) => return unreachable(check, who, &error),
-    };
-    let expected = usize::try_from(*expected).unwrap_or(0);
-    if targets.is_empty() {
-        if expected == 0 {
-            let message = "The workload should have no pods, so there is nothing to scrape".to_owned();
-            return verdict(check, Truth::Unknown, Reason::NoTargets, message, Some((0, 0)));
-        }
-        let message = format!(
-            "{who} has no target for the {kind} {name:?} yet. It can take two minutes to load it; if it stays so, see \
-             whether a Service with a ready pod leads to the port, and whether Prometheus may list pods and endpoints \
-             in namespace {namespace:?}"
-        );
-        return verdict(check, Truth::False, Reason::NoTargets, message, Some((0, expected)));
+/// The first few, and how many more there are.
+fn listed<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = all.into_iter().collect();
+    let shown = all.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-    let all = targets.len().max(expected);
-    let up = targets.iter().filter(|target| target.health == Health::Up).count();
-    let count = Some((up, all));
-    if up == all {
-        return verdict(
-            check,
-            Truth::True,
-            Reason::TargetsUp,
-            format!("{who} scrapes {up} of {all} pods"),
-            count,
-        );
-    }
-    // Always the same one, or the status would be written anew at every look.
-    let down = targets
-        .iter()
-        .filter(|target| target.health == Health::Down)
-        .min_by_key(|target| &target.scrape_url);
-    let why = match down {
-        Some(target) => {
-            let cause = cause(&target.last_error);
-            format!(
-                "{} says {:?}: {}. {}",
-                shorten(&target.scrape_url, LONGEST_WORDS),
-                shorten(&target.last_error, LONGEST_WORDS),
-                cause.words(),
-                cause.next_step()
-            )
-        }
-        None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
-        None => "the others were not scraped yet".to_owned(),
-    };
-    verdict(
-        check,
-        Truth::False,
-        Reason::TargetsDown,
-        format!("{who} scrapes {up} of {all} pods: {why}"),
-        count,
-    )
-}
-
-async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Rules {
-        name,
-        groups,
-        expected,
-        reach,
-        ..
-    } = check
-    else {
-        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
-    };
-    let loaded = match backends.prometheus.rules(url, groups).await {
-        Ok(loaded) => loaded,
-        Err(error) => return unreachable(check, who, &error),
-    };
-    let count = Some((loaded.healthy, *expected));
-    if let Some((rule, error)) = &loaded.failing {
-        let message = format!(
-            "{who} cannot evaluate the rule {:?}: {}",
-            shorten(rule, LONGEST_WORDS),
-            shorten(error, LONGEST_WORDS)
-        );
-        return verdict(check, Truth::False, Reason::RuleFailing, message, count);
-    }
-    if loaded.rules != *expected {
-        let message = format!(
-            "{who} has loaded {} of {expected} rules of the PrometheusRule {name:?}. It can take two minutes; if it \
-             stays so, the log of prometheus-operator says why",
-            loaded.rules
-        );
-        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
-    }
-    if loaded.healthy < *expected {
-        let message = format!(
-            "{who} has loaded all {expected} rules and evaluated {} of them so far",
-            loaded.healthy
-        );
-        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
-    }
-    let mut message = format!("{who} evaluates all {expected} rules without error");
-    if let Some(group) = &loaded.slow {
-        message.push_str(&format!(
-            ". Worth knowing: the group {group:?} takes longer than its interval, so that evaluations are left out. Give \
-             spec.scrape.interval more time, or Prometheus more CPU"
-        ));
-    }
-    if let Some(kept) = kept(backends, who).filter(|kept| *kept < *reach) {
-        message.push_str(&format!(
-            ". Worth knowing: a rule looks back {}, and {who} keeps samples for {} only: it computes over what is left. Set \
-             spec.retention of the Prometheus to more",
-            in_words(*reach),
-            in_words(kept)
-        ));
-    }
-    verdict(check, Truth::True, Reason::RulesLoaded, message, count)
-}
-
-/// How long a Prometheus keeps samples. Nobody knows it of an address, behind which others may keep them longer.
-fn kept(backends: &Backends<'_>, who: &str) -> Option<Duration> {
-    if backends.prometheus_url.is_some() {
-        return None;
-    }
-    let mut all = backends.prometheuses.iter();
-    let found = all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)?;
-    found.retention_seconds.map(Duration::from_secs)
-}
-
-fn in_words(duration: Duration) -> String {
-    duration::text(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
 }
 
 fn unreachable(check: &Check, who: &str, error: &Error) -> Verdict {

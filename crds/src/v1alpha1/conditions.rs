@@ -132,6 +132,8 @@ reasons! {
     TargetsUp,
     /// Prometheus knows the pods, but some are down; the message has its error.
     TargetsDown,
+    /// The pods are up, and the same pages are scraped again under the same job; the message names the other monitor.
+    ScrapedTwice,
     /// Prometheus has no target for it.
     NoTargets,
     /// No Prometheus, or no sidecar of Grafana, selects the object; the message says what is missing.

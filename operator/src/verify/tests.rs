@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, Uri};
@@ -15,6 +16,7 @@ use super::*;
 
 mod advice;
 mod budget;
+mod coverage;
 mod dashboards;
 mod hostile;
 mod routes;
@@ -126,6 +128,10 @@ fn prometheus(name: &str, url: &str, objects: Option<LabelSelector>) -> facts::P
     }
 }
 
+fn unlisted<'a>() -> BoxFuture<'a, Option<BTreeSet<String>>> {
+    Box::pin(async { None })
+}
+
 /// Those that the facts name, and no other address.
 fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
     Backends {
@@ -137,6 +143,7 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         prometheuses: &facts.prometheuses,
         namespace: &facts.namespace,
         namespace_labels: &facts.namespace_labels,
+        ready_pods: &unlisted,
     }
 }
 

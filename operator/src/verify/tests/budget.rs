@@ -11,7 +11,11 @@ const MOST_PER_SECOND: f64 = 5.0;
 async fn of_many() -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let all: Vec<Value> = (0..3 * SERVICES)
-        .map(|pod| target(&format!("serviceMonitor/prod/api-{}/0", pod / 3), "up", ""))
+        .map(|pod| {
+            let mut target = target(&format!("serviceMonitor/prod/api-{}/0", pod / 3), "up", "");
+            target["scrapeUrl"] = format!("http://10.244.{}.{}:8000/metrics", pod / 250, pod % 250).into();
+            target
+        })
         .collect();
     let all = json!({"status": "success", "data": targets(&all)}).to_string();
     let groups: Vec<Value> = (0..6 * SERVICES)

@@ -5,6 +5,8 @@ mod alertmanager;
 mod grafana;
 mod prometheus;
 mod rules;
+mod seldom;
+mod series;
 mod shared;
 mod targets;
 

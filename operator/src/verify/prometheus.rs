@@ -2,16 +2,19 @@
 //! a preview ask, and no others.
 
 mod rules;
+mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use observed_core::doctor::Sample;
 use observed_core::preview::{Series, Span};
 use reqwest::redirect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
 use rules::Groups;
 
@@ -71,6 +74,10 @@ pub struct Prometheus {
     shared: Shared<Vec<u8>>,
     targets: Shared<Pools>,
     rules: Shared<Groups>,
+    names: Seldom<BTreeSet<String>>,
+    collided: Seldom<Vec<Sample>>,
+    /// Metrics of which an address was found to have no sample, and since when.
+    missed: Mutex<BTreeMap<(String, String), Instant>>,
 }
 
 /// Every target.
@@ -187,6 +194,9 @@ impl Prometheus {
             shared: Shared::default(),
             targets: Shared::default(),
             rules: Shared::default(),
+            names: Seldom::new(EVERY),
+            collided: Seldom::new(EVERY),
+            missed: Mutex::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use observed_core::check::{Check, Truth, Verdict};
 use observed_core::duration;
 use observed_crds::v1alpha1::conditions::Reason;
 
-use super::{Backends, LONGEST_WORDS, unreachable, verdict};
+use super::{Backends, LONGEST_WORDS, series, unreachable, verdict};
 use crate::api_error::shorten;
 
 /// Whether a Prometheus has loaded the rules and evaluates them, and what is worth knowing of rules that work.
@@ -16,6 +16,7 @@ pub(super) async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: 
         groups,
         expected,
         reach,
+        reads,
         ..
     } = check
     else {
@@ -63,6 +64,10 @@ pub(super) async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: 
             in_words(*reach),
             in_words(kept)
         ));
+    }
+    for advice in series::advice(backends, who, url, reads).await {
+        message.push_str(". Worth knowing: ");
+        message.push_str(&advice);
     }
     verdict(check, Truth::True, Reason::RulesLoaded, message, count)
 }

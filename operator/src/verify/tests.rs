@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Redirect;
 use axum::routing::get;
+use observed_core::check::{Need, Reads};
 use observed_core::facts::Selects;
 use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ mod coverage;
 mod dashboards;
 mod hostile;
 mod routes;
+mod series;
 
 fn client() -> Prometheus {
     crate::mock::provide_tls();
@@ -107,6 +109,7 @@ fn rules_check(expected: usize) -> Check {
         groups,
         expected,
         reach: Duration::from_secs(30 * 86_400),
+        reads: Reads::default(),
     }
 }
 

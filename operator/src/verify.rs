@@ -45,6 +45,8 @@ pub struct Backends<'a> {
     pub sidecars: &'a Sidecars,
     /// The Prometheus resources.
     pub prometheuses: &'a [facts::Prometheus],
+    /// The PrometheusAgent resources.
+    pub agents: &'a [facts::Prometheus],
     /// Namespace of the service.
     pub namespace: &'a str,
     /// Labels of that namespace.
@@ -71,6 +73,7 @@ impl<'a> Backends<'a> {
             }),
             sidecars: &facts.sidecars,
             prometheuses: &facts.prometheuses,
+            agents: &facts.agents,
             namespace: &facts.namespace,
             namespace_labels: &facts.namespace_labels,
             ready_pods,
@@ -155,6 +158,21 @@ fn addresses(
             Some(what) => missed.push(format!("{who} {what}")),
         }
     }
+    let mut agents = Vec::new();
+    for agent in backends
+        .agents
+        .iter()
+        .filter(|_| matches!(check, Check::Targets { .. }))
+    {
+        let who = format!("PrometheusAgent {}/{}", agent.namespace, agent.name);
+        match selection::missing(agent, &object) {
+            None => agents.push(who),
+            Some(what) => missed.push(format!("{who} {what}")),
+        }
+    }
+    if selecting.is_empty() && !agents.is_empty() {
+        return Err(by_agents(check, kind, &agents));
+    }
     if let Some(url) = backends.prometheus_url {
         // All of them are asked at the one address: once is enough.
         selecting = selecting.into_iter().take(1).collect();
@@ -165,7 +183,12 @@ fn addresses(
     if !selecting.is_empty() {
         return Ok(selecting);
     }
-    Err(if missed.is_empty() {
+    Err(if missed.is_empty() && !backends.agents.is_empty() {
+        let message = "Only PrometheusAgents were found, and an agent evaluates no rules: they must be loaded where the agent sends its \
+                       samples (remoteWrite), which nobody could be asked. Give the address of that Prometheus, or of what answers \
+                       as one, to the operator: --prometheus-url";
+        verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
+    } else if missed.is_empty() {
         let message = "No Prometheus resource was found in the cluster that the operator may list, so nobody could be asked. \
                        If Prometheus runs without prometheus-operator, give its address to the operator: --prometheus-url";
         verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
@@ -176,6 +199,17 @@ fn addresses(
         let message = format!("No Prometheus selects the {kind}: {}", missed.join("; "));
         verdict(check, Truth::False, Reason::NotSelected, message, None)
     })
+}
+
+/// Of what only agents select: they scrape it, and say nothing.
+fn by_agents(check: &Check, kind: &str, agents: &[String]) -> Verdict {
+    let message = format!(
+        "{} {} the {kind}, and an agent answers no questions: whether it scrapes the pods nobody can ask it. Where it sends its \
+         samples (remoteWrite), see that up is 1 for every pod of the service",
+        listed(agents.iter().map(String::as_str)),
+        if agents.len() == 1 { "selects" } else { "select" }
+    );
+    verdict(check, Truth::Unknown, Reason::Unreachable, message, None)
 }
 
 /// The first few, and how many more there are.

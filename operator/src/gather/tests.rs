@@ -342,3 +342,32 @@ fn a_daemon_set_in_the_middle_of_a_rollout_is_not_settled() {
     );
     assert_eq!(changed::<DaemonSet>(&set, &json!({})).outdated(), None);
 }
+
+#[tokio::test]
+async fn an_agent_is_a_fact_with_the_monitors_that_it_selects_and_without_a_right_there_is_none() {
+    const PATH: &str = "/apis/monitoring.coreos.com/v1alpha1/prometheusagents";
+    let agent = json!({"metadata": {"name": "edge", "namespace": "monitoring"},
+        "spec": {"serviceMonitorSelector": {"matchLabels": {"team": "a"}}, "podMonitorNamespaceSelector": {}}});
+    let facts = gathered(
+        move |path| (path == PATH).then(|| mock::list(std::slice::from_ref(&agent))),
+        vec![],
+    );
+    let facts = facts.await.unwrap();
+    let [agent] = facts.agents.as_slice() else {
+        panic!("{:?}", facts.agents)
+    };
+    assert_eq!((agent.namespace.as_str(), agent.name.as_str()), ("monitoring", "edge"));
+    let monitors = &agent.selects["ServiceMonitor"];
+    assert_eq!(monitors.objects.as_ref().unwrap().match_labels["team"], "a");
+    assert_eq!(
+        agent.selects.keys().collect::<Vec<_>>(),
+        ["PodMonitor", "ServiceMonitor"]
+    );
+
+    for answer in [mock::refusal(403, "Forbidden", "no"), mock::not_found()] {
+        let facts = gathered(move |path| (path == PATH).then(|| answer.clone()), vec![])
+            .await
+            .unwrap();
+        assert_eq!((facts.agents.len(), facts.prometheuses.len()), (0, 1));
+    }
+}

@@ -23,8 +23,11 @@ pub(super) struct Answer<T> {
 /// What was answered to each question.
 pub(super) struct Seldom<T> {
     every: Duration,
-    slots: StdMutex<BTreeMap<String, (Instant, Arc<Slot<T>>)>>,
+    slots: StdMutex<Slots<T>>,
 }
+
+/// By question: when somebody last wanted to know, and what is known.
+type Slots<T> = BTreeMap<String, (Instant, Arc<Slot<T>>)>;
 
 /// When it was asked last, and the last good answer. Who asks while it is being asked waits for it.
 type Slot<T> = Mutex<(Option<Instant>, Option<Arc<Answer<T>>>)>;

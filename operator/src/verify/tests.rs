@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 mod advice;
+mod agents;
 mod budget;
 mod coverage;
 mod dashboards;
@@ -144,6 +145,7 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         grafana: None,
         sidecars: &facts.sidecars,
         prometheuses: &facts.prometheuses,
+        agents: &facts.agents,
         namespace: &facts.namespace,
         namespace_labels: &facts.namespace_labels,
         ready_pods: &unlisted,

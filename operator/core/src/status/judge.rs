@@ -106,7 +106,7 @@ pub(super) fn output(kind: ConditionType, applied: &[Applied], verdicts: &[Verdi
         (Some(failed), Some(verdict)) if failed.reason == Reason::Paused => verdict,
         (Some(failed), _) => failed,
         (None, Some(verdict)) => match children.iter().find_map(|applied| refusal(applied)) {
-            Some(refusal) => not_accepted(verdict, &refusal),
+            Some(refusal) => not_accepted(&verdict, &refusal),
             None => verdict,
         },
         (None, None) => applied_only(kind, &children),
@@ -122,10 +122,10 @@ fn refusal(applied: &Applied) -> Option<String> {
 }
 
 /// What the world answers about an object that one Prometheus does not accept: another one may.
-fn not_accepted(verdict: Judged, refusal: &str) -> Judged {
+fn not_accepted(verdict: &Judged, refusal: &str) -> Judged {
     if verdict.truth == Truth::True {
         let message = format!("{}. Worth knowing: {refusal}", verdict.message);
-        return Judged { message, ..verdict };
+        return Judged { message, ..*verdict };
     }
     let message = format!(
         "{refusal}. Correct what the message names: in the ObservedService, or in what that Prometheus demands. {}",
@@ -135,7 +135,7 @@ fn not_accepted(verdict: Judged, refusal: &str) -> Judged {
         truth: Truth::False,
         reason: Reason::Rejected,
         message,
-        ..verdict
+        ..*verdict
     }
 }
 

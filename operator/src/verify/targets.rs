@@ -86,12 +86,16 @@ fn why_not(found: &Found, expected: usize) -> String {
     match down {
         Some(target) => {
             let cause = cause(&target.last_error);
+            let field = cause
+                .field()
+                .map(|field| format!(". In the ObservedService that is {field}"));
             format!(
-                "{} says {:?}: {}. {}",
+                "{} says {:?}: {}. {}{}",
                 shorten(&target.scrape_url, LONGEST_WORDS),
                 shorten(&target.last_error, LONGEST_WORDS),
                 cause.words(),
-                cause.next_step()
+                cause.next_step(),
+                field.unwrap_or_default()
             )
         }
         None if found.targets.len() < expected => format!("it knows {} of {expected} pods so far", found.targets.len()),

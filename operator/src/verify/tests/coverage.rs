@@ -1,4 +1,4 @@
-//! Pods that no target covers, and pages that are scraped twice.
+//! Pods that no target covers, pages that are scraped twice, and pages that Prometheus does not take.
 
 use super::*;
 
@@ -115,4 +115,44 @@ async fn another_job_that_scrapes_the_same_page_is_worth_knowing_and_another_pag
     other_page["scrapeUrl"] = "http://10.244.0.1:9000/metrics".into();
     let verdict = judged(&with(other_page), None).await;
     assert_eq!(verdict.message, "Prometheus monitoring/main scrapes 3 of 3 pods");
+}
+
+#[tokio::test]
+async fn a_page_that_prometheus_does_not_take_is_told_by_what_its_error_means_and_where_that_is_mended() {
+    for (error, meaning, next, field) in [
+        (
+            "sample limit exceeded",
+            "the page has more samples than the limit, and then all of them are dropped",
+            "Find the label that has so many values",
+            ". In the ObservedService that is spec.scrape.limits.samples",
+        ),
+        (
+            "body size limit exceeded",
+            "the page is larger than the limit",
+            "raise bodySizeLimit",
+            ". In the ObservedService that is spec.scrape.limits.bodySize",
+        ),
+        (
+            "received unsupported Content-Type \"application/json\" and no fallback_scrape_protocol specified for target",
+            "Prometheus 3 does not take the page's Content-Type",
+            "media_type=CONTENT_TYPE_LATEST",
+            "fallbackScrapeProtocol: PrometheusText0.0.4",
+        ),
+        (
+            "something new",
+            "the scrape failed",
+            "See the target's page in Prometheus",
+            "(Status, Target health)",
+        ),
+    ] {
+        let mut down = of_pod(POOL, "api", "api-a", 1);
+        down["health"] = "down".into();
+        down["lastError"] = error.into();
+        let verdict = judged(&[down], None).await;
+        assert_eq!(verdict.reason, Reason::TargetsDown);
+        for words in [meaning, next] {
+            assert!(verdict.message.contains(words), "{}", verdict.message);
+        }
+        assert!(verdict.message.ends_with(field), "{}", verdict.message);
+    }
 }

@@ -47,6 +47,7 @@ fn pods_that_are_down_take_ready_away_only_where_none_was_ever_seen_up() {
 fn what_prometheus_has_not_loaded_is_on_its_way_for_three_minutes() {
     for (kind, reason) in [
         (ConditionType::ScrapeVerified, Reason::NoTargets),
+        (ConditionType::ScrapeVerified, Reason::ScrapedTwice),
         (ConditionType::RulesHealthy, Reason::RulesNotLoaded),
     ] {
         let case = Case::good().verdict(kind, Truth::False, reason);

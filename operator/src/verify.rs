@@ -81,6 +81,19 @@ impl<'a> Backends<'a> {
     }
 }
 
+impl Backends<'_> {
+    /// The Prometheus resource of that name in words. None of an address, behind which there may be another one.
+    fn resource(&self, who: &str) -> Option<&facts::Prometheus> {
+        let mut all = self.prometheuses.iter().filter(|_| self.prometheus_url.is_none());
+        all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)
+    }
+
+    /// How many shards it has, each of which scrapes a part of the targets; the first is asked. None: it has no other.
+    fn shards(&self, who: &str) -> Option<i32> {
+        self.resource(who)?.shards.filter(|shards| *shards > 1)
+    }
+}
+
 /// What the world answers to each check, in their order.
 pub async fn verify(backends: &Backends<'_>, checks: &[Check]) -> Vec<Verdict> {
     join_all(checks.iter().map(|check| one(backends, check))).await

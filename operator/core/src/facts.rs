@@ -200,6 +200,8 @@ pub struct Prometheus {
     pub url: String,
     /// How long it keeps samples. None: nobody knows.
     pub retention_seconds: Option<u64>,
+    /// Shards, each of which scrapes a part of the targets. None: one.
+    pub shards: Option<i32>,
     /// What it selects, by kind: `ServiceMonitor`, `PodMonitor`, `PrometheusRule`.
     pub selects: BTreeMap<String, Selects>,
 }

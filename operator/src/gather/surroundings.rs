@@ -206,6 +206,7 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
     facts::Prometheus {
         url: url(&namespace, &prometheus.name_any(), spec),
         retention_seconds: retention(spec),
+        shards: spec.shards.filter(|shards| *shards > 1),
         name: prometheus.name_any(),
         namespace,
         selects: BTreeMap::from([

@@ -82,7 +82,7 @@ async fn gathered(
             "/apis/monitoring.coreos.com/v1/prometheuses" => {
                 mock::list(&[json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
                 "metadata": {"name": "main", "namespace": "monitoring"},
-                "spec": {"serviceMonitorSelector": {"matchLabels": {"release": "kps"}}, "ruleNamespaceSelector": {}, "routePrefix": "/prom/", "replicas": 2}})])
+                "spec": {"serviceMonitorSelector": {"matchLabels": {"release": "kps"}}, "ruleNamespaceSelector": {}, "routePrefix": "/prom/", "replicas": 2, "shards": 3}})])
             }
             _ => mock::not_found(),
         }
@@ -162,6 +162,7 @@ async fn a_prometheus_is_a_fact_with_its_address_and_what_it_selects() {
         Some(86_400),
         "that of prometheus-operator"
     );
+    assert_eq!(prometheus.shards, Some(3));
     let monitors = &prometheus.selects["ServiceMonitor"];
     assert_eq!(monitors.objects.as_ref().unwrap().match_labels["release"], "kps");
     assert_eq!(monitors.namespaces, None);

@@ -74,12 +74,7 @@ pub(super) async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: 
 
 /// How long a Prometheus keeps samples. Nobody knows it of an address, behind which others may keep them longer.
 fn kept(backends: &Backends<'_>, who: &str) -> Option<Duration> {
-    if backends.prometheus_url.is_some() {
-        return None;
-    }
-    let mut all = backends.prometheuses.iter();
-    let found = all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)?;
-    found.retention_seconds.map(Duration::from_secs)
+    backends.resource(who)?.retention_seconds.map(Duration::from_secs)
 }
 
 fn in_words(duration: Duration) -> String {

@@ -16,7 +16,8 @@ const MOST_STEPS: usize = 2;
 
 /// What a Prometheus has never seen although it scrapes the service, and which labels it stores under other names.
 pub(super) async fn advice(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads) -> Vec<String> {
-    if !is_scraped(backends, url, reads).await {
+    // A shard has a part of the series.
+    if backends.shards(who).is_some() || !is_scraped(backends, url, reads).await {
         return Vec::new();
     }
     let (unseen, renamed) = futures::join!(unseen(backends, who, url, reads), renamed(backends, who, url, reads));

@@ -30,7 +30,20 @@ pub(super) async fn targets(backends: &Backends<'_>, who: &str, url: &str, check
     };
     let targets = &found.targets;
     let expected = usize::try_from(*expected).unwrap_or(0);
-    let uncovered = if targets.len() < expected {
+    let shards = backends.shards(who);
+    if let Some(shards) = shards
+        && targets.len() < expected
+        && targets.iter().all(|target| target.health == Health::Up)
+    {
+        let message = format!(
+            "{who} runs in {shards} shards, each of which scrapes a part of the targets, and only the first was asked: it scrapes \
+             {} of {expected} pods. Give the operator the address of what answers for all of them, as Thanos does: \
+             --prometheus-url",
+            targets.len()
+        );
+        return verdict(check, Truth::Unknown, Reason::Unreachable, message, None);
+    }
+    let uncovered = if targets.len() < expected && shards.is_none() {
         uncovered(backends, &found).await.map(|pods| no_target(kind, &pods))
     } else {
         None

@@ -124,6 +124,7 @@ fn prometheus(name: &str, url: &str, objects: Option<LabelSelector>) -> facts::P
         name: name.into(),
         url: url.into(),
         retention_seconds: None,
+        shards: None,
         selects: [
             ("ServiceMonitor".to_owned(), selects.clone()),
             ("PrometheusRule".to_owned(), selects),

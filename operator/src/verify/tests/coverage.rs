@@ -156,3 +156,34 @@ async fn a_page_that_prometheus_does_not_take_is_told_by_what_its_error_means_an
         assert!(verdict.message.ends_with(field), "{}", verdict.message);
     }
 }
+
+#[tokio::test]
+async fn a_shard_that_scrapes_a_part_of_the_pods_does_not_tell_of_the_others() {
+    let one = || of_pod(POOL, "api", "api-a", 1);
+    let mut down = one();
+    down["health"] = "down".into();
+    let three = three_up();
+    for (list, shards, setting, expected) in [
+        (&[one()][..], Some(2), false, (Truth::Unknown, Reason::Unreachable)),
+        (&[], Some(2), false, (Truth::Unknown, Reason::Unreachable)),
+        (&[down], Some(2), false, (Truth::False, Reason::TargetsDown)),
+        (&three, Some(2), false, (Truth::True, Reason::TargetsUp)),
+        (&[one()], None, false, (Truth::False, Reason::TargetsDown)),
+        (&[one()], Some(2), true, (Truth::False, Reason::TargetsDown)),
+    ] {
+        let (url, _) = fake(targets(list), no_rules()).await;
+        let sharded = facts::Prometheus {
+            shards,
+            ..prometheus("main", &url, Some(LabelSelector::default()))
+        };
+        let verdict = ask(vec![sharded], setting.then_some(&*url), targets_check(3)).await;
+        assert_eq!((verdict.truth, verdict.reason), expected, "{verdict:?}");
+        let words = "runs in 2 shards, each of which scrapes a part of the targets";
+        assert_eq!(
+            verdict.message.contains(words),
+            verdict.truth == Truth::Unknown,
+            "{}",
+            verdict.message
+        );
+    }
+}

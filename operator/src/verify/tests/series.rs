@@ -178,3 +178,19 @@ async fn a_question_that_takes_long_does_not_make_the_prometheus_one_that_does_n
     assert_eq!(client.never_seen(&url, &["a"]).await, BTreeSet::new());
     assert!(client.targets(&url, POOL).await.is_ok());
 }
+
+#[tokio::test]
+async fn what_one_shard_has_never_seen_another_may_have() {
+    for (shards, is_told) in [(Some(2), false), (None, true)] {
+        let prometheus = facts::Prometheus {
+            shards,
+            ..prometheus(
+                "main",
+                &Fake::new(&["up"]).serve().await,
+                Some(LabelSelector::default()),
+            )
+        };
+        let verdict = ask(vec![prometheus], None, reading(&[("kube_a", "Restarts")])).await;
+        assert_eq!(verdict.message.contains("kube_a"), is_told, "{}", verdict.message);
+    }
+}

@@ -21,7 +21,7 @@ use crate::api_error::{self, Retry};
 pub(crate) use workload::deletion_policy;
 
 pub(crate) use packs::own as own_packs;
-pub use surroundings::Surroundings;
+pub use surroundings::{Look, Surroundings};
 
 /// What gathering needs beside the service itself.
 pub struct GatherContext<'a> {
@@ -83,9 +83,11 @@ pub enum Error {
         /// Why.
         source: kube::Error,
     },
-    /// The Prometheus resources.
-    #[error("could not list the Prometheus resources: {}", api_error::words(source))]
+    /// The Prometheus resources, or the agents.
+    #[error("could not list the {kind} resources: {}", api_error::words(source))]
     ListPrometheuses {
+        /// `Prometheus` or `PrometheusAgent`.
+        kind: &'static str,
         /// Why.
         source: kube::Error,
     },
@@ -99,7 +101,7 @@ impl Error {
             | Self::ReadPack { source, .. }
             | Self::ReadNamespace { source, .. }
             | Self::Discover { source, .. }
-            | Self::ListPrometheuses { source } => source,
+            | Self::ListPrometheuses { source, .. } => source,
         }
     }
 
@@ -127,10 +129,14 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         None => Vec::new(),
     };
     let (packs, unreadable_packs) = packs::packs(client, &namespace, &service.spec).await?;
-    let (served, prometheuses) = context.surroundings.look().await?;
+    let Look {
+        served,
+        prometheuses,
+        agents,
+    } = context.surroundings.look().await?;
     let sidecars = context.surroundings.sidecars().await;
     // Only the namespace selectors of a Prometheus look at these labels.
-    let namespace_labels = if prometheuses.is_empty() {
+    let namespace_labels = if prometheuses.is_empty() && agents.is_empty() {
         BTreeMap::new()
     } else {
         read_namespace_labels(client, &namespace).await?
@@ -144,6 +150,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         taken_by: taken_by(service, &context.same_target),
         served,
         prometheuses,
+        agents,
         sidecars,
         namespace_labels,
         preflight: BTreeMap::new(),

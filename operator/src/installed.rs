@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use observed_core::outputs;
 use observed_core::rbac;
 
-use crate::gather::Surroundings;
+use crate::gather::{Look, Surroundings};
 use crate::verify::Prometheus;
 use crate::{api_error, skew};
 
@@ -184,7 +184,9 @@ async fn lease(client: &Client, of: &Installation<'_>) -> Found {
 /// The kinds of prometheus-operator, and the Prometheus that is asked.
 async fn around(client: &Client, of: &Installation<'_>) -> (Found, Found) {
     let look = Surroundings::new(client.clone(), None).look().await;
-    let (served, prometheuses) = match look {
+    let Look {
+        served, prometheuses, ..
+    } = match look {
         Ok(look) => look,
         Err(error) => {
             return (
@@ -274,7 +276,7 @@ mod tests {
             .filter(|right| right.namespace.is_none())
             .map(|right| right.resource.as_str())
             .collect();
-        assert_eq!(elsewhere, ["prometheuses"]);
+        assert_eq!(elsewhere, ["prometheusagents", "prometheuses"]);
     }
 
     #[tokio::test]

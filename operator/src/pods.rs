@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReferen
 use kube::api::ListParams;
 use kube::core::Selector;
 use kube::{Api, Client, ResourceExt};
-use observed_core::facts::Target;
+use observed_core::facts::{Facts, Target};
 use observed_crds::v1alpha1::TargetKind;
 use observed_crds::v1alpha1::conditions::Reason;
 
@@ -98,6 +98,28 @@ pub async fn of_target(client: &Client, namespace: &str, target: &Target) -> Res
         .items;
     pods.retain(|pod| owned_by(pod.owner_references(), |uid| owners.contains(uid)));
     Ok(pods)
+}
+
+/// Names of the target's pods that are ready. None: they could not be listed.
+pub async fn ready(client: &Client, facts: &Facts) -> Option<BTreeSet<String>> {
+    let target = facts.target.as_ref()?;
+    let pods = of_target(client, &facts.namespace, target).await.ok()?;
+    let ready = pods
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod));
+    Some(ready.map(ResourceExt::name_any).collect())
+}
+
+/// Whether the condition `Ready` of the pod is true.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .filter_map(|status| status.conditions.as_ref())
+        .flatten();
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn owned_by(references: &[OwnerReference], is_owner: impl Fn(&String) -> bool) -> bool {

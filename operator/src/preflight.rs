@@ -251,23 +251,12 @@ fn running_pods(pods: &[Pod]) -> Vec<RunningPod> {
             Some(RunningPod {
                 name: pod.name_any(),
                 address: address(pod)?,
-                ready: is_ready(pod),
+                ready: pods::is_ready(pod),
             })
         })
         .collect();
     running.sort_by(|a, b| a.name.cmp(&b.name));
     running
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .iter()
-        .filter_map(|status| status.conditions.as_ref())
-        .flatten();
-    conditions
-        .into_iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The address of a running pod, if it is one that may be asked.

@@ -7,28 +7,31 @@ mod alertmanager;
 mod grafana;
 mod kin;
 mod prometheus;
+mod rules;
+mod seldom;
+mod series;
 mod shared;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use observed_core::check::{Check, Truth, Verdict};
-use observed_core::duration;
 use observed_core::facts::{self, Facts};
-use observed_core::scrape_error::cause;
 use observed_core::selection;
 use observed_core::sidecar::Sidecars;
 use observed_crds::v1alpha1::conditions::Reason;
 
-use crate::api_error::shorten;
 use crate::settings::Settings;
-use kin::Asked;
-use prometheus::Health;
 pub use prometheus::{Error, Prometheus};
 
 /// Longest foreign text in a verdict.
 const LONGEST_WORDS: usize = 300;
+/// Names of one kind in a verdict.
+const MOST_NAMES: usize = 5;
+
+/// Finds out the names of the target's pods that are ready. None: they could not be listed.
+pub type ReadyPods<'a> = dyn Fn() -> BoxFuture<'a, Option<BTreeSet<String>>> + Send + Sync + 'a;
 
 /// Who is asked about one service.
 pub struct Backends<'a> {
@@ -44,15 +47,24 @@ pub struct Backends<'a> {
     pub sidecars: &'a Sidecars,
     /// The Prometheus resources.
     pub prometheuses: &'a [facts::Prometheus],
+    /// The PrometheusAgent resources.
+    pub agents: &'a [facts::Prometheus],
     /// Namespace of the service.
     pub namespace: &'a str,
     /// Labels of that namespace.
     pub namespace_labels: &'a BTreeMap<String, String>,
+    /// Asked only where Prometheus has fewer targets than there should be pods.
+    pub ready_pods: &'a ReadyPods<'a>,
 }
 
 impl<'a> Backends<'a> {
     /// Those that the facts name.
-    pub fn of(facts: &'a Facts, prometheus: &'a Prometheus, settings: &'a Settings) -> Self {
+    pub fn of(
+        facts: &'a Facts,
+        prometheus: &'a Prometheus,
+        settings: &'a Settings,
+        ready_pods: &'a ReadyPods<'a>,
+    ) -> Self {
         Self {
             prometheus,
             prometheus_url: settings.prometheus.url(),
@@ -60,9 +72,24 @@ impl<'a> Backends<'a> {
             grafana_url: settings.grafana.url(),
             sidecars: &facts.sidecars,
             prometheuses: &facts.prometheuses,
+            agents: &facts.agents,
             namespace: &facts.namespace,
             namespace_labels: &facts.namespace_labels,
+            ready_pods,
         }
+    }
+}
+
+impl Backends<'_> {
+    /// The Prometheus resource of that name in words. None of an address, behind which there may be another one.
+    fn resource(&self, who: &str) -> Option<&facts::Prometheus> {
+        let mut all = self.prometheuses.iter().filter(|_| self.prometheus_url.is_none());
+        all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)
+    }
+
+    /// How many shards it has, each of which scrapes a part of the targets; the first is asked. None: it has no other.
+    fn shards(&self, who: &str) -> Option<i32> {
+        self.resource(who)?.shards.filter(|shards| *shards > 1)
     }
 }
 
@@ -84,8 +111,8 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
     let several = addresses.len() > 1;
     let asked = addresses.iter().map(async |(who, url)| {
         let mut verdict = match check {
-            Check::Targets { .. } => targets(backends, who, url, check).await,
-            Check::Rules { .. } => rules(backends, who, url, check).await,
+            Check::Targets { .. } => targets::targets(backends, who, url, check).await,
+            Check::Rules { .. } => rules::rules(backends, who, url, check).await,
             Check::Dashboard(file) => grafana::dashboard(backends, check, file).await,
             Check::Routes { alerts, .. } => alertmanager::routes(backends, who, url, check, alerts).await,
         };
@@ -143,6 +170,21 @@ fn addresses(
             Some(what) => missed.push(format!("{who} {what}")),
         }
     }
+    let mut agents = Vec::new();
+    for agent in backends
+        .agents
+        .iter()
+        .filter(|_| matches!(check, Check::Targets { .. }))
+    {
+        let who = format!("PrometheusAgent {}/{}", agent.namespace, agent.name);
+        match selection::missing(agent, &object) {
+            None => agents.push(who),
+            Some(what) => missed.push(format!("{who} {what}")),
+        }
+    }
+    if selecting.is_empty() && !agents.is_empty() {
+        return Err(by_agents(check, kind, &agents));
+    }
     if let Some(url) = backends.prometheus_url {
         // All of them are asked at the one address: once is enough.
         selecting = selecting.into_iter().take(1).collect();
@@ -153,7 +195,12 @@ fn addresses(
     if !selecting.is_empty() {
         return Ok(selecting);
     }
-    Err(if missed.is_empty() {
+    Err(if missed.is_empty() && !backends.agents.is_empty() {
+        let message = "Only PrometheusAgents were found, and an agent evaluates no rules: they must be loaded where the agent sends its \
+                       samples (remoteWrite), which nobody could be asked. Give the address of that Prometheus, or of what answers \
+                       as one, to the operator: --prometheus-url";
+        verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
+    } else if missed.is_empty() {
         let message = "No Prometheus resource was found in the cluster that the operator may list, so nobody could be asked. \
                        If Prometheus runs without prometheus-operator, give its address to the operator: --prometheus-url";
         verdict(check, Truth::Unknown, Reason::Unreachable, message.into(), None)
@@ -166,192 +213,25 @@ fn addresses(
     })
 }
 
-async fn targets(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Targets {
-        kind,
-        namespace,
-        name,
-        expected,
-        ..
-    } = check
-    else {
-        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
-    };
-    // Under the name that prometheus-operator gives it, else that of VictoriaMetrics' operator.
-    let pools = match *kind {
-        "PodMonitor" => ["podMonitor", "podScrape"],
-        _ => ["serviceMonitor", "serviceScrape"],
-    };
-    let mut targets = Vec::new();
-    for pool in pools {
-        match backends
-            .prometheus
-            .targets(url, &format!("{pool}/{namespace}/{name}/"))
-            .await
-        {
-            Ok(found) => targets = found,
-            Err(error) => {
-                let told = kin::not_served(check, url, Asked::Targets, &error);
-                return told.unwrap_or_else(|| unreachable(check, who, &error));
-            }
-        }
-        if !targets.is_empty() || backends.prometheus_url != Some(url) {
-            break;
-        }
-    }
-    let expected = usize::try_from(*expected).unwrap_or(0);
-    if targets.is_empty() {
-        if expected == 0 {
-            let message = "The workload should have no pods, so there is nothing to scrape".to_owned();
-            return verdict(check, Truth::Unknown, Reason::NoTargets, message, Some((0, 0)));
-        }
-        if let Some(told) = kin::not_listed(backends, check, url, Asked::Targets).await {
-            return told;
-        }
-        let message = format!(
-            "{who} has no target for the {kind} {name:?} yet. It can take two minutes to load it; if it stays so, see \
-             whether a Service with a ready pod leads to the port, and whether Prometheus may list pods and endpoints \
-             in namespace {namespace:?}"
-        );
-        return verdict(check, Truth::False, Reason::NoTargets, message, Some((0, expected)));
-    }
-    let all = targets.len().max(expected);
-    let up = targets.iter().filter(|target| target.health == Health::Up).count();
-    let stale = targets.iter().filter(|target| target.is_stale);
-    let count = Some((up - stale.clone().count(), all));
-    if up == all
-        && let Some(target) = stale.min_by_key(|target| &target.scrape_url)
-    {
-        let message = format!(
-            "{who} calls {} up, and has not scraped it since {}, so that what it says is stale. See whether it hangs or has too \
-             little CPU, and whether its clock is right",
-            shorten(&target.scrape_url, LONGEST_WORDS),
-            shorten(&target.last_scrape, LONGEST_WORDS)
-        );
-        return verdict(check, Truth::Unknown, Reason::Stale, message, count);
-    }
-    if up == all {
-        return verdict(
-            check,
-            Truth::True,
-            Reason::TargetsUp,
-            format!("{who} scrapes {up} of {all} pods"),
-            count,
-        );
-    }
-    // Always the same one, or the status would be written anew at every look.
-    let down = targets
-        .iter()
-        .filter(|target| target.health == Health::Down)
-        .min_by_key(|target| &target.scrape_url);
-    let why = match down {
-        Some(target) => {
-            let cause = cause(&target.last_error);
-            format!(
-                "{} says {:?}: {}. {}",
-                shorten(&target.scrape_url, LONGEST_WORDS),
-                shorten(&target.last_error, LONGEST_WORDS),
-                cause.words(),
-                cause.next_step()
-            )
-        }
-        None if targets.len() < expected => format!("it knows {} of {expected} pods so far", targets.len()),
-        None => "the others were not scraped yet".to_owned(),
-    };
-    verdict(
-        check,
-        Truth::False,
-        Reason::TargetsDown,
-        format!("{who} scrapes {up} of {all} pods: {why}"),
-        count,
-    )
+/// Of what only agents select: they scrape it, and say nothing.
+fn by_agents(check: &Check, kind: &str, agents: &[String]) -> Verdict {
+    let message = format!(
+        "{} {} the {kind}, and an agent answers no questions: whether it scrapes the pods nobody can ask it. Where it sends its \
+         samples (remoteWrite), see that up is 1 for every pod of the service",
+        listed(agents.iter().map(String::as_str)),
+        if agents.len() == 1 { "selects" } else { "select" }
+    );
+    verdict(check, Truth::Unknown, Reason::Unreachable, message, None)
 }
 
-async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: &Check) -> Verdict {
-    let Check::Rules {
-        name,
-        groups,
-        expected,
-        reach,
-        ..
-    } = check
-    else {
-        return verdict(check, Truth::Unknown, Reason::Unreachable, String::new(), None);
-    };
-    let loaded = match backends.prometheus.rules(url, groups).await {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            let told = kin::not_served(check, url, Asked::Rules, &error);
-            return told.unwrap_or_else(|| unreachable(check, who, &error));
-        }
-    };
-    if loaded.rules == 0
-        && let Some(told) = kin::not_listed(backends, check, url, Asked::Rules).await
-    {
-        return told;
+/// The first few, and how many more there are.
+fn listed<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = all.into_iter().collect();
+    let shown = all.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-    let count = Some((loaded.healthy, *expected));
-    if let Some((rule, error)) = &loaded.failing {
-        let message = format!(
-            "{who} cannot evaluate the rule {:?}: {}",
-            shorten(rule, LONGEST_WORDS),
-            shorten(error, LONGEST_WORDS)
-        );
-        return verdict(check, Truth::False, Reason::RuleFailing, message, count);
-    }
-    if loaded.rules != *expected {
-        let message = format!(
-            "{who} has loaded {} of {expected} rules of the PrometheusRule {name:?}. It can take two minutes; if it \
-             stays so, the log of prometheus-operator says why",
-            loaded.rules
-        );
-        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
-    }
-    if loaded.healthy < *expected {
-        let message = format!(
-            "{who} has loaded all {expected} rules and evaluated {} of them so far",
-            loaded.healthy
-        );
-        return verdict(check, Truth::False, Reason::RulesNotLoaded, message, count);
-    }
-    if let Some((group, since)) = &loaded.stale {
-        let message = format!(
-            "{who} has not evaluated the group {group:?} since {}, so that what it says is stale. See whether it hangs or has \
-             too little CPU, and whether its clock is right",
-            shorten(since, LONGEST_WORDS)
-        );
-        return verdict(check, Truth::Unknown, Reason::Stale, message, count);
-    }
-    let mut message = format!("{who} evaluates all {expected} rules without error");
-    if let Some(group) = &loaded.slow {
-        message.push_str(&format!(
-            ". Worth knowing: the group {group:?} takes longer than its interval, so that evaluations are left out. Give \
-             spec.scrape.interval more time, or Prometheus more CPU"
-        ));
-    }
-    if let Some(kept) = kept(backends, who).filter(|kept| *kept < *reach) {
-        message.push_str(&format!(
-            ". Worth knowing: a rule looks back {}, and {who} keeps samples for {} only: it computes over what is left. Set \
-             spec.retention of the Prometheus to more",
-            in_words(*reach),
-            in_words(kept)
-        ));
-    }
-    verdict(check, Truth::True, Reason::RulesLoaded, message, count)
-}
-
-/// How long a Prometheus keeps samples. Nobody knows it of an address, behind which others may keep them longer.
-fn kept(backends: &Backends<'_>, who: &str) -> Option<Duration> {
-    if backends.prometheus_url.is_some() {
-        return None;
-    }
-    let mut all = backends.prometheuses.iter();
-    let found = all.find(|prometheus| format!("Prometheus {}/{}", prometheus.namespace, prometheus.name) == who)?;
-    found.retention_seconds.map(Duration::from_secs)
-}
-
-fn in_words(duration: Duration) -> String {
-    duration::text(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
 }
 
 fn unreachable(check: &Check, who: &str, error: &Error) -> Verdict {

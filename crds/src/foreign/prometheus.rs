@@ -47,6 +47,9 @@ pub struct PrometheusSpec {
     /// How many bytes of samples are kept.
     #[serde(default)]
     pub retention_size: Option<String>,
+    /// Shards, each of which scrapes a part of the targets. Default: 1.
+    #[serde(default)]
+    pub shards: Option<i32>,
     /// Service that governs the pods. Default: `prometheus-operated`.
     #[serde(default)]
     pub service_name: Option<String>,

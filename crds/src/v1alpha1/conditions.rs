@@ -132,6 +132,8 @@ reasons! {
     TargetsUp,
     /// Prometheus knows the pods, but some are down; the message has its error.
     TargetsDown,
+    /// The pods are up, and the same pages are scraped again under the same job; the message names the other monitor.
+    ScrapedTwice,
     /// Prometheus has no target for it.
     NoTargets,
     /// No Prometheus, or no sidecar of Grafana, selects the object; the message says what is missing.
@@ -166,7 +168,7 @@ reasons! {
     KindNotServed,
     /// An object of that name belongs to somebody else.
     NameCollision,
-    /// The API server refused the object.
+    /// The API server refused the object, or prometheus-operator does not let Prometheus have it; the message has its words.
     Rejected,
     /// The operator may not do this; the message names the missing right.
     Forbidden,

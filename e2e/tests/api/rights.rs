@@ -59,7 +59,7 @@ enum Told {
 }
 
 /// Every resource of the operator's roles.
-const RESOURCES: [(&str, Told); 18] = [
+const RESOURCES: [(&str, Told); 19] = [
     ("configmaps", Told::Condition("DashboardLoaded", "False")),
     ("daemonsets", Told::Log),
     ("deployments", Told::Condition("Ready", "Unknown")),
@@ -72,6 +72,7 @@ const RESOURCES: [(&str, Told); 18] = [
     ("observedservices/status", Told::Log),
     ("podmonitors", Told::Log),
     ("pods", Told::Condition("Ready", "Unknown")),
+    ("prometheusagents", Told::Log),
     ("prometheuses", Told::Log),
     ("prometheusrules", Told::Condition("RulesHealthy", "False")),
     ("replicasets", Told::Condition("Ready", "Unknown")),

@@ -1,6 +1,6 @@
 //! What "works" means, as data, and what the world answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use observed_crds::foreign::Rule;
@@ -36,6 +36,8 @@ pub enum Check {
         expected: usize,
         /// How far the one looks back that looks furthest.
         reach: Duration,
+        /// What they read.
+        reads: Reads,
     },
     /// The alerts reach somebody.
     Routes {
@@ -46,6 +48,30 @@ pub enum Check {
     },
     /// Grafana loads the dashboard.
     Dashboard(DashboardFile),
+}
+
+/// What rules read of a service that is scraped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reads {
+    /// Kind of the monitor: `ServiceMonitor` or `PodMonitor`.
+    pub kind: &'static str,
+    /// Its name.
+    pub monitor: String,
+    /// The `job` label of the service's series.
+    pub job: String,
+    /// Metrics that alerts cannot do without, by name.
+    pub needs: Vec<Need>,
+}
+
+/// A metric that alerts cannot do without.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    /// Name of the metric.
+    pub metric: String,
+    /// The alerts that cannot fire without it.
+    pub alerts: BTreeSet<String>,
+    /// What would expose it. Empty: nobody says.
+    pub when_missing: String,
 }
 
 /// A dashboard in a ConfigMap.

@@ -103,6 +103,8 @@ impl Applied {
 pub enum ApplyOutcome {
     /// It was as it should be; nothing was written.
     Unchanged,
+    /// The same, and a Prometheus does not accept it, as prometheus-operator says ([`crate::binding`]).
+    NotAccepted(String),
     /// It was written.
     Written,
     /// Writing is paused.

@@ -18,7 +18,9 @@ mod snapshot;
 
 use serde::Serialize;
 
-pub use answers::{AlertmanagerAnswers, Group, LoadedRule, PrometheusAnswers, Query, Sample, Target, TargetHealth};
+pub use answers::{
+    AlertmanagerAnswers, Group, LoadedRule, PrometheusAnswers, Query, Sample, TARGET_LABELS, Target, TargetHealth,
+};
 pub use bundle::bundle;
 pub use finding::{Change, Finding, Fix, Found, Reference, Severity};
 pub use kind::{Kind, Need};

@@ -40,6 +40,8 @@ pub struct Facts {
     pub served: BTreeSet<String>,
     /// Every `Prometheus` resource, as far as it decides what is selected.
     pub prometheuses: Vec<Prometheus>,
+    /// Every `PrometheusAgent`, with the monitors that it selects. It evaluates no rules, and answers no questions.
+    pub agents: Vec<Prometheus>,
     /// The sidecars of Grafana that load dashboards.
     pub sidecars: Sidecars,
     /// Labels of the namespace, which the namespace selectors of a Prometheus look at.
@@ -186,7 +188,7 @@ pub struct ServicePort {
     pub target_port: Option<i32>,
 }
 
-/// A `Prometheus` resource.
+/// A `Prometheus` resource, or a `PrometheusAgent`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Prometheus {
@@ -194,10 +196,12 @@ pub struct Prometheus {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Base URL at which it answers inside the cluster.
+    /// Base URL at which it answers inside the cluster. Empty of an agent.
     pub url: String,
     /// How long it keeps samples. None: nobody knows.
     pub retention_seconds: Option<u64>,
+    /// Shards, each of which scrapes a part of the targets. None: one.
+    pub shards: Option<i32>,
     /// What it selects, by kind: `ServiceMonitor`, `PodMonitor`, `PrometheusRule`.
     pub selects: BTreeMap<String, Selects>,
 }

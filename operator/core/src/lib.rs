@@ -6,6 +6,7 @@
 //!                                                    └─checks→ verify→ Verdicts ─status→ ObservedServiceStatus
 //! ```
 
+pub mod binding;
 pub mod check;
 pub mod child;
 pub mod docs;
@@ -29,6 +30,7 @@ pub mod rbac;
 pub mod resolve;
 pub mod routing;
 pub mod scrape_error;
+pub mod scrape_pool;
 pub mod selection;
 pub mod sidecar;
 pub mod signals;

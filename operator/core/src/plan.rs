@@ -80,8 +80,7 @@ pub struct MissingSeries {
 impl MissingSeries {
     /// Whether a metric is this series, or a part of it if that is a histogram.
     pub fn is(&self, metric: &str) -> bool {
-        let part = metric.strip_prefix(self.name.as_str());
-        part.is_some_and(|part| ["", "_bucket", "_sum", "_count"].contains(&part))
+        is_part(metric, &self.name)
     }
 
     /// What is missing and what follows, in words.
@@ -100,6 +99,12 @@ impl MissingSeries {
             self.name, self.pack
         )
     }
+}
+
+/// Whether a metric is the series of that name, or a part of it if that is a histogram.
+fn is_part(metric: &str, name: &str) -> bool {
+    let part = metric.strip_prefix(name);
+    part.is_some_and(|part| ["", "_bucket", "_sum", "_count"].contains(&part))
 }
 
 /// A label that a series does not have and expressions use.
@@ -228,6 +233,16 @@ pub enum Via {
     },
 }
 
+impl Via {
+    /// Kind of the monitor.
+    pub fn monitor(&self) -> &'static str {
+        match self {
+            Self::Service { .. } => "ServiceMonitor",
+            Self::Pods { .. } => "PodMonitor",
+        }
+    }
+}
+
 /// One pack, tied to this service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pack {
@@ -260,6 +275,13 @@ pub struct Series {
     pub kind: SeriesType,
     /// What would expose it.
     pub when_missing: String,
+}
+
+impl Series {
+    /// Whether a metric is this series, or a part of it if that is a histogram.
+    pub fn is(&self, metric: &str) -> bool {
+        is_part(metric, &self.name)
+    }
 }
 
 /// A recording rule.

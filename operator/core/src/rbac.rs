@@ -59,9 +59,13 @@ pub fn rules() -> Vec<PolicyRule> {
     rules
 }
 
-/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus.
+/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus and every agent.
 pub fn cluster_rules() -> Vec<PolicyRule> {
-    vec![rule("monitoring.coreos.com", &["prometheuses"], &["list"])]
+    vec![rule(
+        "monitoring.coreos.com",
+        &["prometheusagents", "prometheuses"],
+        &["list"],
+    )]
 }
 
 /// What it does in its own namespace: it holds its Lease. What is not there yet has no name that could be asked for.
@@ -237,6 +241,7 @@ mod tests {
                 "list /pods",
                 "list /services",
                 "list apps/replicasets",
+                "list monitoring.coreos.com/prometheusagents",
                 "list monitoring.coreos.com/prometheuses",
                 "list observed.rs/observedservices",
                 "list observed.rs/signalpacks",

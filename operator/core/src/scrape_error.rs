@@ -123,6 +123,21 @@ impl Cause {
             Self::Other => "See the target's page in Prometheus (Status, Target health)",
         }
     }
+
+    /// The field of an ObservedService that stands for what the next step names of a monitor, if there is one: a monitor
+    /// that Observed makes is not to be edited.
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Refused => Some("spec.scrape.port"),
+            Self::TimedOut => Some("spec.scrape.timeout"),
+            Self::NotFound => Some("spec.scrape.path"),
+            Self::NotText => Some("spec.scrape.path and spec.scrape.port"),
+            Self::SampleLimit => Some("spec.scrape.limits.samples"),
+            Self::LabelLimit => Some("spec.scrape.limits.labels"),
+            Self::BodyTooLarge => Some("spec.scrape.limits.bodySize"),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

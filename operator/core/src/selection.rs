@@ -165,6 +165,7 @@ mod tests {
         };
         Prometheus {
             retention_seconds: None,
+            shards: None,
             namespace: "monitoring".into(),
             name: "main".into(),
             url: "http://p".into(),

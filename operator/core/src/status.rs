@@ -171,7 +171,7 @@ fn inventory(applied: &[Applied], previous: Option<&ObservedServiceStatus>) -> V
         .filter(|applied| matches!(applied.child.body, Body::Owned(_)))
         .map(|applied| (applied.child.item(), &applied.outcome))
         .filter(|(item, outcome)| match outcome {
-            ApplyOutcome::Unchanged | ApplyOutcome::Written => true,
+            ApplyOutcome::Unchanged | ApplyOutcome::NotAccepted(_) | ApplyOutcome::Written => true,
             ApplyOutcome::KindNotServed | ApplyOutcome::NameCollision(_) => false,
             ApplyOutcome::Paused
             | ApplyOutcome::Conflict(_)

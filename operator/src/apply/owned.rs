@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
+use observed_core::binding;
 use observed_core::child::{Applied, ApplyOutcome, Body, Child, ResourceKind};
 use observed_core::facts::Facts;
 use observed_core::outputs;
@@ -136,7 +137,8 @@ pub(super) async fn bring_about(
         let managed = found.metadata.managed_fields.clone().unwrap_or_default();
         let as_json = serde_json::to_value(&found).unwrap_or_default();
         if compare::is_as_wanted(wanted, &as_json, &managed) {
-            return Ok(ApplyOutcome::Unchanged);
+            let refused = binding::refused(&as_json);
+            return Ok(refused.map_or(ApplyOutcome::Unchanged, ApplyOutcome::NotAccepted));
         }
         let mut body = wanted.clone();
         let (uid, resource_version) = preconditions(&found.metadata);

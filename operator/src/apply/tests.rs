@@ -116,6 +116,25 @@ async fn a_child_that_is_as_wanted_is_not_written() {
 }
 
 #[tokio::test]
+async fn a_child_that_a_prometheus_does_not_accept_is_left_as_it_is_with_the_words_of_prometheus_operator() {
+    let told = |status: &str| {
+        let mut object = live();
+        object["status"] = json!({"bindings": [{"resource": "prometheuses", "name": "main", "namespace": "m", "conditions":
+            [{"type": "Accepted", "status": status, "reason": "InvalidConfiguration", "message": "why"}]}]});
+        object
+    };
+    let (client, log) = mock::client(with(Some(told("False"))));
+    let words = "prometheuses m/main does not accept it: InvalidConfiguration: why";
+    assert_eq!(
+        outcome(&client, vec![config_map()]).await,
+        ApplyOutcome::NotAccepted(words.into())
+    );
+    assert!(log.writes().is_empty(), "{:?}", log.lines());
+    let (client, _) = mock::client(with(Some(told("True"))));
+    assert_eq!(outcome(&client, vec![config_map()]).await, ApplyOutcome::Unchanged);
+}
+
+#[tokio::test]
 async fn a_child_that_was_edited_is_put_right_if_it_is_still_the_one_that_was_read() {
     let mut edited = live();
     edited["data"]["a.json"] = json!("broken");

@@ -323,7 +323,8 @@ async fn six_calls(
                 }
                 failed = Some(error);
             }
-            let backends = Backends::of(&facts, &context.prometheus, settings);
+            let ready_pods = || pods::ready(client, &facts).boxed();
+            let backends = Backends::of(&facts, &context.prometheus, settings, &ready_pods);
             let asked = Instant::now();
             let verdicts = verify(&backends, &outputs::checks(&plan)).await;
             context.metrics.verified(asked.elapsed());

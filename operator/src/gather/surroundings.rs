@@ -1,16 +1,17 @@
-//! What the cluster offers to all services alike: the optional kinds that are served, the Prometheus resources, and the
-//! sidecars of Grafana.
+//! What the cluster offers to all services alike: the optional kinds that are served, the Prometheus resources and agents,
+//! and the sidecars of Grafana.
 //! Asked once every few seconds, however many services there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kube::api::ListParams;
-use kube::core::DeserializeGuard;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::{ApiResource, DeserializeGuard, GroupVersionKind};
 use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::duration;
 use observed_core::facts;
 use observed_core::outputs;
+use observed_core::selection;
 use observed_core::sidecar::Sidecars;
 use observed_crds::foreign::{Prometheus, PrometheusSpec};
 use tokio::sync::Mutex;
@@ -29,7 +30,19 @@ const USUAL_RETENTION: &str = "24h";
 /// Port of Prometheus behind its governing Service.
 const WEB_PORT: u16 = 9090;
 
-type Look = (BTreeSet<String>, Vec<facts::Prometheus>);
+/// Kinds that an agent selects.
+const MONITORS: [&str; 2] = ["ServiceMonitor", "PodMonitor"];
+
+/// What was seen at one look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// The optional kinds that are served.
+    pub served: BTreeSet<String>,
+    /// Every Prometheus.
+    pub prometheuses: Vec<facts::Prometheus>,
+    /// Every PrometheusAgent.
+    pub agents: Vec<facts::Prometheus>,
+}
 
 /// The shared view of the cluster.
 pub struct Surroundings {
@@ -64,10 +77,10 @@ impl Surroundings {
         sidecars
     }
 
-    /// The optional kinds that are served, and every Prometheus. At most ten seconds old.
+    /// The optional kinds that are served, every Prometheus and every agent. At most ten seconds old.
     ///
     /// # Errors
-    /// The API server did not answer. No right to list the Prometheus resources is an answer: none are known.
+    /// The API server did not answer. No right to list them is an answer: none are known.
     pub async fn look(&self) -> Result<Look, Error> {
         let mut last = self.last.lock().await;
         if let Some((when, look)) = last.as_ref()
@@ -77,11 +90,23 @@ impl Surroundings {
         }
         let served = served(&self.client).await?;
         let prometheuses = if served.contains("Prometheus") {
-            prometheuses(&self.client).await?
+            let api = Api::<DeserializeGuard<Prometheus>>::all(self.client.clone());
+            let all = listed(&api, "Prometheus").await?.into_iter();
+            in_order(all.filter_map(|item| readable(item.0)).collect())
         } else {
             Vec::new()
         };
-        let look = (served, prometheuses);
+        let agents = if MONITORS.iter().any(|kind| served.contains(*kind)) {
+            let all = listed(&agents(&self.client), "PrometheusAgent").await?;
+            in_order(all.iter().map(agent).collect())
+        } else {
+            Vec::new()
+        };
+        let look = Look {
+            served,
+            prometheuses,
+            agents,
+        };
         *last = Some((Instant::now(), look.clone()));
         Ok(look)
     }
@@ -93,7 +118,7 @@ impl Surroundings {
     pub async fn served_now(&self) -> Result<BTreeSet<String>, Error> {
         let served = served(&self.client).await?;
         let mut last = self.last.lock().await;
-        if last.as_ref().is_some_and(|(_, (before, _))| *before != served) {
+        if last.as_ref().is_some_and(|(_, look)| look.served != served) {
             *last = None;
         }
         Ok(served)
@@ -124,27 +149,51 @@ async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
     Ok(served)
 }
 
-async fn prometheuses(client: &Client) -> Result<Vec<facts::Prometheus>, Error> {
-    let list = Api::<DeserializeGuard<Prometheus>>::all(client.clone())
-        .list(&ListParams::default())
-        .await;
-    let list = match list {
-        Ok(list) => list,
+/// Every object of the kind. None where nobody may list them, or knows them.
+async fn listed<K>(api: &Api<K>, kind: &'static str) -> Result<Vec<K>, Error>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items),
         Err(error) if api_error::is_not_found(&error) || api_error::is_forbidden(&error) => {
-            tracing::debug!(%error, "the Prometheus resources cannot be listed");
-            return Ok(Vec::new());
+            tracing::debug!(%error, "the {kind} resources cannot be listed");
+            Ok(Vec::new())
         }
-        Err(source) => return Err(Error::ListPrometheuses { source }),
-    };
-    let mut known = Vec::new();
-    for item in list.items {
-        match item.0 {
-            Ok(prometheus) => known.push(fact(&prometheus)),
-            Err(error) => tracing::warn!(%error, name = ?error.metadata.name, "a Prometheus resource cannot be read"),
+        Err(source) => Err(Error::ListPrometheuses { kind, source }),
+    }
+}
+
+fn readable(item: Result<Prometheus, kube::core::error_boundary::InvalidObject>) -> Option<facts::Prometheus> {
+    match item {
+        Ok(prometheus) => Some(fact(&prometheus)),
+        Err(error) => {
+            tracing::warn!(%error, name = ?error.metadata.name, "a Prometheus resource cannot be read");
+            None
         }
     }
-    known.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    Ok(known)
+}
+
+fn in_order(mut all: Vec<facts::Prometheus>) -> Vec<facts::Prometheus> {
+    all.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    all
+}
+
+fn agents(client: &Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1alpha1", "PrometheusAgent");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "prometheusagents");
+    Api::all_with(client.clone(), &resource)
+}
+
+fn agent(object: &DynamicObject) -> facts::Prometheus {
+    let mut selects = selection::selects(&object.data["spec"]);
+    selects.retain(|kind, _| MONITORS.contains(&kind.as_str()));
+    facts::Prometheus {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        selects,
+        ..facts::Prometheus::default()
+    }
 }
 
 pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
@@ -157,6 +206,7 @@ pub(super) fn fact(prometheus: &Prometheus) -> facts::Prometheus {
     facts::Prometheus {
         url: url(&namespace, &prometheus.name_any(), spec),
         retention_seconds: retention(spec),
+        shards: spec.shards.filter(|shards| *shards > 1),
         name: prometheus.name_any(),
         namespace,
         selects: BTreeMap::from([

@@ -82,7 +82,7 @@ async fn gathered(
             "/apis/monitoring.coreos.com/v1/prometheuses" => {
                 mock::list(&[json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
                 "metadata": {"name": "main", "namespace": "monitoring"},
-                "spec": {"serviceMonitorSelector": {"matchLabels": {"release": "kps"}}, "ruleNamespaceSelector": {}, "routePrefix": "/prom/", "replicas": 2}})])
+                "spec": {"serviceMonitorSelector": {"matchLabels": {"release": "kps"}}, "ruleNamespaceSelector": {}, "routePrefix": "/prom/", "replicas": 2, "shards": 3}})])
             }
             _ => mock::not_found(),
         }
@@ -174,6 +174,7 @@ async fn a_prometheus_is_a_fact_with_its_address_and_what_it_selects() {
         Some(86_400),
         "that of prometheus-operator"
     );
+    assert_eq!(prometheus.shards, Some(3));
     let monitors = &prometheus.selects["ServiceMonitor"];
     assert_eq!(monitors.objects.as_ref().unwrap().match_labels["release"], "kps");
     assert_eq!(monitors.namespaces, None);
@@ -353,4 +354,33 @@ fn a_daemon_set_in_the_middle_of_a_rollout_is_not_settled() {
         "{outdated}"
     );
     assert_eq!(changed::<DaemonSet>(&set, &json!({})).outdated(), None);
+}
+
+#[tokio::test]
+async fn an_agent_is_a_fact_with_the_monitors_that_it_selects_and_without_a_right_there_is_none() {
+    const PATH: &str = "/apis/monitoring.coreos.com/v1alpha1/prometheusagents";
+    let agent = json!({"metadata": {"name": "edge", "namespace": "monitoring"},
+        "spec": {"serviceMonitorSelector": {"matchLabels": {"team": "a"}}, "podMonitorNamespaceSelector": {}}});
+    let facts = gathered(
+        move |path| (path == PATH).then(|| mock::list(std::slice::from_ref(&agent))),
+        vec![],
+    );
+    let facts = facts.await.unwrap();
+    let [agent] = facts.agents.as_slice() else {
+        panic!("{:?}", facts.agents)
+    };
+    assert_eq!((agent.namespace.as_str(), agent.name.as_str()), ("monitoring", "edge"));
+    let monitors = &agent.selects["ServiceMonitor"];
+    assert_eq!(monitors.objects.as_ref().unwrap().match_labels["team"], "a");
+    assert_eq!(
+        agent.selects.keys().collect::<Vec<_>>(),
+        ["PodMonitor", "ServiceMonitor"]
+    );
+
+    for answer in [mock::refusal(403, "Forbidden", "no"), mock::not_found()] {
+        let facts = gathered(move |path| (path == PATH).then(|| answer.clone()), vec![])
+            .await
+            .unwrap();
+        assert_eq!((facts.agents.len(), facts.prometheuses.len()), (0, 1));
+    }
 }

@@ -365,3 +365,34 @@ async fn https_is_asked_without_a_look_at_the_certificate_and_tls_is_needed_wher
     let grpc = Ask::Grpc { service: String::new() };
     assert_eq!(preflight.outcome(tls, &grpc, SECOND).await, AnswerOutcome::Refused);
 }
+
+#[tokio::test]
+async fn the_pods_that_are_ready_are_those_of_the_target_that_say_so_and_are_not_ending() {
+    let ready = |status: &str, change: Value| {
+        let mut pod = pod(&change);
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": status}]);
+        pod
+    };
+    let ending = json!({"/metadata": {"name": "ending", "deletionTimestamp": "2026-11-24T15:00:00Z",
+        "ownerReferences": pod(&json!({}))["metadata"]["ownerReferences"]}});
+    let stranger = json!({"/metadata/ownerReferences/0/uid": "other-set-uid"});
+    let facts = Facts {
+        namespace: "prod".into(),
+        target: Some(Target {
+            uid: "target-uid".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for (pod, expected) in [
+        (ready("True", json!({})), 1),
+        (ready("False", json!({})), 0),
+        (ready("True", ending), 0),
+        (ready("True", stranger), 0),
+    ] {
+        let (client, _) = cluster(vec![pod.clone()]);
+        assert_eq!(pods::ready(&client, &facts).await.unwrap().len(), expected, "{pod}");
+    }
+    let (client, _) = mock::client(|_| mock::refusal(403, "Forbidden", "no"));
+    assert_eq!(pods::ready(&client, &facts).await, None, "nobody knows");
+}

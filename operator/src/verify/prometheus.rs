@@ -2,13 +2,15 @@
 //! a preview ask, and no others.
 
 mod rules;
+mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use observed_core::doctor::Sample;
 use observed_core::duration;
 use observed_core::preview::{Series, Span};
 use serde::Deserialize;
@@ -16,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::access::{Door, Doors, Server};
 use super::age;
+use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
 use crate::settings::Settings;
 use rules::Groups;
@@ -109,10 +112,33 @@ pub struct Prometheus {
     shared: Shared<Vec<u8>>,
     targets: Shared<Pools>,
     rules: Shared<Groups>,
+    names: Seldom<BTreeSet<String>>,
+    collided: Seldom<Vec<Sample>>,
+    /// Metrics of which an address was found to have no sample, and since when.
+    missed: Mutex<BTreeMap<(String, String), Instant>>,
 }
 
-/// Targets by scrape pool.
-type Pools = BTreeMap<String, Vec<Target>>;
+/// Every target.
+#[derive(Default)]
+struct Pools {
+    /// By scrape pool.
+    by_name: BTreeMap<String, Vec<Target>>,
+    /// Of each page that is scraped more than once: for which pools, and with which labels.
+    twice: BTreeMap<String, Vec<(String, Labels)>>,
+}
+
+/// The targets of some scrape pools.
+pub(super) struct Found {
+    pub(super) targets: Vec<Target>,
+    pub(super) again: Option<Again>,
+}
+
+/// Another scrape pool with one of the same pages: always the same one, and one of the same job first.
+pub(super) struct Again {
+    pub(super) pool: String,
+    /// Its label `job` is the same there, and so is `namespace`.
+    pub(super) same_job: bool,
+}
 
 #[derive(Deserialize)]
 pub(super) struct Envelope<T> {
@@ -145,6 +171,17 @@ pub(super) struct Target {
     /// Whether that was too long ago when it was told.
     #[serde(skip)]
     pub(super) is_stale: bool,
+    #[serde(default)]
+    pub(super) labels: Labels,
+}
+
+/// The labels of a target that say whose it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Labels {
+    pub(super) job: String,
+    pub(super) namespace: String,
+    pub(super) pod: String,
 }
 
 /// What the last scrape said.
@@ -207,12 +244,15 @@ impl Prometheus {
             shared: Shared::default(),
             targets: Shared::default(),
             rules: Shared::default(),
+            names: Seldom::new(EVERY),
+            collided: Seldom::new(EVERY),
+            missed: Mutex::default(),
         }
     }
 
     /// The active targets of the scrape pools whose name begins so. All targets are asked for, once for all services; where
     /// they are more than is read, those of its first pool.
-    pub(super) async fn targets(&self, base: &str, pools: &str) -> Result<Vec<Target>, Error> {
+    pub(super) async fn targets(&self, base: &str, pools: &str) -> Result<Found, Error> {
         let all = self.targets.get(base.to_owned(), self.pools(base, &[])).await;
         let narrow;
         let all = match all {
@@ -223,22 +263,38 @@ impl Prometheus {
             }
             Err(error) => return Err(error),
         };
-        let from = all.range(pools.to_owned()..);
+        let from = all.by_name.range(pools.to_owned()..);
         let ours = from.take_while(|(pool, _)| pool.starts_with(pools));
-        Ok(ours.flat_map(|(_, targets)| targets.clone()).collect())
+        let targets: Vec<Target> = ours.flat_map(|(_, targets)| targets.clone()).collect();
+        let again = targets.iter().flat_map(|target| {
+            let ways = all.twice.get(&target.scrape_url).into_iter().flatten();
+            let others = ways.filter(|(pool, _)| !pool.starts_with(pools));
+            others.map(move |(pool, labels)| {
+                let same_job = labels.job == target.labels.job && labels.namespace == target.labels.namespace;
+                (!same_job, pool)
+            })
+        });
+        let again = again.min().map(|(other_job, pool)| Again {
+            pool: pool.clone(),
+            same_job: !other_job,
+        });
+        Ok(Found { targets, again })
     }
 
     async fn pools(&self, base: &str, more: &[(&str, &str)]) -> Result<Pools, Error> {
         let query: Vec<_> = [("state", "active")].iter().chain(more).copied().collect();
         let answer: Envelope<ActiveTargets> = self.get(base, "/api/v1/targets", &query).await?;
-        let mut pools = Pools::new();
+        let mut pools = Pools::default();
         let now = Timestamp::now();
         for mut target in answer.data.active_targets.unwrap_or_default() {
             let interval = duration::long_seconds(&target.scrape_interval).map(Duration::from_secs);
             target.is_stale = target.health == Health::Up && age::is_stale(&target.last_scrape, interval, now);
             let pool = std::mem::take(&mut target.scrape_pool);
-            pools.entry(pool).or_default().push(target);
+            let ways = pools.twice.entry(target.scrape_url.clone()).or_default();
+            ways.push((pool.clone(), target.labels.clone()));
+            pools.by_name.entry(pool).or_default().push(target);
         }
+        pools.twice.retain(|_, ways| ways.len() > 1);
         Ok(pools)
     }
 

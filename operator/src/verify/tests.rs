@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Redirect;
 use axum::routing::get;
 use jiff::Timestamp;
+use observed_core::check::{Need, Reads};
 use observed_core::facts::Selects;
 use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
@@ -18,11 +20,14 @@ use crate::settings::Access;
 
 mod access;
 mod advice;
+mod agents;
 mod budget;
+mod coverage;
 mod dashboards;
 mod hostile;
 mod kin;
 mod routes;
+mod series;
 mod stale;
 
 fn client() -> Prometheus {
@@ -117,6 +122,7 @@ fn rules_check(expected: usize) -> Check {
         groups,
         expected,
         reach: Duration::from_secs(30 * 86_400),
+        reads: Reads::default(),
     }
 }
 
@@ -130,12 +136,17 @@ fn prometheus(name: &str, url: &str, objects: Option<LabelSelector>) -> facts::P
         name: name.into(),
         url: url.into(),
         retention_seconds: None,
+        shards: None,
         selects: [
             ("ServiceMonitor".to_owned(), selects.clone()),
             ("PrometheusRule".to_owned(), selects),
         ]
         .into(),
     }
+}
+
+fn unlisted<'a>() -> BoxFuture<'a, Option<BTreeSet<String>>> {
+    Box::pin(async { None })
 }
 
 /// Those that the facts name, and no other address.
@@ -147,8 +158,10 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
         grafana_url: None,
         sidecars: &facts.sidecars,
         prometheuses: &facts.prometheuses,
+        agents: &facts.agents,
         namespace: &facts.namespace,
         namespace_labels: &facts.namespace_labels,
+        ready_pods: &unlisted,
     }
 }
 

@@ -126,7 +126,7 @@ impl Sample {
 }
 
 /// Labels that a target gets from prometheus-operator: an app's label of the same name becomes `exported_*`.
-pub(super) const TARGET_LABELS: [&str; 7] = [
+pub const TARGET_LABELS: [&str; 7] = [
     "endpoint",
     "job",
     "instance",
@@ -179,7 +179,7 @@ impl Query {
     pub fn promql(self) -> String {
         match self {
             Self::Collided(label) => {
-                format!("count by (namespace, job) ({{exported_{label}!=\"\", namespace!=\"\", job!=\"\"}})")
+                format!("count by (namespace, job) ({{exported_{label}!=\"\"}})")
             }
             Self::LabelValues(label) => {
                 format!(

@@ -8,7 +8,7 @@ use super::finding::Found;
 use super::kind::{Kind, MONITORS};
 use super::pods;
 use super::snapshot::{Object, Snapshot, list};
-use crate::selection;
+use crate::{scrape_pool, selection};
 
 /// A monitor.
 pub(super) struct Monitor<'a> {
@@ -194,16 +194,9 @@ fn named(workload: &Object, name: &str) -> Option<i64> {
         .map(|(_, number)| *number)
 }
 
-/// How prometheus-operator begins the names of scrape pools: `serviceMonitor/NAMESPACE/NAME/INDEX`.
-const POOLS: [(&str, Kind); 2] = [
-    ("serviceMonitor", Kind::ServiceMonitor),
-    ("podMonitor", Kind::PodMonitor),
-];
-
 /// What the names of all scrape pools of a monitor begin with.
 fn pools(monitor: &Object) -> Option<String> {
-    let (first, _) = POOLS.iter().find(|(_, kind)| *kind == monitor.kind)?;
-    Some(format!("{first}/{}/{}/", monitor.namespace, monitor.name))
+    scrape_pool::of_monitor(monitor.kind.into(), &monitor.namespace, &monitor.name)
 }
 
 /// The scrape pool of an endpoint of a monitor.
@@ -213,10 +206,9 @@ pub(super) fn pool(monitor: &Object, index: usize) -> Option<String> {
 
 /// The monitor that a scrape pool belongs to.
 pub(super) fn of_pool<'a>(snapshot: &'a Snapshot, pool: &str) -> Option<&'a Object> {
-    let mut parts = pool.split('/');
-    let first = parts.next()?;
-    let (_, kind) = POOLS.iter().find(|(pool, _)| *pool == first)?;
-    snapshot.find(*kind, parts.next()?, parts.next()?)
+    let (of, namespace, name) = scrape_pool::monitor(pool)?;
+    let kind = MONITORS.into_iter().find(|kind| <&str>::from(*kind) == of)?;
+    snapshot.find(kind, namespace, name)
 }
 
 /// What is found at each monitor by questions about labels, which are answered by job and namespace: `found` gets the

@@ -83,6 +83,7 @@ fn missing(snapshot: &Snapshot, who: &Object, object: &Object) -> Result<Option<
     let kind: &str = object.kind.into();
     let fact = facts::Prometheus {
         retention_seconds: None,
+        shards: None,
         namespace: who.namespace.clone(),
         name: who.name.clone(),
         url: String::new(),

@@ -1,5 +1,7 @@
 //! Recording rules and alerts.
 
+mod needs;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use observed_crds::v1alpha1::conditions::ConditionType;
 use serde_json::json;
 
 use super::{Extra, Output, Ownership, owned};
-use crate::check::Check;
+use crate::check::{Check, Reads};
 use crate::child::{Body, Child, ResourceKind};
 use crate::names;
 use crate::plan::Plan;
@@ -74,6 +76,12 @@ impl Output for PrometheusRule {
                 groups: groups.iter().map(|group| group.name.clone()).collect(),
                 expected: rules().count(),
                 reach: rules().filter_map(reach).max().unwrap_or_default(),
+                reads: Reads {
+                    kind: plan.scrape.via.monitor(),
+                    monitor: names::child(&plan.owner.name, ""),
+                    job: plan.scrape.job.clone(),
+                    needs: needs::needs(&groups, plan),
+                },
             });
             if !alerts.is_empty() {
                 checks.push(Check::Routes {

@@ -59,6 +59,45 @@ impl Expression {
     }
 }
 
+impl Expression {
+    /// Metrics without any one of which it has no result, whatever the others say. `recorded` tells what a recorded series
+    /// needs in its turn, if it is one.
+    pub fn needs(&self, recorded: &dyn Fn(&str) -> Option<BTreeSet<String>>) -> BTreeSet<String> {
+        needs(&self.0, recorded)
+    }
+}
+
+fn needs(expr: &Expr, recorded: &dyn Fn(&str) -> Option<BTreeSet<String>>) -> BTreeSet<String> {
+    let inner = |expr: &Expr| needs(expr, recorded);
+    let selected = |vector: &VectorSelector| {
+        let name = vector.name.as_deref().unwrap_or_default();
+        let itself = || {
+            Some(name.to_owned())
+                .filter(|name| !name.is_empty())
+                .into_iter()
+                .collect()
+        };
+        recorded(name).unwrap_or_else(itself)
+    };
+    match expr {
+        Expr::VectorSelector(vector) => selected(vector),
+        Expr::MatrixSelector(matrix) => selected(&matrix.vs),
+        Expr::Subquery(query) => inner(&query.expr),
+        Expr::Unary(unary) => inner(&unary.expr),
+        Expr::Paren(paren) => inner(&paren.expr),
+        Expr::Aggregate(aggregate) => inner(&aggregate.expr),
+        Expr::Binary(binary) => match binary.op.id() {
+            token::T_LOR => &inner(&binary.lhs) & &inner(&binary.rhs),
+            token::T_LUNLESS => inner(&binary.lhs),
+            _ => &inner(&binary.lhs) | &inner(&binary.rhs),
+        },
+        // A scalar is there without any sample: it is not a number then.
+        Expr::Call(call) if is_absent(call) || call.func.name == "scalar" => BTreeSet::new(),
+        Expr::Call(call) => call.args.args.iter().flat_map(|arg| inner(arg)).collect(),
+        Expr::Extension(_) | Expr::NumberLiteral(_) | Expr::StringLiteral(_) => BTreeSet::new(),
+    }
+}
+
 fn is_absent(call: &Call) -> bool {
     ["absent", "absent_over_time"].contains(&call.func.name)
 }
@@ -231,5 +270,38 @@ mod tests {
         );
         assert_eq!(read("a{n=\"x\"} / b{n=\"x\"}").pinned("n"), Some("x".to_owned()));
         assert_eq!(read("a{n=\"x\"} / b{n=\"y\"}").pinned("n"), None);
+    }
+
+    #[test]
+    fn what_an_expression_needs_is_what_leaves_it_without_a_result() {
+        let recorded = |name: &str| match name {
+            "job:errors:rate5m" => Some(BTreeSet::from(["errors_total".to_owned()])),
+            _ => None,
+        };
+        for (text, expected) in [
+            (
+                "sum(rate(a_total[5m])) / sum(rate(b_total[5m])) > 1",
+                &["a_total", "b_total"][..],
+            ),
+            ("a > 1 and on (job) b", &["a", "b"]),
+            ("max_over_time(a[1h:5m]) > 1", &["a"]),
+            (
+                "histogram_quantile(0.9, sum by (le) (rate(h_bucket[5m])))",
+                &["h_bucket"],
+            ),
+            ("job:errors:rate5m > 0.1", &["errors_total"]),
+            ("a > 1 unless on (job) b", &["a"]),
+            ("a == 0 or b == 0", &[]),
+            ("(a + b) or (a + c)", &["a"]),
+            ("a or vector(0)", &[]),
+            ("absent(a) or a == 0", &[]),
+            ("absent(a)", &[]),
+            ("a > scalar(b)", &["a"]),
+            ("{job=\"x\"} > 1", &[]),
+            ("vector(time()) > 1", &[]),
+        ] {
+            let needs = Expression::parse(text).unwrap().needs(&recorded);
+            assert_eq!(needs.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{text}");
+        }
     }
 }

@@ -217,16 +217,20 @@ fn service_port<'a>(service: &'a Service, port: &ContainerPort) -> Option<&'a st
         .and_then(|candidate| candidate.name.as_deref())
 }
 
-/// Labels that our objects must carry to be selected, by kind: what the Prometheus resources that look into the
-/// namespace ask for by `matchLabels`.
+/// Labels that our objects must carry to be selected, by kind: what the Prometheus resources, and then the agents, that
+/// look into the namespace ask for by `matchLabels`.
 ///
 /// Where two ask for different values of one label, the first one (by namespace and name) is served.
 pub(super) fn selection_labels(facts: &Facts) -> (BTreeMap<String, BTreeMap<String, String>>, Vec<Finding>) {
     let mut labels: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut warnings = Vec::new();
-    let mut prometheuses: Vec<_> = facts.prometheuses.iter().collect();
-    prometheuses.sort_by_key(|p| (&p.namespace, &p.name));
-    for prometheus in prometheuses {
+    let kinds = [("Prometheus", &facts.prometheuses), ("PrometheusAgent", &facts.agents)];
+    let all = kinds
+        .into_iter()
+        .flat_map(|(of, all)| all.iter().map(move |one| (of, one)));
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|(of, one)| (*of, &one.namespace, &one.name));
+    for (of, prometheus) in all {
         for (kind, selects) in &prometheus.selects {
             let outside = selection::outside(prometheus, kind, &facts.namespace, &facts.namespace_labels);
             let Some(objects) = selects.objects.as_ref().filter(|_| outside.is_none()) else {
@@ -242,7 +246,7 @@ pub(super) fn selection_labels(facts: &Facts) -> (BTreeMap<String, BTreeMap<Stri
                         Code::Service,
                         "spec.scrape",
                         format!(
-                            "Prometheus {}/{} selects a {kind} by {key}={value}, another one by {key}={other}",
+                            "{of} {}/{} selects a {kind} by {key}={value}, another one by {key}={other}",
                             prometheus.namespace, prometheus.name
                         ),
                         "An object can serve only one of them; make their selectors agree to have both",

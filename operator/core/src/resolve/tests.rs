@@ -174,6 +174,33 @@ fn labels_are_taken_from_a_prometheus_that_looks_into_the_namespace_and_from_no_
 }
 
 #[test]
+fn an_agent_that_looks_here_is_served_with_its_label_after_every_prometheus() {
+    let asks = |name: &str, labels: Value| {
+        let selects = json!({"objects": {"matchLabels": labels}, "namespaces": {}});
+        json!([{"namespace": "a-team", "name": name, "selects": {"ServiceMonitor": selects}}])
+    };
+    let plan = |prometheuses: Value| {
+        let facts = facts(|facts| {
+            facts["prometheuses"] = prometheuses;
+            facts["agents"] = asks("edge", json!({"agent": "edge", "release": "edge"}));
+        });
+        resolve(&spec(|_| {}), &facts, packs()).unwrap()
+    };
+    let alone = plan(json!([]));
+    assert_eq!(alone.selection_labels["ServiceMonitor"]["release"], "edge");
+    assert!(alone.warnings.is_empty() && !alone.selection_labels.contains_key("PrometheusRule"));
+    let both = plan(asks("main", json!({"release": "main"})));
+    let labels = &both.selection_labels["ServiceMonitor"];
+    assert_eq!((labels["release"].as_str(), labels["agent"].as_str()), ("main", "edge"));
+    assert_eq!(both.warnings.len(), 1);
+    let told = both.warnings[0].to_string();
+    assert!(
+        told.contains("PrometheusAgent a-team/edge selects a ServiceMonitor by release=edge"),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_workload_comes_last_and_only_where_there_is_something_to_give() {
     let plan = resolve(&spec(|_| {}), &facts(|_| {}), packs()).unwrap();
     let last = outputs::render(&plan).items.pop().unwrap();

@@ -105,8 +105,37 @@ pub(super) fn output(kind: ConditionType, applied: &[Applied], verdicts: &[Verdi
         // Nothing is written, and what exists still does what it does.
         (Some(failed), Some(verdict)) if failed.reason == Reason::Paused => verdict,
         (Some(failed), _) => failed,
-        (None, Some(verdict)) => verdict,
+        (None, Some(verdict)) => match children.iter().find_map(|applied| refusal(applied)) {
+            Some(refusal) => not_accepted(&verdict, &refusal),
+            None => verdict,
+        },
         (None, None) => applied_only(kind, &children),
+    }
+}
+
+/// That a Prometheus does not accept a child, in the words of prometheus-operator.
+fn refusal(applied: &Applied) -> Option<String> {
+    let ApplyOutcome::NotAccepted(words) = &applied.outcome else {
+        return None;
+    };
+    Some(format!("The status of {} says: {words}", called(&applied.child)))
+}
+
+/// What the world answers about an object that one Prometheus does not accept: another one may.
+fn not_accepted(verdict: &Judged, refusal: &str) -> Judged {
+    if verdict.truth == Truth::True {
+        let message = format!("{}. Worth knowing: {refusal}", verdict.message);
+        return Judged { message, ..*verdict };
+    }
+    let message = format!(
+        "{refusal}. Correct what the message names: in the ObservedService, or in what that Prometheus demands. {}",
+        verdict.message
+    );
+    Judged {
+        truth: Truth::False,
+        reason: Reason::Rejected,
+        message,
+        ..*verdict
     }
 }
 
@@ -142,7 +171,7 @@ fn not_in_place(kind: ConditionType, applied: &Applied) -> Option<Judged> {
     let child = &applied.child;
     let what = called(child);
     let (truth, reason, message) = match &applied.outcome {
-        ApplyOutcome::Unchanged | ApplyOutcome::Written => return None,
+        ApplyOutcome::Unchanged | ApplyOutcome::NotAccepted(_) | ApplyOutcome::Written => return None,
         ApplyOutcome::Paused => (
             Truth::Unknown,
             Reason::Paused,

@@ -179,6 +179,7 @@ fn is_under_way(judged: &Judged, moment: &Moment<'_>) -> bool {
         Reason::NoTargets => has_pods && is_new(judged, moment),
         Reason::TargetsDown => has_pods && !is_seen(judged, moment) && is_new(judged, moment),
         Reason::ApiError
+        | Reason::ScrapedTwice
         | Reason::RulesNotLoaded
         | Reason::NotLoaded
         | Reason::NoAlertmanager

@@ -1,6 +1,7 @@
 use super::super::kind::{Kind, Need};
-use super::super::snapshot::{Object, list};
+use super::super::snapshot::Object;
 use super::super::{Found, Rule, Severity, Snapshot};
+use crate::binding;
 
 pub(super) const RULE: Rule = Rule {
     id: "rejected",
@@ -22,29 +23,11 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
     let objects = JUDGED.into_iter().flat_map(|kind| snapshot.of(kind));
     objects
         .filter_map(|object| {
-            let words = bound(object).or_else(|| told(snapshot, object))?;
+            let words = binding::refused(&object.value).or_else(|| told(snapshot, object))?;
             let fix = "Correct what the message names, and apply the object again";
             Some(Found::new(Severity::Error, object, words, fix))
         })
         .collect()
-}
-
-/// What `status.bindings` says, which prometheus-operator writes where its feature gate is on.
-fn bound(object: &Object) -> Option<String> {
-    object.list("/status/bindings").iter().find_map(|binding| {
-        let mut conditions = list(&binding["conditions"]).iter();
-        let refused = conditions.find(|condition| condition["type"] == "Accepted" && condition["status"] == "False")?;
-        let text = |field: &str| refused[field].as_str().unwrap_or_default();
-        let who = |field: &str| binding[field].as_str().unwrap_or_default();
-        Some(format!(
-            "{} {}/{} does not accept it: {}: {}",
-            who("resource"),
-            who("namespace"),
-            who("name"),
-            text("reason"),
-            text("message")
-        ))
-    })
 }
 
 /// What its Event about the object says.

@@ -87,6 +87,7 @@ fn the_checks_ask_for_the_groups_and_the_rules_that_were_rendered_and_where_the_
             groups: names,
             expected,
             reach,
+            reads,
         },
         Check::Routes {
             labels: selected,
@@ -103,6 +104,77 @@ fn the_checks_ask_for_the_groups_and_the_rules_that_were_rendered_and_where_the_
     let rules = || groups.iter().flat_map(|group| &group.rules);
     assert_eq!(rules().count(), *expected);
     assert!(!reach.is_zero());
+    assert_eq!(
+        (reads.kind, reads.monitor.as_str(), &reads.job),
+        ("ServiceMonitor", "claude", &plan.scrape.job)
+    );
     assert_eq!(selected, labels);
     assert!(!alerts.is_empty() && alerts.iter().eq(rules().filter(|rule| rule.alert.is_some())));
+}
+
+/// The metrics that alerts need, with these alerts, when the groups hold such rules: an alert has a capital.
+fn needed(rules: &[(&str, &str)]) -> Vec<(String, Vec<String>)> {
+    let rule = |(name, expr): &(&str, &str)| {
+        let is_alert = name.starts_with(char::is_uppercase);
+        let name = Some((*name).to_owned());
+        Rule {
+            alert: name.clone().filter(|_| is_alert),
+            record: name.filter(|_| !is_alert),
+            expr: (*expr).to_owned(),
+            ..Rule::default()
+        }
+    };
+    let group = observed_crds::foreign::RuleGroup {
+        rules: rules.iter().map(rule).collect(),
+        ..Default::default()
+    };
+    let needs = needs::needs(&[group], &plan()).into_iter();
+    needs
+        .map(|need| (need.metric, need.alerts.into_iter().collect()))
+        .collect()
+}
+
+#[test]
+fn an_alert_needs_what_it_reads_itself_and_through_recorded_series() {
+    let rules = [
+        ("job:errors:rate5m", "sum(rate(errors_total[5m]))"),
+        ("job:errors:ratio", "job:errors:rate5m / sum(rate(requests_total[5m]))"),
+        ("Errors", "job:errors:ratio > 0.1"),
+        ("Busy", "sum(rate(requests_total[5m])) > 100"),
+    ];
+    assert_eq!(
+        needed(&rules),
+        [
+            ("errors_total".to_owned(), vec!["Errors".to_owned()]),
+            (
+                "requests_total".to_owned(),
+                vec!["Busy".to_owned(), "Errors".to_owned()]
+            ),
+        ]
+    );
+}
+
+#[test]
+fn an_alert_does_not_need_what_another_series_stands_in_for_or_what_it_misses() {
+    for rules in [
+        &[("Down", "absent(a) or a == 0")][..],
+        &[("r", "sum(a)"), ("r", "sum(b)"), ("Low", "r < 1")],
+        &[("Burning", "ALERTS > 0")],
+        &[("only:recorded", "a")],
+    ] {
+        assert_eq!(needed(rules), [], "{rules:?}");
+    }
+}
+
+#[test]
+fn every_metric_that_an_alert_of_a_plan_needs_is_told_with_what_would_expose_it() {
+    let plan = plan();
+    let checks = PrometheusRule.checks(&plan);
+    let [Check::Rules { reads, .. }, ..] = checks.as_slice() else {
+        panic!("{checks:?}")
+    };
+    assert!(reads.needs.len() > 10, "{:?}", reads.needs);
+    for need in &reads.needs {
+        assert!(!need.when_missing.is_empty() && !need.metric.contains(':'), "{need:?}");
+    }
 }

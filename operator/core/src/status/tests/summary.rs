@@ -47,6 +47,7 @@ fn pods_that_are_down_take_ready_away_only_where_none_was_ever_seen_up() {
 fn what_prometheus_has_not_loaded_is_on_its_way_for_three_minutes() {
     for (kind, reason) in [
         (ConditionType::ScrapeVerified, Reason::NoTargets),
+        (ConditionType::ScrapeVerified, Reason::ScrapedTwice),
         (ConditionType::RulesHealthy, Reason::RulesNotLoaded),
     ] {
         let case = Case::good().verdict(kind, Truth::False, reason);
@@ -74,4 +75,34 @@ fn a_workload_without_pods_waits_for_nobody() {
         .verdict(ConditionType::ScrapeVerified, Truth::Unknown, Reason::NoTargets)
         .status();
     assert_eq!((of(&status, "Ready").0, of(&status, "Reconciling").0), ("Unknown", ""));
+}
+
+#[test]
+fn what_prometheus_operator_says_against_an_object_is_told_before_what_prometheus_answers() {
+    let words =
+        || ApplyOutcome::NotAccepted("prometheuses m/main does not accept it: InvalidConfiguration: why".into());
+    for (output, kind, name) in [
+        ("service-monitor", ConditionType::ScrapeVerified, "ServiceMonitor"),
+        ("prometheus-rule", ConditionType::RulesHealthy, "PrometheusRule"),
+    ] {
+        for (truth, reason) in [(Truth::False, Reason::NoTargets), (Truth::Unknown, Reason::Unreachable)] {
+            let case = Case::good().verdict(kind, truth, reason).outcome(output, words());
+            let status = case.status();
+            assert_eq!(of(&status, kind.as_str()), ("False", "Rejected"));
+            let message = &get(&status, kind.as_str()).unwrap().message;
+            let told = format!(
+                "The status of {name} \"api\" says: prometheuses m/main does not accept it: InvalidConfiguration: why. "
+            );
+            assert!(message.starts_with(&told), "{message}");
+            assert!(message.ends_with(reason.as_str()), "{message}");
+            assert!(status.inventory.iter().any(|item| item.kind == name), "it is in place");
+            let accepted = Case::good().verdict(kind, truth, reason).status();
+            assert_eq!(of(&accepted, kind.as_str()).1, reason.as_str());
+        }
+        // Another Prometheus takes it.
+        let status = Case::good().outcome(output, words()).status();
+        assert_eq!((of(&status, kind.as_str()).0, of(&status, "Ready").0), ("True", "True"));
+        let message = &get(&status, kind.as_str()).unwrap().message;
+        assert!(message.contains("Worth knowing: The status of"), "{message}");
+    }
 }

@@ -1,0 +1,82 @@
+//! Which series a Prometheus has, asked seldom and for all services at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use observed_core::doctor::{Query, Sample};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::seldom::Answer;
+use super::{Envelope, Error, LEFT_ALONE, Prometheus, TIMEOUT, locked, read};
+
+#[derive(Deserialize)]
+struct Vector {
+    #[serde(default)]
+    result: Vec<Value>,
+}
+
+impl Prometheus {
+    /// Those of the metrics of which it has no sample in its whole retention. One that was missed for the first time counts
+    /// only once it is missing from an answer that was asked for later: the last one may be older than the service.
+    /// Nobody could be asked: none.
+    pub(in super::super) async fn never_seen<'a>(&self, base: &str, metrics: &[&'a str]) -> BTreeSet<&'a str> {
+        let began = Instant::now();
+        let Some(names) = self.names(base).await else {
+            return BTreeSet::new();
+        };
+        let mut missed = locked(&self.missed);
+        let mut never = BTreeSet::new();
+        for metric in metrics {
+            let question = (base.to_owned(), (*metric).to_owned());
+            if names.value.contains(*metric) {
+                missed.remove(&question);
+            } else if names.asked >= *missed.entry(question).or_insert(began) {
+                never.insert(*metric);
+            }
+        }
+        never
+    }
+
+    /// Every metric of its whole retention.
+    async fn names(&self, base: &str) -> Option<Arc<Answer<BTreeSet<String>>>> {
+        let ask = async {
+            let answer: Envelope<BTreeSet<String>> = self.aside(base, "/api/v1/label/__name__/values", &[]).await?;
+            Ok(answer.data)
+        };
+        self.names.get(base.to_owned(), ask).await
+    }
+
+    /// The jobs with series whose own label of that name lost against the target's. Nobody could be asked: none.
+    pub(in super::super) async fn collided(&self, base: &str, label: &'static str) -> Vec<Sample> {
+        let query = Query::Collided(label).promql();
+        let timeout = format!("{}s", TIMEOUT.as_secs());
+        let ask = async {
+            let query = [("query", query.as_str()), ("timeout", &timeout)];
+            let answer: Envelope<Vector> = self.aside(base, "/api/v1/query", &query).await?;
+            Ok(answer.data.result.iter().filter_map(Sample::of).collect())
+        };
+        let answer = self.collided.get(format!("{base} {label}"), ask).await;
+        answer
+            .map(|answer: Arc<Answer<Vec<Sample>>>| answer.value.clone())
+            .unwrap_or_default()
+    }
+
+    /// An answer in JSON to a question that is worth no more than this: whether it is answered or not says nothing about the
+    /// address, which may only be slow with it. Who does not answer is not asked either.
+    async fn aside<T: serde::de::DeserializeOwned>(
+        &self,
+        base: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Error> {
+        let url = base.trim_end_matches('/');
+        if let Some((since, error)) = locked(&self.silent).get(url)
+            && since.elapsed() < LEFT_ALONE
+        {
+            return Err(error.clone());
+        }
+        read(url, &self.fetch(url, path, query).await?)
+    }
+}

@@ -166,6 +166,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         unreadable_packs,
         contested: None,
         given: None,
+        dependent: None,
         trial_over: false,
         trial: Vec::new(),
         namespace,

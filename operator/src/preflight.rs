@@ -219,6 +219,7 @@ impl Preflight {
             pod: pod.name.clone(),
             outcome,
             millis,
+            restarts: pod.restarts,
         }
     }
 }
@@ -229,6 +230,7 @@ fn unheard(pod: &RunningPod) -> Answer {
         pod: pod.name.clone(),
         outcome: AnswerOutcome::Unreachable,
         millis: u64::try_from(ALL_WITHIN.as_millis()).unwrap_or(u64::MAX),
+        restarts: pod.restarts,
     }
 }
 
@@ -241,6 +243,7 @@ struct RunningPod {
     name: String,
     address: IpAddr,
     ready: bool,
+    restarts: i32,
 }
 
 /// Those of the target's pods that run.
@@ -252,11 +255,17 @@ fn running_pods(pods: &[Pod]) -> Vec<RunningPod> {
                 name: pod.name_any(),
                 address: address(pod)?,
                 ready: pods::is_ready(pod),
+                restarts: restarts(pod),
             })
         })
         .collect();
     running.sort_by(|a, b| a.name.cmp(&b.name));
     running
+}
+
+fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+    statuses.flatten().map(|container| container.restart_count).sum()
 }
 
 /// The address of a running pod, if it is one that may be asked.

@@ -1,6 +1,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What stands against a SignalPack, whether or not a service names it. It is written only when it changes.
@@ -59,6 +60,9 @@ pub struct ObservedServiceStatus {
     /// given is what was given to the workload, and to which of its revisions: for one revision nothing is given twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
+    /// dependentLiveness says that the liveness endpoint was seen to depend on something else: it gets no liveness probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependent_liveness: Option<DependentLiveness>,
     /// signals is what the packs read of the service and was seen in its metrics page, one entry a pack. It holds while
     /// no pod answers: a series once seen is missed only after the spec has changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -125,6 +129,34 @@ pub struct Given {
     /// withdrawn says why it was taken back, if it was: it is not given again to the same image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
+}
+
+/// A liveness endpoint that was seen to depend on something else than its process. It counts for one endpoint of one image.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DependentLiveness {
+    /// targetUID is the UID of the workload.
+    #[serde(rename = "targetUID")]
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
+    /// image of the container.
+    #[schemars(length(max = 1024))]
+    pub image: String,
+    /// endpoint that was asked, in words.
+    #[schemars(length(max = 512))]
+    pub endpoint: String,
+    /// sign is how it was seen.
+    pub sign: LivenessSign,
+}
+
+/// How it is seen that liveness depends on something else.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum LivenessSign {
+    /// It failed at least twice and was well again, in one and the same process.
+    #[default]
+    Failed,
+    /// Its answers took at least three times as long, and 100 ms, whenever readiness failed.
+    Slowed,
 }
 
 /// A gift that was taken back.

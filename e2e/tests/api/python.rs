@@ -179,7 +179,7 @@ async fn the_api_of_the_guide_gets_no_probe_that_never_fails_or_that_kills_it_an
     let listens = || async { tokio::net::TcpStream::connect(at).await.map(drop) };
     wait::until(SOON, "the API to listen", listens).await.unwrap();
     running(&stage, at).await;
-    let _operator = Operator::start(&stage).await;
+    let operator = Operator::start(&stage).await;
     stage.apply(SERVICE).await;
 
     // The database is gone. `return {...}, 503` is an answer 200, so that this probe would never fail.
@@ -210,11 +210,22 @@ async fn the_api_of_the_guide_gets_no_probe_that_never_fails_or_that_kills_it_an
     // The database does not answer. The check waits for it in the event loop, and nothing else is answered meanwhile.
     database.now(Answers::Nothing);
     says(&["/ready", "/health", "not answer within"]).await;
+    operator.reconciles(2.0).await;
 
-    // The twin: the same process with a database that answers.
+    // The twin: the same process with a database that answers. Its liveness was well, failed with the database and came back
+    // without a restart, so that a probe would restart what a restart does not help.
     database.now(Answers::Well);
-    let given = || async { has(&stage, "readinessProbe").await && has(&stage, "livenessProbe").await };
-    wait::until(SOON, "the probes to be given", given).await.unwrap();
+    let given = || async { has(&stage, "readinessProbe").await };
+    wait::until(SOON, "the probe to be given", given).await.unwrap();
+    assert!(!has(&stage, "livenessProbe").await, "it depends on the database");
+    let condition = stage.condition("shop", "ProbesInstalled").await.unwrap();
+    assert!(
+        condition
+            .message
+            .contains("it failed and was well again while its process lived on"),
+        "{}",
+        condition.message
+    );
 }
 
 async fn has(stage: &Stage, probe: &str) -> bool {

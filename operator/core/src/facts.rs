@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::signal_pack::SignalPack;
-use observed_crds::v1alpha1::{DeletionPolicy, Given, PackSignals, TargetKind};
+use observed_crds::v1alpha1::{DeletionPolicy, DependentLiveness, Given, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
@@ -66,6 +66,8 @@ pub struct Facts {
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.
     pub given: Option<Given>,
+    /// What was seen of the liveness endpoint, now or before, that a single answer does not tell.
+    pub dependent: Option<DependentLiveness>,
     /// The time of the gift's trial is over.
     pub trial_over: bool,
     /// The pods that run with the gift, while it is on trial ([`crate::resolve::on_trial`]).
@@ -226,6 +228,8 @@ pub struct Answer {
     pub outcome: AnswerOutcome,
     /// Milliseconds that it took.
     pub millis: u64,
+    /// Restarts of the pod's containers so far: after another one it is another process that answers.
+    pub restarts: i32,
 }
 
 /// What came back.
@@ -269,10 +273,26 @@ pub enum Content {
 }
 
 impl AnswerOutcome {
+    /// As a probe needs it.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Status(200..300) | Self::Connected | Self::Serving)
+    }
+
+    /// What speaks of a state that may pass, more than of a mistake.
+    pub fn is_a_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(500..)
+                | Self::TimedOut
+                | Self::NotServing
+                | Self::Content(Content::NotWell | Content::StatusInside(400..))
+        )
+    }
+
     /// The more it speaks against a probe, the greater.
     fn weight(&self) -> u8 {
         match self {
-            Self::Status(200..300) | Self::Connected | Self::Serving => 0,
+            _ if self.is_well() => 0,
             Self::Unreachable => 1,
             _ => 2,
         }

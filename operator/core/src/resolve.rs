@@ -12,7 +12,7 @@ use observed_crds::v1alpha1::ObservedServiceSpec;
 use observed_crds::v1alpha1::signal_pack::SeriesType;
 
 pub use diff::{Change, Diff, Entry, diff};
-pub use probes::{on_trial, preflight_seconds, remains, risky_probes};
+pub use probes::{dependent, on_trial, preflight_seconds, remains, risky_probes};
 
 use crate::facts::{Facts, PageQuestion, Question};
 use crate::finding::{Code, Finding};

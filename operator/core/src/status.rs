@@ -74,6 +74,7 @@ pub fn status(
         targets_up,
         rules_healthy,
         given: given::given(facts, &applied.items, now),
+        dependent_liveness: facts.dependent.clone(),
         signals: plan.exposure.seen.clone(),
         inventory: inventory(&applied.items, previous),
     }
@@ -134,6 +135,7 @@ pub fn refused(
         observed_generation: Some(generation),
         conditions: conditions(judged, had(previous), generation, now),
         given: facts.given.clone(),
+        dependent_liveness: facts.dependent.clone(),
         signals: previous.map(|previous| previous.signals.clone()).unwrap_or_default(),
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
         ..ObservedServiceStatus::default()

@@ -170,7 +170,7 @@ async fn live(args: &Args) -> Result<Vec<Told>, Error> {
         let said = service.status.as_ref();
         let generation = service.metadata.generation.unwrap_or_default();
         let last_writer = workload.as_ref().and_then(|target| target.last_writer.clone());
-        let facts = Facts {
+        let mut facts = Facts {
             namespace: namespace.clone(),
             name: service.name_any(),
             uid: service.uid().unwrap_or_default(),
@@ -182,6 +182,8 @@ async fn live(args: &Args) -> Result<Vec<Told>, Error> {
                 .then(|| last_writer.unwrap_or_else(|| "somebody".to_owned())),
             ..Facts::default()
         };
+        let before = said.and_then(|said| said.dependent_liveness.as_ref());
+        facts.dependent = resolve::dependent(&service.spec, &facts, before, None);
         let conditions = said.iter().flat_map(|said| &said.conditions);
         let operator = conditions
             .into_iter()

@@ -1,6 +1,7 @@
 //! What the controller remembers of each service. Losing it (a restart) costs patience, never correctness.
 
 mod asked;
+mod lived;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 use observed_core::facts::{Answer, Facts};
 use observed_core::gift::{Gift, ProbeKind};
 use observed_core::status::was_contested;
-use observed_crds::v1alpha1::ObservedServiceStatus;
+use observed_crds::v1alpha1::{LivenessSign, ObservedServiceStatus};
 
 use asked::Asked;
+use lived::Lived;
 
 /// First and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -44,6 +46,17 @@ struct Service {
     page_read: Option<Instant>,
     contest: Contest,
     asked: Asked,
+    lived: Lived,
+}
+
+/// What the running pods answered so far.
+pub(super) struct Summary {
+    /// The worst answers of the window, the last ones among them.
+    pub(super) answers: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// The pods have been asked for less than the window.
+    pub(super) early: bool,
+    /// The sign that their liveness depends on something else.
+    pub(super) sign: Option<LivenessSign>,
 }
 
 impl Memory {
@@ -142,7 +155,7 @@ impl Memory {
         }
     }
 
-    /// The worst answers of the window, these among them, and whether the pods have been asked for less than that.
+    /// What all answers so far mean together.
     pub(super) fn asked(
         &self,
         key: &Key,
@@ -150,12 +163,14 @@ impl Memory {
         answers: BTreeMap<ProbeKind, Vec<Answer>>,
         window: Duration,
         now: Instant,
-    ) -> (BTreeMap<ProbeKind, Vec<Answer>>, bool) {
+    ) -> Summary {
         let mut services = self.lock();
         let service = services.entry(key.clone()).or_default();
         let target = facts.target.as_ref();
         let of = target.map(|target| (target.uid.clone(), target.template.clone(), service.generation));
-        service.asked.add(of, answers, window, now)
+        let sign = service.lived.add(&of, &answers);
+        let (answers, early) = service.asked.add(of, answers, window, now);
+        Summary { answers, early, sign }
     }
 
     /// Who takes the gift away again and again, if somebody does.

@@ -300,9 +300,12 @@ async fn six_calls(
     // That the pods cannot be listed holds the probes up, and nothing else.
     let (heard, mut failed) = asked.map_or_else(|error| (Heard::default(), Some(error.into())), |heard| (heard, None));
     let window = Duration::from_secs(resolve::preflight_seconds(&service.spec).into());
-    (facts.preflight, facts.asking) = memory.asked(key, &facts, heard.answers, window, Instant::now());
+    let asked = memory.asked(key, &facts, heard.answers, window, Instant::now());
+    (facts.preflight, facts.asking) = (asked.answers, asked.early);
     facts.exposed = heard.exposed;
     facts.starts = heard.starts;
+    let before = previous.and_then(|previous| previous.dependent_liveness.as_ref());
+    facts.dependent = resolve::dependent(&service.spec, &facts, before, asked.sign);
 
     let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
         Ok(plan) => {

@@ -105,6 +105,7 @@ fn good(question: &Question, pod: String) -> Answer {
             Ask::Grpc { .. } => AnswerOutcome::Serving,
         },
         millis: 1,
+        restarts: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A probe that the container's owner gave it is never touched. What is missing is given only after every running pod
 //! has answered as the probe needs it, and all of it in one patch: a patch costs a rollout.
 
+mod dependent;
 mod gaps;
 mod held;
 mod lint;
@@ -21,6 +22,7 @@ use crate::facts::{Ask, Container, Facts, LiveProbe, Question, Target};
 use crate::finding::Finding;
 use crate::gift::{Gift, Gifted, Handler, ProbeKind, ProbeShape};
 use crate::plan::Probes;
+pub use dependent::dependent;
 use gaps::{Gaps, gaps};
 use held::held_back;
 use lint::Linted;
@@ -246,6 +248,10 @@ fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container)
         may_pass: false,
     };
     for (kind, wanted) in &gaps.open {
+        if let Some(words) = dependent::refusal(*kind, wanted, facts) {
+            judged.refused.insert(*kind, words);
+            continue;
+        }
         let answers = facts.preflight.get(kind).map(Vec::as_slice).unwrap_or_default();
         match preflight::judge(*kind, wanted, answers, target.replicas) {
             Judgement::Fits => {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use observed_core::facts::Answer;
 use observed_core::gift::ProbeKind;
 
-type Answers = BTreeMap<ProbeKind, Vec<Answer>>;
+pub(super) type Answers = BTreeMap<ProbeKind, Vec<Answer>>;
 /// UID and template of the workload, and the generation of the spec.
-type Of = Option<(String, String, i64)>;
+pub(super) type Of = Option<(String, String, i64)>;
 
 /// The answers of the last window.
 #[derive(Default)]
@@ -64,6 +64,7 @@ mod tests {
             pod: pod.into(),
             outcome,
             millis,
+            restarts: 0,
         };
         [(ProbeKind::Liveness, vec![answer])].into()
     }

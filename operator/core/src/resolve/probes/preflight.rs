@@ -55,13 +55,9 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
         return Judgement::Refused {
             words: format!("{asked}: {}; {}", said.join(", "), next_step(kind, wanted, worst)),
             // What speaks of a state is gone with it, and the endpoint is none the better for it: it is waited for, too.
-            may_pass: matches!(
-                worst,
-                AnswerKey::Status(500..)
-                    | AnswerKey::TimedOut
-                    | AnswerKey::NotServing
-                    | AnswerKey::Content(Content::NotWell | Content::StatusInside(400..))
-            ),
+            may_pass: answers
+                .iter()
+                .any(|answer| key(wanted, answer).as_ref() == Some(worst) && answer.outcome.is_a_state()),
         };
     }
     if let Some(count) = wrong.get(&AnswerKey::Unreachable) {

@@ -1,5 +1,6 @@
 #![allow(clippy::needless_pass_by_value)] // values are written where they are passed
 
+mod dependent;
 mod gift;
 mod handlers;
 mod remains;

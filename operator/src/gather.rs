@@ -133,6 +133,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         served,
         prometheuses,
         agents,
+        yields,
     } = context.surroundings.look().await?;
     let sidecars = context.surroundings.sidecars().await;
     // Only the namespace selectors of a Prometheus look at these labels.
@@ -151,6 +152,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
         served,
         prometheuses,
         agents,
+        yields,
         sidecars,
         namespace_labels,
         preflight: BTreeMap::new(),

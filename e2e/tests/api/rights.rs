@@ -59,13 +59,14 @@ enum Told {
 }
 
 /// Every resource of the operator's roles.
-const RESOURCES: [(&str, Told); 19] = [
+const RESOURCES: [(&str, Told); 20] = [
     ("configmaps", Told::Condition("DashboardLoaded", "False")),
     ("daemonsets", Told::Log),
     ("deployments", Told::Condition("Ready", "Unknown")),
     // An Event is a hint, never a record.
     ("events", Told::Nowhere),
     ("leases", Told::Readyz),
+    ("mutatingadmissionpolicies", Told::Log),
     // Read where a Prometheus selects namespaces by their labels.
     ("namespaces", Told::Nowhere),
     ("observedservices", Told::Readyz),

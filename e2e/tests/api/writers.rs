@@ -9,7 +9,8 @@ mod tools;
 use std::path::Path;
 use std::sync::Arc;
 
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use observed_e2e::wait;
 use serde_json::{Value, json};
 
@@ -52,6 +53,9 @@ fn container(live: &DynamicObject) -> &Value {
     &live.data["spec"]["template"]["spec"]["containers"][0]
 }
 
+/// What the API server says of a probe with two of them.
+const TWO_HANDLERS: &str = "may not specify more than 1 handler type";
+
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
 /// One workload in the hands of one tool.
@@ -72,6 +76,32 @@ impl Owner<'_> {
         self.place
             .write(self.tool, &self.name, &file.yaml(&self.name, self.port))?;
         Ok(self.live().await)
+    }
+
+    /// What comes of another handler in a gift, and of two of them in the file.
+    async fn another_handler(&self, file: &File, gift: Value) -> String {
+        let with = |probe: Value| File {
+            probes: json!({"startupProbe": probe}),
+            ..file.clone()
+        };
+        let tcp = json!({"tcpSocket": {"port": "http"}});
+        let live = match self.writes(&with(tcp.clone())).await {
+            Ok(live) => live,
+            Err(error) if error.contains(TWO_HANDLERS) => return "refused: two handlers".to_owned(),
+            Err(error) => return error,
+        };
+        let probe = &container(&live)["startupProbe"];
+        if probe["tcpSocket"] != tcp["tcpSocket"] || !probe["httpGet"].is_null() {
+            return probe.to_string();
+        }
+        let again = self.writes(&with(tcp.clone())).await.unwrap();
+        assert_eq!(again.metadata.generation, live.metadata.generation, "{}", self.name);
+        // It is no gift any more: what is wrong in the file is said, as ever.
+        let mut both = tcp;
+        both["httpGet"] = gift["httpGet"].clone();
+        let refused = self.writes(&with(both)).await.unwrap_err();
+        assert!(refused.contains(TWO_HANDLERS), "{refused}");
+        "theirs".to_owned()
     }
 
     /// One row of the table: what becomes of the gift in each case.
@@ -110,15 +140,7 @@ impl Owner<'_> {
             probes: json!({field: probe}),
             ..file.clone()
         };
-        let tcp = json!({"tcpSocket": {"port": "http"}});
-        row.push(match self.writes(&with("startupProbe", &tcp)).await {
-            Ok(live) if container(&live)["startupProbe"]["httpGet"].is_null() => "theirs".to_owned(),
-            Ok(live) => container(&live)["startupProbe"].to_string(),
-            Err(error) if error.contains("may not specify more than 1 handler type") => {
-                "refused: two handlers".to_owned()
-            }
-            Err(error) => error,
-        });
+        row.push(self.another_handler(&file, gift["livenessProbe"].clone()).await);
 
         let own = json!({"httpGet": {"path": "/own", "port": "http"}});
         let live = self.writes(&with("readinessProbe", &own)).await;
@@ -166,6 +188,49 @@ fn table(rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head = line(&HEAD.map(str::to_owned)) + &format!("|{}\n", "---|".repeat(HEAD.len()));
     rows.iter().fold(head, |table, row| table + &line(row))
+}
+
+/// The policy of the chart, in the whole cluster, which other tests use too.
+struct Policy<'a> {
+    stage: &'a Stage,
+}
+
+/// Installs it, and waits until the API server goes by it for this workload.
+async fn yielding<'a>(stage: &'a Stage, name: &str) -> Policy<'a> {
+    let text = checkout().join("manifests/components/yield/resources.yaml");
+    stage
+        .cluster
+        .apply(&std::fs::read_to_string(text).unwrap())
+        .await
+        .unwrap();
+    let tcp = json!({"name": "api", "startupProbe": {"tcpSocket": {"port": "http"}}});
+    let container = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [tcp]}}},
+    });
+    let dry = PatchParams::apply("looks").dry_run();
+    let workloads = stage.objects(DEPLOYMENT);
+    let goes_by_it = async || workloads.patch(name, &dry, &Patch::Apply(&container)).await;
+    let goes_by_it = wait::until(SOON, "the policy to be in effect", goes_by_it).await;
+    goes_by_it.unwrap();
+    Policy { stage }
+}
+
+impl Policy<'_> {
+    async fn removed(self) {
+        for (kind, plural) in [
+            ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+            ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+        ] {
+            let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+            let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+            let api: Api<DynamicObject> = Api::all_with(self.stage.client.clone(), &resource);
+            api.delete("observed-yield", &DeleteParams::default()).await.unwrap();
+        }
+    }
+}
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,6 +283,14 @@ async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_
             .is_ok_and(|list| list.items.is_empty())
     };
     wait::until(SOON, "the services to be gone", gone).await.unwrap();
+    // Without the policy the API server sees the gift's handler and theirs.
+    let apply = |owner: &&Owner<'_>| owner.tool != Tool::KubectlReplace;
+    for owner in owners.iter().filter(apply) {
+        let gift = container(&owner.live().await)["livenessProbe"].clone();
+        let said = owner.another_handler(&File::default(), gift).await;
+        assert_eq!(said, "refused: two handlers", "{}", owner.tool.name());
+    }
+    let policy = yielding(&stage, &owners[0].name).await;
     let mut rows = Vec::new();
     for (owner, given) in owners.iter().zip(given) {
         let live = owner.live().await;
@@ -257,13 +330,12 @@ async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_
         .unwrap();
     let row = held.row().await;
     assert!(row[4].contains("conflict with \\\"observed-probes\\\""), "{row:?}");
+    // What was never given yields to nobody.
+    assert_eq!(row[3], "refused: two handlers");
+    policy.removed().await;
     kubelet.abort();
     let table = table(&rows);
     println!("{table}");
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
     assert!(readme.contains(&table), "the README says something else than\n{table}");
 }

@@ -10,7 +10,7 @@ use super::install::{HEAD, documents};
 use super::matrix::dry_run;
 
 /// The component, and the values that it stands for.
-pub const COMPONENTS: [(&str, &str); 4] = [
+pub const COMPONENTS: [(&str, &str); 5] = [
     ("ha", "replicas=2"),
     (
         "monitoring",
@@ -18,6 +18,7 @@ pub const COMPONENTS: [(&str, &str); 4] = [
     ),
     ("namespaced", "watchNamespace=prod"),
     ("network-policy", "networkPolicy.enabled=true"),
+    ("yield", "yieldPolicy=always"),
 ];
 
 /// Which object it is.

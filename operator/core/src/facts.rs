@@ -42,6 +42,9 @@ pub struct Facts {
     pub prometheuses: Vec<Prometheus>,
     /// Every `PrometheusAgent`, with the monitors that it selects. It evaluates no rules, and answers no questions.
     pub agents: Vec<Prometheus>,
+    /// Whether the policy that lets a gift's handler yield to another one ([`crate::rbac::YIELD_POLICY`]) is in the cluster.
+    /// None: nobody knows.
+    pub yields: Option<bool>,
     /// The sidecars of Grafana that load dashboards.
     pub sidecars: Sidecars,
     /// Labels of the namespace, which the namespace selectors of a Prometheus look at.

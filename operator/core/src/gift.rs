@@ -1,7 +1,7 @@
 //! A gift: probes that are put into somebody else's workload and let go of at once.
 //!
-//! What was given is known by the annotation [`observed_crds::PROBES_ANNOTATION`] on the workload: one short hash for
-//! each probe, and the UID of the ObservedService that gave it. A probe that still has that hash and that nobody owns
+//! What was given is known by the annotation [`observed_crds::PROBES_ANNOTATION`] on the workload: the handler and
+//! one short hash for each probe, and the UID of the ObservedService that gave it. A probe that still has that hash and that nobody owns
 //! is still the gift; everything else is theirs.
 
 mod shape;
@@ -38,7 +38,8 @@ pub fn trial_seconds(probes: &BTreeMap<ProbeKind, ProbeShape>) -> u64 {
     UNREADY_SECONDS + 60 + u64::try_from(probes).unwrap_or_default()
 }
 
-/// The annotation on a workload that received a gift: `<container>/liveness:1a2b3c4d,readiness:5e6f7a8b@<owner uid>`.
+/// The annotation on a workload that received a gift:
+/// `<container>/liveness:httpGet-1a2b3c4d,readiness:httpGet-5e6f7a8b@<owner uid>`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Gifted {

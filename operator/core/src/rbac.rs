@@ -15,6 +15,9 @@ pub const NAME: &str = "observed";
 /// Namespace that the operator runs in, if nothing else is said.
 pub const NAMESPACE: &str = "observed-system";
 
+/// Name of the MutatingAdmissionPolicy of the chart that takes a gift's handler out where somebody writes another one.
+pub const YIELD_POLICY: &str = "observed-yield";
+
 /// Where the operator works.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
@@ -59,13 +62,21 @@ pub fn rules() -> Vec<PolicyRule> {
     rules
 }
 
-/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus and every agent.
+/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus and every agent, and whether
+/// gifts yield.
 pub fn cluster_rules() -> Vec<PolicyRule> {
-    vec![rule(
-        "monitoring.coreos.com",
-        &["prometheusagents", "prometheuses"],
-        &["list"],
-    )]
+    let policies = rule("admissionregistration.k8s.io", &["mutatingadmissionpolicies"], &["get"]);
+    vec![
+        rule(
+            "monitoring.coreos.com",
+            &["prometheusagents", "prometheuses"],
+            &["list"],
+        ),
+        PolicyRule {
+            resource_names: Some(vec![YIELD_POLICY.to_owned()]),
+            ..policies
+        },
+    ]
 }
 
 /// What it does in its own namespace: it holds its Lease. What is not there yet has no name that could be asked for.

@@ -11,6 +11,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::duration;
 use observed_core::facts;
 use observed_core::outputs;
+use observed_core::rbac::YIELD_POLICY;
 use observed_core::selection;
 use observed_core::sidecar::Sidecars;
 use observed_crds::foreign::{Prometheus, PrometheusSpec};
@@ -42,6 +43,8 @@ pub struct Look {
     pub prometheuses: Vec<facts::Prometheus>,
     /// Every PrometheusAgent.
     pub agents: Vec<facts::Prometheus>,
+    /// Whether a gift's handler yields to another one. None: nobody knows.
+    pub yields: Option<bool>,
 }
 
 /// The shared view of the cluster.
@@ -106,6 +109,7 @@ impl Surroundings {
             served,
             prometheuses,
             agents,
+            yields: yields(&self.client).await,
         };
         *last = Some((Instant::now(), look.clone()));
         Ok(look)
@@ -147,6 +151,22 @@ async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
                 .any(|owned| owned.optional && owned.kind == kind)
     });
     Ok(served)
+}
+
+/// Whether the policy is there. Where it cannot be found out, nothing follows from it.
+async fn yields(client: &Client) -> Option<bool> {
+    let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "mutatingadmissionpolicies");
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    match api.get_metadata_opt(YIELD_POLICY).await {
+        Ok(found) => Some(found.is_some()),
+        // The kind is not served.
+        Err(error) if api_error::is_not_found(&error) => Some(false),
+        Err(error) => {
+            tracing::debug!(%error, "the policy {YIELD_POLICY} cannot be read");
+            None
+        }
+    }
 }
 
 /// Every object of the kind. None where nobody may list them, or knows them.

@@ -75,7 +75,11 @@ fn planned(
         return Ok((taken, warnings));
     }
     if gaps.open.is_empty() && gaps.unfit.is_empty() {
-        let message = sentences([in_place(&present), words::source(facts, target, container)]);
+        let message = sentences([
+            in_place(&present),
+            words::source(facts, target, container),
+            words::no_yield(facts, target, container),
+        ]);
         return Ok((
             nothing_given(present, BTreeMap::new(), Reason::Installed, message),
             warnings,

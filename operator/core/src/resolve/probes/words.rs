@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::remains::still_gifts;
 use crate::facts::{Container, Facts, Target};
 use crate::gift::{ProbeKind, ProbeShape};
+use crate::rbac::YIELD_POLICY;
 
 /// What a probe does to a pod, and after how many seconds.
 fn words(kind: ProbeKind, shape: &ProbeShape) -> String {
@@ -36,6 +37,18 @@ pub(super) fn source(facts: &Facts, target: &Target, container: &Container) -> O
             source.words(),
             facts.name,
             facts.namespace
+        )
+    })
+}
+
+/// What their owner cannot do with them without the policy that lets them yield.
+pub(super) fn no_yield(facts: &Facts, target: &Target, container: &Container) -> Option<String> {
+    let cannot = facts.yields == Some(false) && !still_gifts(target, container).is_empty();
+    cannot.then(|| {
+        format!(
+            "This cluster has no policy {YIELD_POLICY} (Kubernetes 1.36, yieldPolicy in the chart): who wants another kind of \
+             handler in one of them takes them out first: observed probes remove {} -n {}",
+            facts.name, facts.namespace
         )
     })
 }

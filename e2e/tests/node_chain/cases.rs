@@ -1,8 +1,10 @@
 //! The ways in which people break the chain, and how they mend it.
 
+mod delivery;
+
 use serde_json::{Value, json};
 
-use crate::stage::{self, GRAFANA, MONITORING};
+use crate::stage;
 
 /// The copy that nobody breaks.
 pub const HEALTHY: &str = "chain-healthy";
@@ -117,8 +119,8 @@ pub fn cases() -> Vec<Case> {
     let mut cases = workloads();
     cases.extend(scraping());
     cases.extend(rules());
-    cases.extend(alerts());
-    cases.extend(dashboards());
+    cases.extend(delivery::alerts());
+    cases.extend(delivery::dashboards());
     cases
 }
 
@@ -209,7 +211,20 @@ fn scraping() -> Vec<Case> {
         ),
     ];
     let link = "ServiceMonitor → Prometheus";
+    let own = json!({
+        "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": {"name": "own", "namespace": "NS"},
+        "spec": {"selector": {"matchLabels": {"app": "api"}}, "endpoints": [{"port": "http"}]},
+    });
     cases.extend([
+        Case::new(
+            link,
+            ("twice", "a ServiceMonitor of somebody else selects the same Service"),
+            sign("ScrapedTwice", "Delete the ServiceMonitor"),
+        )
+        .by(
+            vec![apply(&own)],
+            vec![kubectl(&["delete", "servicemonitor", "own", "-n", "NS"])],
+        ),
         Case::new(
             link,
             ("monitoring", "the namespace loses the label that Prometheus selects on"),
@@ -274,137 +289,5 @@ fn rules() -> Vec<Case> {
             paused(kubectl(&["delete", "prometheusrule", "api", "-n", "NS"])),
             resumed(),
         ),
-    ]
-}
-
-fn alerts() -> Vec<Case> {
-    let link = "rule → Alertmanager";
-    let sign = |reason, words| ["AlertsRouted", "False", reason, words];
-    let prometheus = |name: &str, alerting: &Value| {
-        vec![patch_in(
-            MONITORING,
-            "prometheus",
-            name,
-            "merge",
-            &json!({"spec": {"alerting": alerting}}),
-        )]
-    };
-    let to = |name: &str, port: &str| json!({"alertmanagers": [{"namespace": MONITORING, "name": name, "port": port}]});
-    let right = to("alertmanager-operated", "web");
-    let mut cases: Vec<Case> = [
-        (
-            "untold",
-            "Prometheus is told of no Alertmanager (`spec.alerting`)",
-            Value::Null,
-        ),
-        (
-            "misnamed",
-            "it is told of a Service that does not exist",
-            to("alertmanager", "web"),
-        ),
-        (
-            "misported",
-            "it is told of a port that the Service does not have",
-            to("alertmanager-operated", "http"),
-        ),
-    ]
-    .into_iter()
-    .map(|(name, what, wrong)| {
-        let case = Case::new(link, (name, what), sign("NoAlertmanager", "no Alertmanager"));
-        case.by(prometheus(name, &wrong), prometheus(name, &right))
-    })
-    .collect();
-
-    let link = "Alertmanager → receiver";
-    let config = |change: Value| vec![patch("alertmanagerconfig", "on-call", &json!({ "spec": change }))];
-    let routes = stage::routes("NS");
-    let matcher = |value: &str| json!({"name": "severity", "value": value, "matchType": "="});
-    let rule = |source: &str, target: &str| json!({"sourceMatch": [matcher(source)], "targetMatch": [matcher(target)], "equal": ["namespace"]});
-    cases.extend([
-        Case::new(
-            link,
-            ("mute", "the receiver has no integration"),
-            sign("NotRouted", "sends nothing"),
-        )
-        .by(
-            config(json!({"receivers": [{"name": "on-call"}]})),
-            config(json!({"receivers": routes["spec"]["receivers"]})),
-        ),
-        Case::new(
-            link,
-            ("routeless", "the AlertmanagerConfig is deleted"),
-            sign("NotRouted", "sends nothing"),
-        )
-        .by(
-            vec![kubectl(&["delete", "alertmanagerconfig", "on-call", "-n", "NS"])],
-            vec![apply(&routes)],
-        ),
-        Case::new(
-            link,
-            ("mismatched", "the matchers of the route fit no alert"),
-            sign("NotRouted", "sends nothing"),
-        )
-        .by(
-            config(json!({"route": {"matchers": [matcher("urgent")]}})),
-            config(json!({"route": {"matchers": null}})),
-        ),
-        Case::new(
-            link,
-            ("inhibited", "two inhibit rules silence critical and warning in turn"),
-            sign("Inhibited", "inhibits in turn"),
-        )
-        .by(
-            config(json!({"inhibitRules": [rule("critical", "warning"), rule("warning", "critical")]})),
-            config(json!({"inhibitRules": null})),
-        ),
-    ]);
-    cases
-}
-
-fn dashboards() -> Vec<Case> {
-    let link = "dashboard → Grafana";
-    let sign = |reason, words| ["DashboardLoaded", "False", reason, words];
-    let copy = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": "copy", "namespace": "NS", "labels": {"grafana_dashboard": "1"}},
-        "data": {"copy.json": json!({"uid": "copy", "title": "chain-copied / api", "panels": []}).to_string()},
-    });
-    let looks = |namespaces: &str| {
-        vec![patch_in(
-            GRAFANA,
-            "deployment",
-            "grafana",
-            "json",
-            &stage::looks_into(namespaces),
-        )]
-    };
-    vec![
-        Case::new(
-            link,
-            (
-                "unlabelled",
-                "`spec.dashboards.labels` has another value than the sidecar looks for",
-            ),
-            sign("NotSelected", "grafana_dashboard=1"),
-        )
-        .by(
-            vec![spec(&json!({"dashboards": {"labels": {"grafana_dashboard": "yes"}}}))],
-            vec![spec(&json!({"dashboards": {"labels": null}}))],
-        ),
-        Case::new(
-            link,
-            ("copied", "another ConfigMap holds a dashboard of the same title"),
-            sign("DashboardTaken", "copy.json"),
-        )
-        .by(
-            vec![apply(&copy)],
-            vec![kubectl(&["delete", "configmap", "copy", "-n", "NS"])],
-        ),
-        Case::new(
-            link,
-            ("unseen", "the sidecar looks into other namespaces"),
-            sign("NotSelected", "looks only into"),
-        )
-        .by(looks("OTHERS"), looks("ALL")),
     ]
 }

@@ -109,8 +109,9 @@ fn needed(of: &Installation<'_>) -> BTreeSet<Right> {
     let mut needed = BTreeSet::new();
     let mut add = |rules: Vec<PolicyRule>, namespace: Option<&str>| {
         for rule in rules {
+            let name = rule.resource_names.into_iter().flatten().next();
             // The Lease of this installation, whatever the role of the code calls it.
-            let name = rule.resource_names.is_some().then(|| of.lease.to_owned());
+            let name = name.map(|name| if name == rbac::NAME { of.lease.to_owned() } else { name });
             for (resource, verb) in rule
                 .resources
                 .iter()
@@ -254,7 +255,7 @@ mod tests {
     };
 
     #[test]
-    fn every_verb_of_every_rule_is_a_right_and_only_the_one_of_the_lease_has_a_name() {
+    fn every_verb_of_every_rule_is_a_right_and_only_those_of_the_lease_and_of_the_policy_have_a_name() {
         let all = needed(&HERE);
         let verbs = |rules: Vec<PolicyRule>| -> usize {
             let of = |rule: &PolicyRule| rule.resources.iter().flatten().count() * rule.verbs.len();
@@ -265,7 +266,12 @@ mod tests {
         for right in &all {
             let is_lease = right.resource == "leases";
             assert_eq!(right.namespace.as_deref(), is_lease.then_some("home"), "{right:?}");
-            assert_eq!(right.name.is_some(), is_lease && right.verb != "create", "{right:?}");
+            let name = match right.resource.as_str() {
+                "leases" if right.verb != "create" => Some("release"),
+                "mutatingadmissionpolicies" => Some(rbac::YIELD_POLICY),
+                _ => None,
+            };
+            assert_eq!(right.name.as_deref(), name, "{right:?}");
         }
         let in_one = needed(&Installation {
             namespace: Some("prod"),

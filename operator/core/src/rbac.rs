@@ -247,6 +247,7 @@ mod tests {
             [
                 "create events.k8s.io/events",
                 "get /namespaces",
+                "get admissionregistration.k8s.io/mutatingadmissionpolicies",
                 "get observed.rs/observedservices",
                 "get observed.rs/signalpacks",
                 "list /pods",
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn in_one_namespace_only_the_search_for_prometheus_needs_the_cluster() {
+    fn in_one_namespace_only_the_search_for_prometheus_and_for_the_policy_needs_the_cluster() {
         let objects = objects(Scope::Namespace("prod"), "observed-system");
         let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
         assert_eq!(
@@ -295,7 +296,7 @@ mod tests {
         );
         assert_eq!(objects[1]["metadata"]["namespace"], "observed-system");
         assert_eq!(objects[3]["metadata"]["namespace"], "prod");
-        assert_eq!(objects[5]["rules"].as_array().unwrap().len(), 1);
+        assert_eq!(objects[5]["rules"].as_array().unwrap().len(), 2);
     }
 
     #[test]

@@ -79,3 +79,30 @@ fn who_keeps_the_source_is_told_where_to_find_what_to_commit_while_the_gift_is_i
     });
     assert!(!theirs.contains("comes from"), "{theirs}");
 }
+
+#[test]
+fn where_gifts_do_not_yield_their_owner_is_told_what_to_do_first() {
+    let message = |yields: Value, owners: Value| {
+        let facts = gifted(|facts| {
+            facts["yields"] = yields;
+            for kind in ["liveness", "readiness", "startup"] {
+                facts["target"]["containers"][0]["probes"][kind]["ownedBy"] = owners.clone();
+            }
+        });
+        resolved(&spec(json!({})), &facts).message
+    };
+    let told = "no policy observed-yield";
+    let missing = message(json!(false), json!([]));
+    assert!(
+        missing.contains(told) && missing.contains("observed probes remove api -n prod"),
+        "{missing}"
+    );
+    for (yields, owners) in [
+        (json!(true), json!([])),
+        (json!(null), json!([])),
+        (json!(false), json!(["helm"])),
+    ] {
+        let message = message(yields, owners);
+        assert!(!message.contains(told), "{message}");
+    }
+}

@@ -95,9 +95,9 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     let arguments = [
         "-n",
         &namespace,
-        "--prometheus",
+        "--prometheus-url",
         &prometheus,
-        "--alertmanager",
+        "--alertmanager-url",
         &alertmanager,
     ];
     let look = async || {

@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod doctor_answers;
 mod doctor_bundle;
+mod doctor_errors;
 mod doctor_fix;
 mod doctor_mistakes;
 mod faults;

@@ -1,6 +1,7 @@
 //! A thin client of the HTTP APIs of Prometheus, Alertmanager and Grafana: the questions that verification and
 //! a preview ask, and no others.
 
+mod evidence;
 mod rules;
 mod series;
 
@@ -21,6 +22,7 @@ use super::age;
 use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
 use crate::settings::Servers;
+use evidence::Jobs;
 use rules::Groups;
 
 /// How long one answer may take.
@@ -112,6 +114,7 @@ pub struct Prometheus {
     shared: Shared<Vec<u8>>,
     targets: Shared<Pools>,
     rules: Shared<Groups>,
+    jobs: Shared<Jobs>,
     names: Seldom<BTreeSet<String>>,
     collided: Seldom<Vec<Sample>>,
     /// Metrics of which an address was found to have no sample, and since when.
@@ -232,6 +235,7 @@ impl Prometheus {
             shared: Shared::default(),
             targets: Shared::default(),
             rules: Shared::default(),
+            jobs: Shared::default(),
             names: Seldom::new(EVERY),
             collided: Seldom::new(EVERY),
             missed: Mutex::default(),

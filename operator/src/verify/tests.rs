@@ -114,6 +114,7 @@ fn targets_check(expected: i32) -> Check {
         namespace: "prod".into(),
         name: "api".into(),
         labels: BTreeMap::new(),
+        job: "api".into(),
         expected,
     }
 }

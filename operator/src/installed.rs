@@ -17,6 +17,10 @@ use crate::settings::Servers;
 use crate::verify::{Prometheus, Server};
 use crate::{api_error, skew};
 
+/// What each of them is asked for.
+const PROMETHEUS: (Server, &str) = (Server::Prometheus, "/api/v1/status/buildinfo");
+const ALERTMANAGER: (Server, &str) = (Server::Alertmanager, "/api/v2/status");
+
 /// The installation that is looked at.
 pub struct Installation<'a> {
     /// Namespace that the operator runs in.
@@ -51,7 +55,7 @@ pub async fn look(client: &Client, of: &Installation<'_>) -> Vec<(&'static str, 
         ("prometheus", prometheus),
     ];
     if let Some(url) = &of.servers.alertmanager.url {
-        found.push(("alertmanager", answers(of, Server::Alertmanager, from_ref(url)).await));
+        found.push(("alertmanager", answers(of, ALERTMANAGER, from_ref(url)).await));
     }
     found
 }
@@ -222,15 +226,10 @@ async fn around(client: &Client, of: &Installation<'_>) -> (Found, Found) {
         let words = "there is no Prometheus resource: nothing is verified until --prometheus-url names one";
         return (kinds, Found::Lacks(words.to_owned()));
     }
-    (kinds, answers(of, Server::Prometheus, &urls).await)
+    (kinds, answers(of, PROMETHEUS, &urls).await)
 }
 
-async fn answers(of: &Installation<'_>, server: Server, urls: &[String]) -> Found {
-    let path = match server {
-        Server::Prometheus => "/api/v1/status/buildinfo",
-        Server::Alertmanager => "/api/v2/status",
-        Server::Grafana => "/api/health",
-    };
+async fn answers(of: &Installation<'_>, (server, path): (Server, &str), urls: &[String]) -> Found {
     let client = match Prometheus::new(of.servers.clone()) {
         Ok(client) => client,
         Err(error) => return Found::Lacks(error.to_string()),

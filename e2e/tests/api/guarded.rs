@@ -149,5 +149,11 @@ async fn a_guarded_prometheus_is_asked_once_the_ca_certificate_and_password_are_
             "{out}"
         );
     }
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let (_, out, _) = run(&in_cluster, &["--alertmanager-url", &nobody]).await;
+    assert!(
+        out.contains(&format!("warning  alertmanager: {nobody} does not answer")),
+        "{out}"
+    );
     assert!(!operator.log().contains("hunter"), "a password is in the log");
 }

@@ -59,7 +59,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
     mistake(
         "Two monitors, or one that selects two Services, scrape the same page",
         &["scraped-twice"],
-        &["prometheus-operator/prometheus-operator#2388"],
+        &[],
     ),
     mistake(
         "The ServiceAccount of Prometheus may not list Services, endpoints and pods in the namespace",

@@ -244,7 +244,7 @@ async fn control(
     let context = Arc::new(Context {
         packs: builtin.without_drills(),
         preflight: Preflight::new()?,
-        prometheus: verify::Prometheus::of(&settings)?,
+        prometheus: verify::Prometheus::new(settings.servers())?,
         events: Events::new(client.clone()),
         memory: Memory::default(),
         known: known.clone(),

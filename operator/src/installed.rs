@@ -1,6 +1,7 @@
 //! Whether an installation of the operator can do its work, asked from where it runs and with its own rights: `observed doctor --in-cluster`.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use futures::future::join_all;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
@@ -12,8 +13,13 @@ use observed_core::outputs;
 use observed_core::rbac;
 
 use crate::gather::{Look, Surroundings};
-use crate::verify::Prometheus;
+use crate::settings::Servers;
+use crate::verify::{Prometheus, Server};
 use crate::{api_error, skew};
+
+/// What each of them is asked for.
+const PROMETHEUS: (Server, &str) = (Server::Prometheus, "/api/v1/status/buildinfo");
+const ALERTMANAGER: (Server, &str) = (Server::Alertmanager, "/api/v2/status");
 
 /// The installation that is looked at.
 pub struct Installation<'a> {
@@ -23,8 +29,8 @@ pub struct Installation<'a> {
     pub namespace: Option<&'a str>,
     /// Name of its Lease.
     pub lease: &'a str,
-    /// Prometheus that it asks, if it was told one.
-    pub prometheus: Option<&'a str>,
+    /// How it reaches Prometheus and Alertmanager.
+    pub servers: &'a Servers,
 }
 
 /// What is known of one thing that the operator needs.
@@ -41,13 +47,17 @@ pub enum Found {
 pub async fn look(client: &Client, of: &Installation<'_>) -> Vec<(&'static str, Found)> {
     let (definitions, rights, lease) = futures::join!(definitions(client), rights(client, of), lease(client, of));
     let (kinds, prometheus) = around(client, of).await;
-    vec![
+    let mut found = vec![
         ("definitions", definitions),
         ("rights", rights),
         ("lease", lease),
         ("prometheus-operator", kinds),
         ("prometheus", prometheus),
-    ]
+    ];
+    if let Some(url) = &of.servers.alertmanager.url {
+        found.push(("alertmanager", answers(of, ALERTMANAGER, from_ref(url)).await));
+    }
+    found
 }
 
 async fn definitions(client: &Client) -> Found {
@@ -209,26 +219,23 @@ async fn around(client: &Client, of: &Installation<'_>) -> (Found, Found) {
             missing.join(", ")
         ))
     };
-    let urls = match of.prometheus {
+    let urls = match &of.servers.prometheus.url {
         Some(url) => vec![url.to_owned()],
         None => prometheuses.into_iter().map(|prometheus| prometheus.url).collect(),
     };
-    (kinds, answers(&urls).await)
+    if urls.is_empty() {
+        let words = "there is no Prometheus resource: nothing is verified until --prometheus-url names one";
+        return (kinds, Found::Lacks(words.to_owned()));
+    }
+    (kinds, answers(of, PROMETHEUS, &urls).await)
 }
 
-async fn answers(urls: &[String]) -> Found {
-    if urls.is_empty() {
-        return Found::Lacks(
-            "there is no Prometheus resource: nothing is verified until --prometheus-url names one".to_owned(),
-        );
-    }
-    let client = match Prometheus::new() {
+async fn answers(of: &Installation<'_>, (server, path): (Server, &str), urls: &[String]) -> Found {
+    let client = match Prometheus::new(of.servers.clone()) {
         Ok(client) => client,
         Err(error) => return Found::Lacks(error.to_string()),
     };
-    let asked = urls
-        .iter()
-        .map(async |url| client.fetch(url, "/api/v1/status/buildinfo", &[]).await);
+    let asked = urls.iter().map(async |url| client.good(server, url, path, &[]).await);
     let silent: Vec<String> = join_all(asked)
         .await
         .into_iter()
@@ -247,16 +254,18 @@ mod tests {
     use super::*;
     use crate::mock;
 
-    const HERE: Installation<'static> = Installation {
-        home: "home",
-        namespace: None,
-        lease: "release",
-        prometheus: None,
-    };
+    fn here(servers: &Servers) -> Installation<'_> {
+        Installation {
+            home: "home",
+            namespace: None,
+            lease: "release",
+            servers,
+        }
+    }
 
     #[test]
     fn every_verb_of_every_rule_is_a_right_and_only_those_of_the_lease_and_of_the_policy_have_a_name() {
-        let all = needed(&HERE);
+        let all = needed(&here(&Servers::default()));
         let verbs = |rules: Vec<PolicyRule>| -> usize {
             let of = |rule: &PolicyRule| rule.resources.iter().flatten().count() * rule.verbs.len();
             rules.iter().map(of).sum()
@@ -275,14 +284,17 @@ mod tests {
         }
         let in_one = needed(&Installation {
             namespace: Some("prod"),
-            ..HERE
+            ..here(&Servers::default())
         });
         let elsewhere: Vec<_> = in_one
             .iter()
             .filter(|right| right.namespace.is_none())
             .map(|right| right.resource.as_str())
             .collect();
-        assert_eq!(elsewhere, ["prometheusagents", "prometheuses"]);
+        assert_eq!(
+            elsewhere,
+            ["mutatingadmissionpolicies", "prometheusagents", "prometheuses"]
+        );
     }
 
     #[tokio::test]
@@ -296,7 +308,7 @@ mod tests {
                 json!({"spec": {"resourceAttributes": attributes}, "status": {"allowed": allowed}}),
             )
         });
-        let Found::Dead(words) = rights(&client, &HERE).await else {
+        let Found::Dead(words) = rights(&client, &here(&Servers::default())).await else {
             panic!("nothing is missing")
         };
         assert!(
@@ -305,7 +317,10 @@ mod tests {
         );
 
         let (client, _) = mock::client(|_| (201, json!({"spec": {}, "status": {"allowed": true}})));
-        assert!(matches!(rights(&client, &HERE).await, Found::Well(_)));
+        assert!(matches!(
+            rights(&client, &here(&Servers::default())).await,
+            Found::Well(_)
+        ));
     }
 
     #[tokio::test]
@@ -317,7 +332,10 @@ mod tests {
                     json!({"metadata": {"name": "release"}, "spec": {"holderIdentity": holder}}),
                 )
             });
-            assert_eq!(matches!(lease(&client, &HERE).await, Found::Well(_)), works);
+            assert_eq!(
+                matches!(lease(&client, &here(&Servers::default())).await, Found::Well(_)),
+                works
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use observed_core::duration;
 
-pub use access::Access;
+pub use access::{Access, Servers};
 use access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
 
 /// Settings of the operator.
@@ -61,6 +61,17 @@ pub struct Settings {
     /// Services that are worked on at once.
     #[arg(long, env = "OBSERVED_CONCURRENCY", value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+}
+
+impl Settings {
+    /// How Prometheus, Alertmanager and Grafana are reached.
+    pub fn servers(&self) -> Servers {
+        Servers {
+            prometheus: (&self.prometheus).into(),
+            alertmanager: (&self.alertmanager).into(),
+            grafana: (&self.grafana).into(),
+        }
+    }
 }
 
 /// Form of the log.

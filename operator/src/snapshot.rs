@@ -13,7 +13,7 @@ use observed_core::doctor::{Kind, Object, Scope, Snapshot, Unseen, dashboard_lab
 use strum::IntoEnumIterator;
 
 use crate::api_error;
-pub use backends::Addresses;
+use crate::settings::Servers;
 
 /// Objects in one answer of the API server.
 const PAGE: u32 = 500;
@@ -33,7 +33,7 @@ pub enum Error {
 ///
 /// # Errors
 /// Nothing at all could be read.
-pub async fn snapshot(client: &Client, scope: Scope, addresses: &Addresses) -> Result<Snapshot, Error> {
+pub async fn snapshot(client: &Client, scope: Scope, servers: Servers) -> Result<Snapshot, Error> {
     let mut snapshot = Snapshot {
         scope,
         ..Snapshot::default()
@@ -69,7 +69,7 @@ pub async fn snapshot(client: &Client, scope: Scope, addresses: &Addresses) -> R
         }
         look.add_to(&mut snapshot);
     }
-    backends::ask(client, addresses, &mut snapshot).await?;
+    backends::ask(client, servers, &mut snapshot).await?;
     Ok(snapshot)
 }
 

@@ -23,6 +23,7 @@ use observed_core::sidecar::Sidecars;
 use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::settings::Settings;
+pub use access::Server;
 pub use prometheus::{Error, Prometheus};
 
 /// Longest foreign text in a verdict.

@@ -76,14 +76,49 @@ subjects:
 {{- toJson $object }}
 {{- end }}
 
-{{/* Names of the servers for which something of a Secret is mounted, as a JSON array. */}}
-{{- define "observed.mounted" -}}
-{{- $mounted := list }}
+{{- /* Files of the Secrets of a server that are mounted: file, variable that names it, Secret and key. */}}
+{{- define "observed.files" -}}
+{{- $files := list }}
+{{- range $file := list
+  (dict "file" "token" "variable" "TOKEN_FILE" "secret" .tokenSecret.name "key" .tokenSecret.key)
+  (dict "file" "basic-auth" "variable" "BASIC_AUTH_FILE" "secret" .basicAuthSecret.name "key" .basicAuthSecret.key)
+  (dict "file" "ca.crt" "variable" "CA_FILE" "secret" .caSecret.name "key" .caSecret.key)
+  (dict "file" "tls.crt" "variable" "CERT_FILE" "secret" .clientCertSecret.name "key" .clientCertSecret.certKey)
+  (dict "file" "tls.key" "variable" "KEY_FILE" "secret" .clientCertSecret.name "key" .clientCertSecret.keyKey) }}
+{{- if $file.secret }}
+{{- $files = append $files $file }}
+{{- end }}
+{{- end }}
+{{- toJson $files }}
+{{- end }}
+
+{{- /* How Prometheus, Alertmanager and Grafana are reached: the same for the operator and for `helm test`, as JSON. */}}
+{{- define "observed.servers" -}}
+{{- $env := list }}
+{{- $mounts := list }}
+{{- $volumes := list }}
 {{- range $name := list "prometheus" "alertmanager" "grafana" }}
 {{- $server := index $.Values $name }}
-{{- if or $server.tokenSecret.name $server.basicAuthSecret.name $server.caSecret.name }}
-{{- $mounted = append $mounted $name }}
+{{- $prefix := printf "OBSERVED_%s" (upper $name) }}
+{{- with $server.url }}
+{{- $env = append $env (dict "name" (printf "%s_URL" $prefix) "value" .) }}
+{{- end }}
+{{- $sources := list }}
+{{- range include "observed.files" $server | fromJsonArray }}
+{{- $env = append $env (dict "name" (printf "%s_%s" $prefix .variable) "value" (printf "/var/run/secrets/%s/%s" $name .file)) }}
+{{- $sources = append $sources (dict "secret" (dict "name" .secret "items" (list (dict "key" .key "path" .file)))) }}
+{{- end }}
+{{- with $server.headers }}
+{{- $lines := list }}
+{{- range $header, $value := . }}
+{{- $lines = append $lines (printf "%s: %s" $header $value) }}
+{{- end }}
+{{- $env = append $env (dict "name" (printf "%s_HEADER" $prefix) "value" (join "\n" $lines)) }}
+{{- end }}
+{{- with $sources }}
+{{- $mounts = append $mounts (dict "name" $name "mountPath" (printf "/var/run/secrets/%s" $name) "readOnly" true) }}
+{{- $volumes = append $volumes (dict "name" $name "projected" (dict "sources" .)) }}
 {{- end }}
 {{- end }}
-{{- toJson $mounted }}
+{{- toJson (dict "env" $env "volumeMounts" $mounts "volumes" $volumes) }}
 {{- end }}

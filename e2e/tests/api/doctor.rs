@@ -22,6 +22,12 @@ pub async fn doctor(kubeconfig: &Path, arguments: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap(), value)
 }
 
+/// The documentation of the rules.
+pub fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/doctor.md");
+    std::fs::read_to_string(page).unwrap()
+}
+
 /// `rule object` of every finding.
 pub fn found(told: &Value) -> Vec<String> {
     let findings = told["findings"].as_array().unwrap().iter();

@@ -30,7 +30,7 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// What must be found, and nothing else: `shop` of the healthy namespace is scraped too, and has no finding.
-const EXPECTED: [&str; 14] = [
+pub const EXPECTED: [&str; 14] = [
     "alert-inhibited PrometheusRule shop",
     "alert-not-delivered PrometheusRule shop",
     "counters-of-several-processes Pod workers-1",
@@ -95,9 +95,9 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     let arguments = [
         "-n",
         &namespace,
-        "--prometheus",
+        "--prometheus-url",
         &prometheus,
-        "--alertmanager",
+        "--alertmanager-url",
         &alertmanager,
     ];
     let look = async || {
@@ -127,7 +127,7 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     assert!(says("label-collision").contains("exported_endpoint"));
 }
 
-const MONITOR: &str = "
+pub const MONITOR: &str = "
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata: {name: NAME_, namespace: NAMESPACE, labels: {stage: NAMESPACE}}

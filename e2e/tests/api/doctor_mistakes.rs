@@ -1,13 +1,15 @@
 //! The mistakes that people make, on a real API server: `observed doctor` finds each by exactly the rule that is for it,
 //! and nothing where it was mended.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
-use super::doctor::{HEALTHY, doctor, found};
-use super::operator::{Monitoring, Stage};
+use super::doctor::{HEALTHY, doctor, found, page};
+use super::doctor_answers::EXPECTED;
+use super::operator::{Monitoring, Stage, free_port};
 
 /// A text of the healthy namespace, the mistake in its place, and what must be found.
-const MISTAKES: [(&str, &str, &str); 20] = [
+const MISTAKES: [(&str, &str, &str); 34] = [
     (
         "name: shop, namespace: NAMESPACE, labels: {stage: NAMESPACE}}\nspec: {selector",
         "name: shop, namespace: NAMESPACE, labels: {stage: kps}}\nspec: {selector",
@@ -108,6 +110,76 @@ const MISTAKES: [(&str, &str, &str); 20] = [
         "\\\"panels\\\": []}', copy.json: '{\\\"title\\\": \\\"NAMESPACE\\\", \\\"uid\\\": \\\"copy\\\"}'}",
         "dashboard-duplicate ConfigMap shop",
     ),
+    (
+        "retention: 30d\n",
+        "retention: 30d\n  serviceMonitorNamespaceSelector: {matchLabels: {env: nowhere}}\n",
+        "monitor-not-selected ServiceMonitor shop",
+    ),
+    (
+        "ruleSelector: {matchLabels: {stage: NAMESPACE}}",
+        "ruleSelector: {matchLabels: {stage: NAMESPACE, role: alert-rules}}",
+        "rule-not-selected PrometheusRule shop",
+    ),
+    (
+        "endpoints: [{port: web,",
+        "endpoints: [{port: http,",
+        "monitor-port ServiceMonitor shop",
+    ),
+    (
+        "ports: [{name: web, port: 80,",
+        "ports: [{port: 80,",
+        "monitor-port ServiceMonitor shop",
+    ),
+    (
+        "name: shop, namespace: NAMESPACE, labels: {app: shop}}\nspec: {selector",
+        "name: shop, namespace: NAMESPACE}\nspec: {selector",
+        "monitor-without-service ServiceMonitor shop",
+    ),
+    (
+        "resources: [services, endpoints, pods]",
+        "resources: [services, endpoints]",
+        "prometheus-rights ServiceMonitor shop",
+    ),
+    (
+        "retention: 30d\n",
+        "retention: 30d\n  serviceDiscoveryRole: EndpointSlice\n",
+        "prometheus-rights ServiceMonitor shop",
+    ),
+    (
+        "'sum by (namespace) (up) < 1'",
+        "'absent(up == 1)'",
+        "alert-without-namespace PrometheusRule shop",
+    ),
+    (
+        "'sum by (namespace) (up) < 1'",
+        "'rate(sum by (namespace) (up)[5m]) < 1'",
+        "rule-invalid PrometheusRule shop",
+    ),
+    (
+        "labels: {severity: critical}}",
+        "labels: {severity: critical, app.kubernetes.io/name: shop}}",
+        "rule-invalid PrometheusRule shop",
+    ),
+    (
+        "\\\"panels\\\": []",
+        "\\\"panels\\\": [{\\\"datasource\\\": \\\"${DS_PROMETHEUS}\\\"}]",
+        "dashboard-for-import ConfigMap shop",
+    ),
+    (
+        "'{\\\"title\\\": \\\"NAMESPACE\\\", \\\"uid\\\": \\\"NAMESPACE\\\", \\\"panels\\\": []}'",
+        "'{\\\"dashboard\\\": {\\\"title\\\": \\\"NAMESPACE\\\"}}'",
+        "dashboard-unreadable ConfigMap shop",
+    ),
+    (
+        "{name: LABEL_VALUE, value: '1'}",
+        "{name: LABEL_VALUE, value: '1'}, {name: \\\"NAME\\x53PACE\\\", value: grafana}",
+        "dashboard-not-loaded ConfigMap shop",
+    ),
+    (
+        "\\\"panels\\\": []}'}",
+        "\\\"panels\\\": []}', copy.json: '{\\\"title\\\": \\\"Copy\\\", \\\"uid\\\": \\\"NAMESPACE\\\"}'}",
+        "dashboard-duplicate ConfigMap shop",
+    ),
 ];
 
 /// What somebody adds, and what must be found. Events are those that the kubelet and prometheus-operator write.
@@ -202,14 +274,24 @@ async fn each_mistake_is_found_in_a_real_namespace_and_gone_when_it_is_mended() 
     let admin = stage.cluster.kubeconfig().to_owned();
     let namespace = stage.namespace.clone();
     stage.apply(HEALTHY).await;
-    let (status, told) = doctor(&admin, &["-n", &namespace]).await;
+    // Nobody answers there, and says so at once.
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let look = [
+        "-n",
+        &namespace,
+        "--prometheus-url",
+        &nobody,
+        "--alertmanager-url",
+        &nobody,
+    ];
+    let (status, told) = doctor(&admin, &look).await;
     assert_eq!((status, found(&told)), (0, Vec::new()), "{told:#}");
     for (right, wrong, expected) in MISTAKES {
         let wrong = plain(wrong).replace("LARGE", &"x".repeat(LARGE));
         let broken = HEALTHY.replace(&plain(right), &wrong);
         assert_ne!(broken, HEALTHY, "{expected}: the text to break is not there");
         stage.apply(&broken).await;
-        let (status, told) = doctor(&admin, &["-n", &namespace]).await;
+        let (status, told) = doctor(&admin, &look).await;
         assert_eq!(found(&told), [expected], "{told:#}");
         assert_eq!(
             status,
@@ -220,7 +302,7 @@ async fn each_mistake_is_found_in_a_real_namespace_and_gone_when_it_is_mended() 
     }
     for (added, expected) in ADDED {
         stage.apply(added).await;
-        let (_, told) = doctor(&admin, &["-n", &namespace]).await;
+        let (_, told) = doctor(&admin, &look).await;
         assert_eq!(found(&told), [expected], "{told:#}");
         delete(&stage, added).await;
     }
@@ -228,6 +310,17 @@ async fn each_mistake_is_found_in_a_real_namespace_and_gone_when_it_is_mended() 
     assert_eq!((status, found(&told)), (0, Vec::new()), "{told:#}");
     let (_, told) = doctor(&admin, &["shop", "-n", &namespace]).await;
     assert_eq!(found(&told), Vec::<String>::new());
+}
+
+#[test]
+fn every_rule_of_the_documentation_is_found_on_a_real_api_server_prometheus_or_alertmanager() {
+    let page = page();
+    let headings = page.lines().filter_map(|line| line.strip_prefix("| [`"));
+    let rules: BTreeSet<&str> = headings.filter_map(|rest| rest.split('`').next()).collect();
+    let made = MISTAKES.iter().map(|(.., expected)| expected);
+    let made = made.chain(ADDED.iter().map(|(_, expected)| expected)).chain(&EXPECTED);
+    let found: BTreeSet<&str> = made.filter_map(|expected| expected.split(' ').next()).collect();
+    assert_eq!(found, rules);
 }
 
 /// Takes back what was added.

@@ -85,7 +85,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
         .map(|server| {
             format!(
                 "{server}.url=http://{server},{server}.tokenSecret.name=a,{server}.basicAuthSecret.name=b,\
-                 {server}.caSecret.name=c,{server}.headers.X-Scope-OrgID=d,"
+                 {server}.caSecret.name=c,{server}.clientCertSecret.name=e,{server}.headers.X-Scope-OrgID=d,"
             )
         })
         .concat()
@@ -119,21 +119,15 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
 async fn the_test_of_a_release_asks_about_that_release_and_is_no_pod_of_the_operator() {
     let options = [
         "--set",
-        "fullnameOverride=another,watchNamespace=prod,prometheus.url=http://prometheus:9090",
+        "fullnameOverride=another,watchNamespace=prod,prometheus.url=https://prometheus:9090,prometheus.headers.X-Scope-OrgID=a,\
+         prometheus.clientCertSecret.name=client,prometheus.caSecret.name=ca,alertmanager.url=https://alertmanager",
     ];
     let rendered = render(&chart(), &options).await.unwrap();
     let test = only(&rendered, "Pod");
     assert_eq!(test["metadata"]["annotations"]["helm.sh/hook"], "test");
     let (pod, operator) = (&test["spec"], &only(&rendered, "Deployment")["spec"]);
     let container = &pod["containers"][0];
-    let arguments = [
-        "doctor",
-        "--in-cluster",
-        "--namespace",
-        "prod",
-        "--prometheus",
-        "http://prometheus:9090",
-    ];
+    let arguments = ["doctor", "--in-cluster", "--namespace", "prod"];
     assert_eq!(container["args"], serde_json::json!(arguments));
     assert_eq!(container["env"][0]["value"], "another");
     assert_eq!(
@@ -144,6 +138,21 @@ async fn the_test_of_a_release_asks_about_that_release_and_is_no_pod_of_the_oper
         pod["serviceAccountName"],
         operator["template"]["spec"]["serviceAccountName"]
     );
+    // It asks by the same addresses, credentials and certificates as the operator.
+    let (its, of_operator) = (&container["env"], &operator["template"]["spec"]);
+    let servers = |env: &Value| -> Vec<Value> {
+        let env = env.as_array().unwrap().iter();
+        let is_of_one = |entry: &&Value| {
+            let name = entry["name"].as_str().unwrap();
+            name.starts_with("OBSERVED_PROMETHEUS_") || name.starts_with("OBSERVED_ALERTMANAGER_")
+        };
+        env.filter(is_of_one).cloned().collect()
+    };
+    assert_eq!(servers(its).len(), 6, "{its}");
+    assert_eq!(servers(its), servers(&of_operator["containers"][0]["env"]));
+    assert_eq!(container["volumeMounts"][0]["mountPath"], "/var/run/secrets/prometheus");
+    assert_eq!(container["volumeMounts"], of_operator["containers"][0]["volumeMounts"]);
+    assert_eq!(pod["volumes"], of_operator["volumes"]);
     let selected = operator["selector"]["matchLabels"].as_object().unwrap();
     let labels = &test["metadata"]["labels"];
     assert!(

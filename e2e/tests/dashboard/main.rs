@@ -130,7 +130,7 @@ async fn prometheus(programs: &Programs, directory: &Path, values: &str, rules: 
     let url = format!("http://127.0.0.1:{port}");
     let running = Running(child);
     let ready = wait::until(SOON, "Prometheus to answer queries", async || {
-        let output = programs.preview(&["--prometheus", &url, "--last", "30m"]);
+        let output = programs.preview(&["--prometheus-url", &url, "--last", "30m"]);
         if output.status.success() {
             Ok(())
         } else {

@@ -95,7 +95,7 @@ async fn the_values_of_a_real_prometheus_are_drawn_and_those_of_a_namesake_are_n
     let (programs, directory) = (programs().await, tempfile::tempdir().unwrap());
     let file = directory.path().join("live.html");
     let (url, _prometheus) = prometheus(programs, directory.path(), &requests("claude-api"), NO_RULES).await;
-    programs.page(&["--prometheus", &url, "--last", "30m"], &file);
+    programs.page(&["--prometheus-url", &url, "--last", "30m"], &file);
     let shown = programs.shown(&file);
     let errors = chart(&shown, "Error ratio");
     assert!(
@@ -110,7 +110,7 @@ async fn the_values_of_a_real_prometheus_are_drawn_and_those_of_a_namesake_are_n
 
     let directory = tempfile::tempdir().unwrap();
     let (url, _other) = prometheus(programs, directory.path(), &requests("claude-api-worker"), NO_RULES).await;
-    programs.page(&["--prometheus", &url, "--last", "30m"], &file);
+    programs.page(&["--prometheus-url", &url, "--last", "30m"], &file);
     assert!(!programs.shown(&file).contains("<path class=\"line\""));
 }
 
@@ -124,14 +124,14 @@ async fn bad_input_is_one_error_that_says_what_would_be_right() {
             &["--drill", "HighErrorRat"],
             &["--drill \"HighErrorRat\"", "did you mean \"HighErrorRate\"?"],
         ),
-        (&["--drill", "x", "--prometheus", "http://a"], &["cannot be used with"]),
-        (&[], &["--prometheus <URL>", "--drill <ALERT>"]),
+        (&["--drill", "x", "--last", "3h"], &["cannot be used with"]),
+        (&[], &["--prometheus-url <URL>", "--drill <ALERT>"]),
         (
-            &["--prometheus", "localhost:9090"],
-            &["--prometheus \"localhost:9090\"", "http://localhost:9090"],
+            &["--prometheus-url", "localhost:9090"],
+            &["--prometheus-url", "like http://localhost:9090"],
         ),
-        (&["--prometheus", &nobody], &[&nobody, "nobody answers"]),
-        (&["--prometheus", &nobody, "--last", "3"], &["--last \"3\"", "3h"]),
+        (&["--prometheus-url", &nobody], &[&nobody, "nobody answers"]),
+        (&["--prometheus-url", &nobody, "--last", "3"], &["--last \"3\"", "3h"]),
         (
             &["--drill", "TargetDown", "--promtool", "/no/promtool"],
             &["cannot run /no/promtool", "go install"],

@@ -19,6 +19,8 @@ pub enum Check {
         name: String,
         /// Labels of the monitor, which a Prometheus selects on.
         labels: BTreeMap<String, String>,
+        /// The `job` label of the service's series.
+        job: String,
         /// Pods that should be up.
         expected: i32,
     },

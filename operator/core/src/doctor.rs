@@ -7,6 +7,7 @@ mod bundle;
 mod dashboards;
 mod finding;
 mod kind;
+mod mistakes;
 mod page;
 mod pods;
 mod redact;

@@ -1,7 +1,9 @@
 //! The last error of a target, as Prometheus words it, and what it means.
 
+use std::collections::BTreeMap;
+
 /// Why a scrape failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::EnumIter)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, strum::EnumIter)]
 pub enum Cause {
     /// Nothing listens on the port.
     Refused,
@@ -37,6 +39,8 @@ pub enum Cause {
 
 /// Parts of the error's text, in lower case, and what they mean. The first that is found counts.
 const DICTIONARY: [(&str, Cause); 24] = [
+    // What follows is the page's own text, which may have any words.
+    ("while parsing", Cause::NotText),
     ("sample limit exceeded", Cause::SampleLimit),
     ("label_limit exceeded", Cause::LabelLimit),
     ("label_name_length_limit", Cause::LabelLimit),
@@ -44,12 +48,11 @@ const DICTIONARY: [(&str, Cause); 24] = [
     ("body size limit exceeded", Cause::BodyTooLarge),
     ("unsupported content-type", Cause::ContentType),
     ("non-compliant scrape target", Cause::ContentType),
-    ("expected a valid start token", Cause::NotText),
     ("invalid metric type", Cause::NotText),
-    ("expected value after metric", Cause::NotText),
-    ("expected label name", Cause::NotText),
     ("server gave http response to https client", Cause::PlainHttp),
     ("first record does not look like a tls handshake", Cause::PlainHttp),
+    ("tls: certificate required", Cause::Unauthorized),
+    ("tls: bad certificate", Cause::Unauthorized),
     ("x509:", Cause::Certificate),
     ("tls: ", Cause::Certificate),
     ("malformed http", Cause::NotHttp),
@@ -63,13 +66,25 @@ const DICTIONARY: [(&str, Cause); 24] = [
     ("http status", Cause::Status),
 ];
 
+/// How Go ends the text when the other side hung up without a word.
+const HUNG_UP: &str = "eof";
+
+/// By what in an error each cause is known, in lower case.
+pub fn dictionary() -> BTreeMap<Cause, Vec<&'static str>> {
+    let mut parts: BTreeMap<Cause, Vec<&'static str>> = BTreeMap::new();
+    for (part, cause) in DICTIONARY.into_iter().chain([(HUNG_UP, Cause::NotHttp)]) {
+        parts.entry(cause).or_default().push(part);
+    }
+    parts
+}
+
 /// What the last error of a target means.
 pub fn cause(last_error: &str) -> Cause {
     let text = last_error.to_ascii_lowercase();
     let found = DICTIONARY.iter().find(|(part, _)| text.contains(part));
     match found {
         Some((_, cause)) => *cause,
-        None if text.trim_end().ends_with("eof") => Cause::NotHttp,
+        None if text.trim_end().ends_with(HUNG_UP) => Cause::NotHttp,
         None => Cause::Other,
     }
 }
@@ -175,12 +190,20 @@ mod tests {
                 Cause::NotText,
             ),
             (
+                "strconv.ParseFloat: parsing \"refused\": invalid syntax while parsing: \"connection refused\"",
+                Cause::NotText,
+            ),
+            (
                 "Get \"https://10.0.0.1:8000/metrics\": http: server gave HTTP response to HTTPS client",
                 Cause::PlainHttp,
             ),
             (
                 "Get \"https://10.0.0.1:8000/metrics\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
                 Cause::Certificate,
+            ),
+            (
+                "Get \"https://10.0.0.1:8443/metrics\": remote error: tls: certificate required",
+                Cause::Unauthorized,
             ),
             (
                 "Get \"http://10.0.0.1:6379/metrics\": net/http: HTTP/1.x transport connection broken: malformed HTTP response \"-ERR wrong\"",
@@ -191,6 +214,8 @@ mod tests {
                 "Get \"http://x/metrics\": dial tcp: lookup x on 10.0.0.10:53: no such host",
                 Cause::UnknownHost,
             ),
+            // What follows is the page's own text, which may have any words.
+            ("while parsing", Cause::NotText),
             ("sample limit exceeded", Cause::SampleLimit),
             (
                 "label_limit exceeded (metric: \"a\", number of labels: 40, limit: 30)",

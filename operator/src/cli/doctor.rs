@@ -17,7 +17,9 @@ use super::cluster::{Access, connected};
 use super::input;
 use super::output;
 use super::{Error, Outcome};
-use crate::snapshot::{Addresses, snapshot};
+use crate::settings::Servers;
+use crate::settings::access::{AlertmanagerAccess, PrometheusAccess};
+use crate::snapshot::snapshot;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +31,7 @@ Examples:
   observed doctor --bundle seen.tar.gz         write what was seen into an archive, without what is secret
   observed doctor -f manifests/                files, without a cluster
   observed doctor --in-cluster                 in a pod of the operator: whether it can do its work
-  observed doctor --prometheus http://localhost:9090 --alertmanager http://localhost:9093
+  observed doctor --prometheus-url http://localhost:9090 --alertmanager-url http://localhost:9093
 
 It reads with your own rights, and writes nothing but what --fix asks about. What you may not read is named, and the rest is judged. docs/doctor.md lists every
 rule.";
@@ -46,17 +48,15 @@ pub(super) struct Args {
     #[arg(short = 'A', long)]
     all_namespaces: bool,
     /// Manifests instead of a cluster: a file, a directory of .yaml, .yml and .json files, or - for standard input. Rules that
-    /// need the cluster are named and not run.
-    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1.., conflicts_with_all = ["prometheus", "alertmanager", "context"])]
+    /// need the cluster are named and not run: nobody is asked.
+    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1.., conflicts_with = "context")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     access: Access,
-    /// Address of Prometheus. Default: every Prometheus resource, through the API server.
-    #[arg(long, value_name = "URL")]
-    prometheus: Option<String>,
-    /// Address of Alertmanager. Default: every Alertmanager resource, through the API server.
-    #[arg(long, value_name = "URL")]
-    alertmanager: Option<String>,
+    #[command(flatten)]
+    prometheus: PrometheusAccess,
+    #[command(flatten)]
+    alertmanager: AlertmanagerAccess,
     /// Form of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
@@ -73,7 +73,7 @@ pub(super) struct Args {
     bundle: Option<PathBuf>,
     /// Instead, from a pod with the operator's ServiceAccount: whether this installation of Observed can do its work. --namespace
     /// is the one that it looks after; default: all. `helm test` runs it.
-    #[arg(long, conflicts_with_all = ["name", "all_namespaces", "files", "context", "alertmanager", "output", "fix", "bundle"])]
+    #[arg(long, conflicts_with_all = ["name", "all_namespaces", "files", "context", "output", "fix", "bundle"])]
     in_cluster: bool,
     /// Lease of the operator, for --in-cluster.
     #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = observed_core::rbac::NAME)]
@@ -92,6 +92,16 @@ enum Form {
     Json,
     /// For code scanners (SARIF 2.1.0).
     Sarif,
+}
+
+impl Args {
+    fn servers(&self) -> Servers {
+        Servers {
+            prometheus: (&self.prometheus).into(),
+            alertmanager: (&self.alertmanager).into(),
+            ..Servers::default()
+        }
+    }
 }
 
 pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
@@ -154,11 +164,7 @@ fn cluster(args: &Args) -> Result<Snapshot, Error> {
             namespace: (!args.all_namespaces).then_some(namespace),
             name: args.name.clone(),
         };
-        let addresses = Addresses {
-            prometheus: args.prometheus.clone(),
-            alertmanager: args.alertmanager.clone(),
-        };
-        snapshot(&client, scope, &addresses).await.map_err(Error::cluster)
+        snapshot(&client, scope, args.servers()).await.map_err(Error::cluster)
     })?
 }
 

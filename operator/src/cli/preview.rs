@@ -10,12 +10,13 @@ use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use observed_core::preview::{self, Answer, Answers, Span};
 use observed_core::{duration, finding};
-use reqwest::Url;
 
 use super::cluster::connected;
 use super::drill::{PromtoolError, promtool};
 use super::input::Input;
 use super::{Error, Outcome, output};
+use crate::settings::Servers;
+use crate::settings::access::PrometheusAccess;
 use crate::verify::{self, Prometheus};
 
 /// Queries that a Prometheus is asked at once.
@@ -25,24 +26,23 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   observed preview -f service.yaml --drill HighErrorRate -o preview.html
   kubectl -n monitoring port-forward svc/prometheus-operated 9090 &
-  observed preview -f service.yaml --prometheus http://localhost:9090 --last 1h -o preview.html
+  observed preview -f service.yaml --prometheus-url http://localhost:9090 --last 1h -o preview.html
 
 The page shows what Grafana would show. It is one file with drawings as SVG, loads nothing and runs nothing. With
 --drill it shows the first fault on which the alert must fire, as promtool plays it: every recorded series and alert
 included. What the fault has no series of is \"no data\" there.";
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("values").required(true).args(["prometheus", "drill"]))]
+#[command(group = clap::ArgGroup::new("values").required(true).multiple(true).args(["prometheus-url", "drill"]))]
 pub(super) struct Args {
     #[command(flatten)]
     input: Input,
-    /// Address of the Prometheus whose values are shown.
-    #[arg(long, value_name = "URL")]
-    prometheus: Option<String>,
-    /// The alert whose drill is shown.
+    #[command(flatten)]
+    prometheus: PrometheusAccess,
+    /// The alert whose drill is shown. No Prometheus is asked then.
     #[arg(long, value_name = "ALERT")]
     drill: Option<String>,
-    /// How long before now it begins, with --prometheus.
+    /// How long before now it begins, with --prometheus-url.
     #[arg(long, value_name = "DURATION", default_value = "3h", conflicts_with = "drill")]
     last: String,
     /// The promtool to run, with --drill: a path, or a name on the PATH.
@@ -64,9 +64,9 @@ pub(super) fn preview(args: &Args) -> Result<Outcome, Error> {
             planned.plans.len()
         )));
     };
-    let page = match (&args.prometheus, &args.drill) {
-        (Some(url), _) => live(plan, url, &args.last)?,
-        (None, drill) => drilled(plan, drill.as_deref().unwrap_or_default(), args)?,
+    let page = match (&args.drill, args.prometheus.url()) {
+        (None, Some(url)) => live(plan, url, args)?,
+        (drill, _) => drilled(plan, drill.as_deref().unwrap_or_default(), args)?,
     };
     match &args.output {
         Some(file) => output::whole(file, page.as_bytes())?,
@@ -107,8 +107,12 @@ fn unknown(plan: &Plan, alert: &str) -> Error {
 }
 
 /// The page from a Prometheus.
-fn live(plan: &Plan, url: &str, last: &str) -> Result<String, Error> {
-    let base = address(url)?;
+fn live(plan: &Plan, url: &str, args: &Args) -> Result<String, Error> {
+    let last = &args.last;
+    let servers = Servers {
+        prometheus: (&args.prometheus).into(),
+        ..Servers::default()
+    };
     let seconds = duration::seconds(last).ok_or_else(|| {
         Error::Usage(format!(
             "--last {last:?}: it must be a duration in d, h, m and s, like 3h or 1d12h"
@@ -118,17 +122,22 @@ fn live(plan: &Plan, url: &str, last: &str) -> Result<String, Error> {
     let span = Span::last(seconds, now, plan.scrape.interval_seconds);
     let dashboard = outputs::dashboard(plan);
     let questions = preview::questions(&dashboard, &span);
-    let answers = connected(answers(&base, questions, &span))?.map_err(|error| refused(url, &error))?;
+    let answers = connected(answers(servers, url, questions, &span))?.map_err(|error| refused(url, &error))?;
     Ok(preview::page(
         &dashboard,
         &span,
         &answers,
-        &format!("Prometheus: {base}"),
+        &format!("Prometheus: {url}"),
     ))
 }
 
-async fn answers(base: &str, questions: BTreeSet<String>, span: &Span) -> Result<Answers, verify::Error> {
-    let client = &Prometheus::new()?;
+async fn answers(
+    servers: Servers,
+    base: &str,
+    questions: BTreeSet<String>,
+    span: &Span,
+) -> Result<Answers, verify::Error> {
+    let client = &Prometheus::new(servers)?;
     let asked = stream::iter(questions).map(async |question| {
         let answer = answer(client.values(base, &question, span).await)?;
         Ok((question, answer))
@@ -145,22 +154,6 @@ fn answer(answered: Result<Vec<preview::Series>, verify::Error>) -> Result<Answe
     }
 }
 
-fn address(url: &str) -> Result<String, Error> {
-    let wrong = || {
-        Error::Usage(format!(
-            "--prometheus {url:?}: it must be an address that begins with http:// or https://, like http://localhost:9090"
-        ))
-    };
-    let parsed = Url::parse(url).map_err(|_| wrong())?;
-    let is_plain = parsed.query().is_none() && parsed.fragment().is_none();
-    let is_web = ["http", "https"].contains(&parsed.scheme()) && parsed.has_host();
-    if is_web && is_plain {
-        Ok(parsed.as_str().trim_end_matches('/').to_owned())
-    } else {
-        Err(wrong())
-    }
-}
-
 fn refused(url: &str, error: &verify::Error) -> Error {
     let words = match error {
         verify::Error::NoAnswer { words, .. } => {
@@ -168,5 +161,5 @@ fn refused(url: &str, error: &verify::Error) -> Error {
         }
         other => other.to_string(),
     };
-    Error::Usage(format!("--prometheus {url:?}: {words}"))
+    Error::Usage(format!("--prometheus-url {url:?}: {words}"))
 }

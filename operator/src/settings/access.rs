@@ -21,6 +21,28 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// Sent with each request to its address.
     pub headers: Vec<Header>,
+    /// What is shown to its address when that asks for a certificate.
+    pub identity: Option<Identity>,
+}
+
+/// How each of them is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Servers {
+    /// Prometheus.
+    pub prometheus: Access,
+    /// Alertmanager.
+    pub alertmanager: Access,
+    /// Grafana.
+    pub grafana: Access,
+}
+
+/// A certificate of who asks, in PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// File of the certificate, and of those between it and its CA.
+    pub cert_file: PathBuf,
+    /// File of its key.
+    pub key_file: PathBuf,
 }
 
 /// A header of each request. Its value is not shown by `Debug`.
@@ -69,6 +91,18 @@ macro_rules! access {
                 value_name = "NAME: VALUE", value_delimiter = '\n', value_parser = HeaderLine { flag: $flag },
                 requires = concat!($flag, "-url"))]
             headers: Vec<Header>,
+
+            #[doc = concat!("File that holds the certificate, in PEM, to show to the address of --", $flag, "-url when that asks for \
+                one. Read at each request.")]
+            #[arg(id = concat!($flag, "-cert-file"), long = concat!($flag, "-cert-file"),
+                env = concat!("OBSERVED_", $env, "_CERT_FILE"), value_name = "FILE",
+                requires_all = [concat!($flag, "-url"), concat!($flag, "-key-file")])]
+            cert_file: Option<PathBuf>,
+
+            #[doc = concat!("File that holds the key, in PEM, of the certificate in --", $flag, "-cert-file. Read at each request.")]
+            #[arg(id = concat!($flag, "-key-file"), long = concat!($flag, "-key-file"),
+                env = concat!("OBSERVED_", $env, "_KEY_FILE"), value_name = "FILE", requires = concat!($flag, "-cert-file"))]
+            key_file: Option<PathBuf>,
         }
 
         impl $type {
@@ -86,6 +120,8 @@ macro_rules! access {
                     basic_auth_file: set.basic_auth_file.clone(),
                     ca_file: set.ca_file.clone(),
                     headers: set.headers.clone(),
+                    identity: set.cert_file.clone().zip(set.key_file.clone())
+                        .map(|(cert_file, key_file)| Identity { cert_file, key_file }),
                 }
             }
         }
@@ -126,18 +162,22 @@ impl TypedValueParser for Url {
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
         let flag = self.flag;
         let text = value.to_str().unwrap_or_default();
-        let url = reqwest::Url::parse(text).map_err(|error| refused(command, &format!("--{flag}-url: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused(
-                command,
-                &format!("--{flag}-url: {}: is not http: or https:", url.scheme()),
-            ));
-        }
+        let url = reqwest::Url::parse(text).ok();
+        let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) else {
+            let words = format!(
+                "--{flag}-url: it must be an address that begins with http:// or https://, like http://localhost:9090"
+            );
+            return Err(refused(command, &words));
+        };
         if !url.username().is_empty() || url.password().is_some() {
             let words = format!(
                 "--{flag}-url: an address is written into statuses, so that it may hold no user and no password: put them \
                  into a file, as USER:PASSWORD, and name it with --{flag}-basic-auth-file"
             );
+            return Err(refused(command, &words));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            let words = format!("--{flag}-url: an address ends with its path: what follows ? or # is of no use");
             return Err(refused(command, &words));
         }
         Ok(text.trim_end_matches('/').to_owned())
@@ -230,6 +270,7 @@ mod tests {
             "--prometheus-url=https://user:hunter2@prometheus",
             "--prometheus-url=hunter2",
             "--prometheus-url=ftp://prometheus/hunter2",
+            "--prometheus-url=http://prometheus/?token=hunter2",
             "--prometheus-header=Authorization: hunter2",
             "--prometheus-header=hunter2",
             "--prometheus-header=no name: hunter2",
@@ -250,6 +291,9 @@ mod tests {
             &["--prometheus-token-file=/t"][..],
             &["--prometheus-basic-auth-file=/b"],
             &["--prometheus-header=A: b"],
+            &["--prometheus-cert-file=/c", "--prometheus-key-file=/k"],
+            &["--prometheus-url=http://p", "--prometheus-cert-file=/c"],
+            &["--prometheus-url=http://p", "--prometheus-key-file=/k"],
             &["--prometheus-token-file=/t", "--grafana-url=http://g"],
             &[
                 "--prometheus-url=http://p",

@@ -12,21 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api_error;
-use crate::verify::{self, Prometheus};
+use crate::settings::Servers;
+use crate::verify::{self, Prometheus, Server};
 
 /// How long one answer may take through the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
 const MOST_BYTES: usize = 16 << 20;
-
-/// Addresses that are asked instead of those of the resources.
-#[derive(Clone, Debug, Default)]
-pub struct Addresses {
-    /// Of Prometheus.
-    pub prometheus: Option<String>,
-    /// Of Alertmanager.
-    pub alertmanager: Option<String>,
-}
 
 /// Who is asked.
 struct Backend {
@@ -46,6 +38,7 @@ enum Way {
 /// Governing Service and port of what prometheus-operator runs.
 struct Web {
     kind: Kind,
+    server: Server,
     service: &'static str,
     port: i64,
     option: &'static str,
@@ -53,22 +46,24 @@ struct Web {
 
 const PROMETHEUS: Web = Web {
     kind: Kind::Prometheus,
+    server: Server::Prometheus,
     service: "prometheus-operated",
     port: 9090,
-    option: "--prometheus",
+    option: "--prometheus-url",
 };
 const ALERTMANAGER: Web = Web {
     kind: Kind::Alertmanager,
+    server: Server::Alertmanager,
     service: "alertmanager-operated",
     port: 9093,
-    option: "--alertmanager",
+    option: "--alertmanager-url",
 };
 
 /// Adds to the snapshot what they answer.
-pub(super) async fn ask(client: &Client, addresses: &Addresses, snapshot: &mut Snapshot) -> Result<(), verify::Error> {
-    let http = Prometheus::new()?;
-    let prometheuses = backends(client, &PROMETHEUS, addresses.prometheus.as_deref(), snapshot).await;
-    let alertmanagers = backends(client, &ALERTMANAGER, addresses.alertmanager.as_deref(), snapshot).await;
+pub(super) async fn ask(client: &Client, servers: Servers, snapshot: &mut Snapshot) -> Result<(), verify::Error> {
+    let prometheuses = backends(client, &PROMETHEUS, servers.prometheus.url.as_deref(), snapshot).await;
+    let alertmanagers = backends(client, &ALERTMANAGER, servers.alertmanager.url.as_deref(), snapshot).await;
+    let http = Prometheus::new(servers)?;
     let asker = Asker { client, http: &http };
     let (prometheuses, alertmanagers) = join(
         join_all(prometheuses.iter().map(|backend| asker.prometheus(backend))),
@@ -92,7 +87,7 @@ async fn backends(client: &Client, web: &Web, address: Option<&str>, snapshot: &
         return vec![Backend {
             who: format!("{kind} at {address}"),
             resource,
-            way: Way::Address(address.trim_end_matches('/').to_owned()),
+            way: Way::Address(address.to_owned()),
         }];
     }
     join_all(
@@ -250,7 +245,7 @@ impl Asker<'_> {
         let bytes = match &backend.way {
             Way::Address(base) => self
                 .http
-                .fetch(base, path, query)
+                .good(web.server, base, path, query)
                 .await
                 .map_err(|error| error.to_string())?,
             Way::Proxy(base) => match self.proxied(base, path, query).await {

@@ -47,7 +47,7 @@ fn scope() -> Scope {
 #[tokio::test]
 async fn a_cluster_is_read_with_nothing_but_get() {
     let (client, log) = mock::client(answer);
-    let found = snapshot(&client, scope(), &Addresses::default()).await.unwrap();
+    let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
     let ids: Vec<&str> = diagnose(&found).findings.iter().map(|finding| finding.rule).collect();
     assert_eq!(ids, ["monitor-not-selected", "monitor-without-service"]);
     assert!(log.all().len() > 30 && log.writes().is_empty());
@@ -72,7 +72,7 @@ async fn what_may_not_be_read_is_told_and_the_namespace_is_asked_where_the_clust
         "/apis/monitoring.coreos.com/v1/thanosrulers" => mock::not_found(),
         _ => mock::refusal(403, "Forbidden", "no"),
     });
-    let found = snapshot(&client, scope(), &Addresses::default()).await.unwrap();
+    let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
     assert_eq!(found.unseen[&Kind::Role], Unseen::Forbidden);
     assert_eq!(found.unseen[&Kind::ClusterRole], Unseen::Forbidden);
     assert_eq!(found.unseen[&Kind::ThanosRuler], Unseen::NotServed);
@@ -92,7 +92,7 @@ async fn a_prometheus_behind_a_closed_proxy_is_told_with_the_way_around() {
         true => mock::refusal(403, "Forbidden", "no"),
         false => answer(asked),
     });
-    let found = snapshot(&client, scope(), &Addresses::default()).await.unwrap();
+    let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
     let words = found.prometheuses[0].targets.as_ref().unwrap_err();
     assert!(
         words.contains("services/proxy") && words.contains("--prometheus"),
@@ -115,7 +115,7 @@ async fn an_answer_that_is_none_is_told() {
             true => (status, body.clone()),
             false => answer(asked),
         });
-        let found = snapshot(&client, scope(), &Addresses::default()).await.unwrap();
+        let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
         let told = found.prometheuses[0].targets.as_ref().unwrap_err();
         assert!(told.contains(words), "{told}");
         let proxied = log.all().into_iter().filter(|asked| asked.path.contains("/proxy/"));
@@ -126,10 +126,10 @@ async fn an_answer_that_is_none_is_told() {
 #[tokio::test]
 async fn who_may_read_nothing_gets_an_error_and_not_a_clean_bill() {
     let (client, _log) = mock::client(|_| mock::refusal(403, "Forbidden", "no"));
-    let error = snapshot(&client, scope(), &Addresses::default()).await.unwrap_err();
+    let error = snapshot(&client, scope(), Servers::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "nothing could be read: you may list none of it");
     let (client, _log) = mock::client(|_| mock::refusal(401, "Unauthorized", "who are you"));
-    let error = snapshot(&client, scope(), &Addresses::default()).await.unwrap_err();
+    let error = snapshot(&client, scope(), Servers::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "nothing could be read: who are you");
 }
 
@@ -146,6 +146,6 @@ async fn a_long_list_is_read_to_its_end() {
         }
         _ => answer(asked),
     });
-    let found = snapshot(&client, scope(), &Addresses::default()).await.unwrap();
+    let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
     assert_eq!(found.of(Kind::ServiceMonitor).len(), 2);
 }

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use reqwest::{Certificate, redirect};
 
 use super::prometheus::{Error, TIMEOUT, locked};
-use crate::settings::{Access, Settings};
+use crate::settings::access::Identity;
+use crate::settings::{Access, Servers};
 
 /// Largest file of certificates or credentials that is read: bundles of all public CAs are a quarter of it.
 const MOST_BYTES: u64 = 1 << 20;
@@ -41,8 +42,16 @@ pub(super) struct Door {
     server: Server,
     access: Access,
     plain: reqwest::Client,
-    /// Trusts what the file of the CA held last.
-    trusting: Mutex<Option<(Vec<u8>, reqwest::Client)>>,
+    /// Trusts and shows what the files held last.
+    made: Mutex<Option<(Held, reqwest::Client)>>,
+}
+
+/// What the files of a client held.
+#[derive(Default, Eq, PartialEq)]
+struct Held {
+    ca: Option<Vec<u8>>,
+    /// Certificate and key.
+    shown: Option<Vec<u8>>,
 }
 
 /// The doors to all kinds of servers.
@@ -51,34 +60,21 @@ pub(super) struct Doors([Door; 3]);
 impl Doors {
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub(super) fn new(settings: Option<&Settings>) -> Result<Self, Error> {
+    pub(super) fn new(servers: Servers) -> Result<Self, Error> {
         // Where the system has no CA certificates, as in a small image, plain HTTP still works.
         let plain = builder().build().or_else(|_| builder().tls_certs_only([]).build());
         let plain = plain.map_err(|error| Error::Client(error.to_string()))?;
-        let door = |server, access: Option<Access>| Door {
+        let door = |server, access| Door {
             server,
-            access: access.unwrap_or_default(),
+            access,
             plain: plain.clone(),
-            trusting: Mutex::default(),
+            made: Mutex::default(),
         };
         Ok(Self([
-            door(Server::Prometheus, settings.map(|all| (&all.prometheus).into())),
-            door(Server::Alertmanager, settings.map(|all| (&all.alertmanager).into())),
-            door(Server::Grafana, settings.map(|all| (&all.grafana).into())),
+            door(Server::Prometheus, servers.prometheus),
+            door(Server::Alertmanager, servers.alertmanager),
+            door(Server::Grafana, servers.grafana),
         ]))
-    }
-
-    #[cfg(test)]
-    pub(super) fn with(server: Server, access: Access) -> Result<Self, Error> {
-        let mut doors = Self::new(None)?;
-        let [prometheus, alertmanager, grafana] = &mut doors.0;
-        let door = match server {
-            Server::Prometheus => prometheus,
-            Server::Alertmanager => alertmanager,
-            Server::Grafana => grafana,
-        };
-        door.access = access;
-        Ok(doors)
     }
 
     pub(super) fn of(&self, server: Server) -> &Door {
@@ -94,7 +90,7 @@ impl Doors {
 impl Door {
     /// A request for this path of this address.
     pub(super) async fn request(&self, url: &str, path: &str) -> Result<reqwest::RequestBuilder, Error> {
-        let mut request = self.client().await?.get(format!("{url}{path}"));
+        let mut request = self.client(self.is_named(url)).await?.get(format!("{url}{path}"));
         if !self.is_named(url) {
             return Ok(request);
         }
@@ -149,7 +145,7 @@ impl Door {
     }
 
     /// What went wrong with TLS, and what to do about it. None: it was something else.
-    pub(super) fn about_tls(&self, error: &rustls::Error) -> Option<String> {
+    pub(super) fn about_tls(&self, url: &str, error: &rustls::Error) -> Option<String> {
         use rustls::{AlertDescription, CertificateError, Error as Tls};
         let flag = self.server.flag();
         let step = match error {
@@ -168,11 +164,23 @@ impl Door {
                 ),
                 None => format!("its certificate is signed by no CA that is known here: name it with --{flag}-ca-file"),
             },
-            Tls::AlertReceived(AlertDescription::CertificateRequired) => {
-                "it asks for a certificate of who asks, and Observed has none: let it be asked without one \
-                 (spec.web.tlsConfig.clientAuthType), or through a proxy"
-                    .to_owned()
-            }
+            Tls::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::CertificateExpired
+                | AlertDescription::AccessDenied,
+            ) => match &self.access.identity {
+                Some(Identity { cert_file, .. }) if self.is_named(url) => format!(
+                    "it does not accept the certificate in {}: see whether its CA (client_ca) signed that, and until when it is valid",
+                    cert_file.display()
+                ),
+                _ => format!(
+                    "it wants a certificate of who asks (clientAuthType), which is shown to no address but that of the settings: \
+                     --{flag}-url, --{flag}-cert-file and --{flag}-key-file"
+                ),
+            },
             Tls::InvalidMessage(_) => {
                 format!("it does not speak TLS: begin its address with http:// (--{flag}-url)")
             }
@@ -185,27 +193,61 @@ impl Door {
         self.access.url.as_deref() == Some(url)
     }
 
-    /// The client that trusts what the file of the CA holds now.
-    async fn client(&self) -> Result<reqwest::Client, Error> {
-        let Some(file) = &self.access.ca_file else {
+    /// The client that trusts what the file of the CA holds now, and shows to the address of the settings what those of the
+    /// certificate hold.
+    async fn client(&self, is_named: bool) -> Result<reqwest::Client, Error> {
+        let ca = self.access.ca_file.as_deref();
+        let identity = self.access.identity.as_ref().filter(|_| is_named);
+        let mut held = Held::default();
+        if let Some(file) = ca {
+            held.ca = Some(bytes("CA", file).await?);
+        }
+        if let Some(Identity { cert_file, key_file }) = identity {
+            let mut both = bytes(CERTIFICATE, cert_file).await?;
+            both.push(b'\n');
+            both.extend(bytes("key", key_file).await?);
+            held.shown = Some(both);
+        }
+        if held == Held::default() {
             return Ok(self.plain.clone());
-        };
-        let held = bytes("CA", file).await?;
-        let mut trusting = locked(&self.trusting);
-        if let Some((before, client)) = trusting.as_ref()
+        }
+        let mut made = locked(&self.made);
+        if let Some((before, client)) = made.as_ref()
             && *before == held
         {
             return Ok(client.clone());
         }
-        let certificates = Certificate::from_pem_bundle(&held).unwrap_or_default();
-        if certificates.is_empty() {
-            return Err(unreadable("CA", file, "it holds no certificate in PEM"));
+        let mut builder = builder();
+        if let (Some(file), Some(held)) = (ca, &held.ca) {
+            let certificates = Certificate::from_pem_bundle(held).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(unreadable("CA", file, "it holds no certificate in PEM"));
+            }
+            builder = builder.tls_certs_only(certificates);
         }
-        let client = builder().tls_certs_only(certificates).build();
-        let client = client.map_err(|error| unreadable("CA", file, &error.to_string()))?;
-        *trusting = Some((held, client.clone()));
+        if let (Some(identity), Some(held)) = (identity, &held.shown) {
+            let shown = reqwest::Identity::from_pem(held);
+            builder = builder.identity(shown.map_err(|_| unfit(identity))?);
+        }
+        let client = builder.build().map_err(|error| match (identity, ca) {
+            (Some(identity), _) => unfit(identity),
+            (None, Some(file)) => unreadable("CA", file, &error.to_string()),
+            (None, None) => Error::Client(error.to_string()),
+        })?;
+        *made = Some((held, client.clone()));
         Ok(client)
     }
+}
+
+const CERTIFICATE: &str = "certificate to show";
+
+/// What they hold is not repeated: one of them is a key.
+fn unfit(identity: &Identity) -> Error {
+    let words = format!(
+        "it is no certificate in PEM to which the key in {} belongs",
+        identity.key_file.display()
+    );
+    unreadable(CERTIFICATE, &identity.cert_file, &words)
 }
 
 fn builder() -> reqwest::ClientBuilder {

@@ -1,6 +1,7 @@
 //! A thin client of the HTTP APIs of Prometheus, Alertmanager and Grafana: the questions that verification and
 //! a preview ask, and no others.
 
+mod evidence;
 mod rules;
 mod series;
 
@@ -20,7 +21,8 @@ use super::access::{Door, Doors, Server};
 use super::age;
 use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
-use crate::settings::Settings;
+use crate::settings::Servers;
+use evidence::Jobs;
 use rules::Groups;
 
 /// How long one answer may take.
@@ -112,6 +114,7 @@ pub struct Prometheus {
     shared: Shared<Vec<u8>>,
     targets: Shared<Pools>,
     rules: Shared<Groups>,
+    jobs: Shared<Jobs>,
     names: Seldom<BTreeSet<String>>,
     collided: Seldom<Vec<Sample>>,
     /// Metrics of which an address was found to have no sample, and since when.
@@ -221,33 +224,22 @@ struct Values {
 }
 
 impl Prometheus {
-    /// Asks anybody, trusts what the system trusts, and says nothing of itself.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self::through(Doors::new(None)?))
-    }
-
     /// Asks as the settings say.
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn of(settings: &Settings) -> Result<Self, Error> {
-        Ok(Self::through(Doors::new(Some(settings))?))
-    }
-
-    pub(super) fn through(doors: Doors) -> Self {
-        Self {
-            doors,
+    pub fn new(servers: Servers) -> Result<Self, Error> {
+        Ok(Self {
+            doors: Doors::new(servers)?,
             silent: Mutex::default(),
             shared: Shared::default(),
             targets: Shared::default(),
             rules: Shared::default(),
+            jobs: Shared::default(),
             names: Seldom::new(EVERY),
             collided: Seldom::new(EVERY),
             missed: Mutex::default(),
-        }
+        })
     }
 
     /// The active targets of the scrape pools whose name begins so. All targets are asked for, once for all services; where
@@ -376,12 +368,16 @@ impl Prometheus {
     /// The body of a good answer of Prometheus.
     ///
     /// # Errors
-    /// Nobody answered in time, or with another status than 2xx, or with more than is read.
+    /// As of [`Prometheus::good`].
     pub async fn fetch(&self, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
         self.good(Server::Prometheus, url, path, query).await
     }
 
-    async fn good(&self, server: Server, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    /// The body of a good answer.
+    ///
+    /// # Errors
+    /// Nobody answered in time, or with another status than 2xx, or with more than is read.
+    pub async fn good(&self, server: Server, url: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
         let door = self.doors.of(server);
         let request = door.request(url, path).await?.query(query);
         let (status, body) = send(door, url, request).await?;
@@ -402,7 +398,7 @@ async fn send(door: &Door, url: &str, request: reqwest::RequestBuilder) -> Resul
     let no_answer = |error: reqwest::Error| {
         let url = url.to_owned();
         let words = words(&error);
-        match tls(&error).and_then(|error| door.about_tls(error)) {
+        match tls(&error).and_then(|error| door.about_tls(&url, error)) {
             Some(step) => Error::Tls { url, words, step },
             None => Error::NoAnswer { url, words },
         }

@@ -26,7 +26,7 @@ pub(super) async fn rules(backends: &Backends<'_>, who: &str, url: &str, check: 
     let loaded = match backends.prometheus.rules(url, groups).await {
         Ok(loaded) => loaded,
         Err(error) => {
-            let told = kin::not_served(check, url, Asked::Rules, &error);
+            let told = kin::not_served(backends, check, url, Asked::Rules, &error).await;
             return told.unwrap_or_else(|| unreachable(check, who, &error));
         }
     };

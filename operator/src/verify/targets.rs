@@ -27,7 +27,7 @@ pub(super) async fn targets(backends: &Backends<'_>, who: &str, url: &str, check
     let found = match of_monitor(backends, url, kind, namespace, name).await {
         Ok(found) => found,
         Err(error) => {
-            let told = kin::not_served(check, url, Asked::Targets, &error);
+            let told = kin::not_served(backends, check, url, Asked::Targets, &error).await;
             return told.unwrap_or_else(|| unreachable(check, who, &error));
         }
     };

@@ -14,9 +14,8 @@ use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::access::{Doors, Server};
 use super::*;
-use crate::settings::Access;
+use crate::settings::{Access, Servers};
 
 mod access;
 mod advice;
@@ -32,13 +31,19 @@ mod stale;
 
 fn client() -> Prometheus {
     crate::mock::provide_tls();
-    Prometheus::new().unwrap()
+    Prometheus::new(Servers::default()).unwrap()
 }
 
 /// A client that asks one kind of server in this way.
 fn asking(server: Server, access: Access) -> Prometheus {
     crate::mock::provide_tls();
-    Prometheus::through(Doors::with(server, access).unwrap())
+    let mut servers = Servers::default();
+    *match server {
+        Server::Prometheus => &mut servers.prometheus,
+        Server::Alertmanager => &mut servers.alertmanager,
+        Server::Grafana => &mut servers.grafana,
+    } = access;
+    Prometheus::new(servers).unwrap()
 }
 
 async fn serve(router: Router) -> String {
@@ -109,6 +114,7 @@ fn targets_check(expected: i32) -> Check {
         namespace: "prod".into(),
         name: "api".into(),
         labels: BTreeMap::new(),
+        job: "api".into(),
         expected,
     }
 }

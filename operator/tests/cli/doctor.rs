@@ -114,7 +114,7 @@ fn what_cannot_be_read_ends_with_2_and_no_clean_bill() {
     for (arguments, stdin) in [
         (&["doctor", "-f", "-"][..], "a: ["),
         (&["doctor", "-f", "/nowhere.yaml"], ""),
-        (&["doctor", "-f", "-", "--prometheus", "http://x"], ""),
+        (&["doctor", "--prometheus-url", "prometheus:9090"], ""),
         (&["doctor", "-A", "-n", "prod"], ""),
         (&["doctor", "api", "-A"], ""),
         (&["doctor", "--context", "nowhere"], ""),

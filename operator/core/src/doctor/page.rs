@@ -1,18 +1,8 @@
 //! `docs/doctor.md`: every rule, generated so that it is never behind them.
 
+use super::mistakes::{MISTAKES, Seen};
 use super::{Need, RULES};
-
-/// Mistakes of the guide that no cluster shows, and where they are noticed instead.
-const NOT_SEEN: [(&str, &str); 2] = [
-    (
-        "A middleware that counts a request only after `await call_next`, so that an unhandled exception is never counted as a 500",
-        "Only the service's code shows it. `up` stays 1 and the error ratio stays low",
-    ),
-    (
-        "A handler that returns `{…}, 503` from FastAPI, which answers 200 with a list, so that readiness never fails",
-        "Only a request to the pod while its dependency is down shows it, and `doctor` asks no pod",
-    ),
-];
+use crate::scrape_error;
 
 /// The page.
 pub fn page() -> String {
@@ -32,7 +22,8 @@ pub fn page() -> String {
          ```\n\n\
          Exit status: 0 nothing is dead, 1 an error was found (with `--strict` also a warning), 2 wrong usage, or nothing could be read.\n\n\
          Prometheus and Alertmanager are found through their resources and asked through the API server's service proxy, which needs \
-         the right to get `services/proxy`; `--prometheus URL` and `--alertmanager URL` ask an address instead. What you may not \
+         the right to get `services/proxy`; `--prometheus-url` and `--alertmanager-url` ask an address instead, with the \
+         token, password, certificates and headers that `observed run` would take (`observed doctor --help`). What you may not \
          read, and what nobody answered, is named with the rules that were not run because of it; all other rules run.\n\n\
          It only reads, but for `--fix`. That shows the change of each finding that has one, and makes it when you say yes at a \
          terminal; when standard input is none, nothing is changed. A change is made only if the object is still as it was looked at, \
@@ -61,9 +52,30 @@ pub fn page() -> String {
             text += "- Not run on files.\n";
         }
     }
+    text += "\n## What the last error of a target means\n\n`target-down`, `metrics-content-type` and `sample-limit` say it with the target.\n\n\
+             | the error has | it means | next step |\n|---|---|---|\n";
+    for (cause, parts) in scrape_error::dictionary() {
+        let parts: Vec<String> = parts.iter().map(|part| format!("`{part}`")).collect();
+        text += &format!("| {} | {} | {} |\n", parts.join(", "), cause.words(), cause.next_step());
+    }
+    text += "\n## Mistakes that people make\n\n| mistake | found by | asked in |\n|---|---|---|\n";
+    for mistake in MISTAKES {
+        if let Seen::By(rules) = mistake.seen {
+            let rules: Vec<String> = rules.iter().map(|id| format!("[`{id}`](#{id})")).collect();
+            let asked: Vec<String> = mistake.asked.iter().map(|issue| link(issue)).collect();
+            text += &format!("| {} | {} | {} |\n", mistake.what, rules.join(", "), asked.join(", "));
+        }
+    }
     text += "\n## What it cannot see\n\n| mistake | why |\n|---|---|\n";
-    for (mistake, why) in NOT_SEEN {
-        text += &format!("| {mistake} | {why} |\n");
+    for mistake in MISTAKES {
+        if let Seen::Not(why) = mistake.seen {
+            text += &format!("| {} | {why} |\n", mistake.what);
+        }
     }
     text
+}
+
+/// An issue such as `grafana/grafana#10786`.
+fn link(issue: &str) -> String {
+    format!("[{issue}](https://github.com/{})", issue.replace('#', "/issues/"))
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::answers::{AlertmanagerAnswers, PrometheusAnswers, Query, Sample, Target, TargetHealth};
+use super::mistakes::Seen;
 use super::*;
 use crate::lint::Source;
 
@@ -235,6 +236,22 @@ fn every_rule_has_a_case_an_id_of_its_own_and_words() {
         }
         assert!(page().contains(&format!("\n## {}\n", rule.id)), "{}", rule.id);
     }
+}
+
+#[test]
+fn every_mistake_has_a_rule_that_is_there_or_a_reason_and_every_rule_a_mistake() {
+    let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
+    let mut found = BTreeSet::new();
+    for mistake in mistakes::MISTAKES {
+        match mistake.seen {
+            Seen::By(ids) => {
+                assert!(!ids.is_empty(), "nothing finds: {}", mistake.what);
+                found.extend(ids.iter().copied());
+            }
+            Seen::Not(why) => assert!(!why.is_empty(), "{}", mistake.what),
+        }
+    }
+    assert_eq!(found, rules);
 }
 
 #[test]

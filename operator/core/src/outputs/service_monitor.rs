@@ -137,6 +137,7 @@ impl Output for ServiceMonitor {
             namespace: plan.owner.namespace.clone(),
             name: names::child(&plan.owner.name, ""),
             labels,
+            job: plan.scrape.job.clone(),
             expected: plan.target.replicas,
         }]
     }

@@ -12,7 +12,7 @@ pub(super) fn look(args: &Args) -> Result<Outcome, Error> {
             home: &home,
             namespace: args.namespace.as_deref(),
             lease: &args.lease_name,
-            prometheus: args.prometheus.as_deref(),
+            servers: &args.servers(),
         };
         Ok::<_, Error>(look_at(&client, &installation).await)
     })??;

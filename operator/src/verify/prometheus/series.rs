@@ -12,9 +12,9 @@ use super::super::seldom::Answer;
 use super::{Envelope, Error, LEFT_ALONE, Prometheus, TIMEOUT, locked, read};
 
 #[derive(Deserialize)]
-struct Vector {
+pub(super) struct Vector {
     #[serde(default)]
-    result: Vec<Value>,
+    pub(super) result: Vec<Value>,
 }
 
 impl Prometheus {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use axum::http::HeaderMap;
 
 use super::*;
+use crate::settings::access::Identity;
 
 const SECRET: &str = "hunter2";
 
@@ -111,6 +112,30 @@ async fn a_ca_that_is_replaced_in_its_file_is_used_from_then_on() {
     assert!(client.fetch(&url, "/api/v1/targets", &[]).await.is_err());
     std::fs::write(&path, pem).unwrap();
     assert!(client.fetch(&url, "/api/v1/targets", &[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_the_address_of_the_settings_alone_and_one_of_no_use_is_told_without_its_key() {
+    let (url, pem) = tls("localhost");
+    let (_held, ca) = file(&pem);
+    let (_held, key_file) = file(SECRET);
+    let showing = |url: &str| {
+        let access = Access {
+            url: Some(url.to_owned()),
+            ca_file: Some(ca.clone()),
+            identity: Some(Identity {
+                cert_file: ca.clone(),
+                key_file: key_file.clone(),
+            }),
+            ..Access::default()
+        };
+        asking(Server::Prometheus, access)
+    };
+    let told = showing(&url).fetch(&url, "/api/v1/targets", &[]).await;
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("to which the key in") && !told.contains(SECRET), "{told}");
+    let elsewhere = showing("https://prometheus.example.org");
+    assert!(elsewhere.fetch(&url, "/api/v1/targets", &[]).await.is_ok());
 }
 
 /// A Prometheus under the path `/prefix` that answers whoever sends these headers, and says who sent what.

@@ -73,6 +73,7 @@ fn checks(service: usize) -> [Check; 3] {
         namespace: "prod".into(),
         name: name.clone(),
         labels: BTreeMap::new(),
+        job: "api".into(),
         expected: 3,
     };
     let rules = Check::Rules {

@@ -111,6 +111,7 @@ fn the_check_asks_about_the_very_object_that_is_rendered() {
                 namespace,
                 name,
                 labels,
+                job,
                 expected,
             },
         ] = checks.as_slice()
@@ -122,5 +123,6 @@ fn the_check_asks_about_the_very_object_that_is_rendered() {
             (object["kind"].as_str().unwrap(), "prod", "api", 3)
         );
         assert_eq!(json!(labels), object["metadata"]["labels"]);
+        assert_eq!(*job, plan.scrape.job);
     }
 }

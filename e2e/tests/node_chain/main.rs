@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod cases;
+mod load;
 mod soak;
 mod stage;
 mod table;

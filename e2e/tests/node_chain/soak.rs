@@ -17,14 +17,14 @@ const TOLD: Duration = Duration::from_secs(600);
 const SLACK: Duration = Duration::from_secs(60);
 
 /// The healthy copy is asked all the time. Run by itself, as it takes an hour:
-/// `cargo test -p observed-e2e --features node --test node_chain -- --ignored --nocapture`
+/// `cargo test -p observed-e2e --features node --test node_chain soak:: -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes an hour"]
 async fn of_what_is_healthy_no_alert_fires_and_no_condition_leaves_true() {
     let minutes = std::env::var("OBSERVED_SOAK_MINUTES").map_or(MINUTES, |minutes| minutes.parse().unwrap());
     let time = Duration::from_secs(minutes * 60);
     let stage = Stage::set(&[]).await;
-    stage.ask(HEALTHY).await;
+    stage.ask(HEALTHY, &["--rate", "5", "--for", "1h"]).await;
     let works = async || match not_working(&stage.services().await?, HEALTHY) {
         None => Ok(()),
         Some(words) => Err(words),

@@ -156,8 +156,8 @@ impl Stage {
         Ok(conditions.collect())
     }
 
-    /// Somebody asks a copy for an hour.
-    pub async fn ask(&self, namespace: &str) {
+    /// Somebody asks a copy, as these arguments of the sample's `load` say.
+    pub async fn ask(&self, namespace: &str, how: &[&str]) {
         let all: Value = serde_json::from_str(&sample::manifests(namespace, sample::IMAGE)).unwrap();
         let mut job = all["items"]
             .as_array()
@@ -166,7 +166,7 @@ impl Stage {
             .find(|item| item["kind"] == "Job")
             .unwrap()
             .clone();
-        let arguments = ["load", "--url", "http://api/v1/messages", "--rate", "5", "--for", "1h"];
+        let arguments = [&["load", "--url", "http://api/v1/messages"], how].concat();
         job["spec"]["template"]["spec"]["containers"][0]["args"] = json!(arguments);
         self.apply(&job.to_string()).await;
     }
@@ -175,6 +175,23 @@ impl Stage {
         let replicas = format!("--replicas={replicas}");
         let arguments = ["scale", "deployment/api", &replicas, "-n", namespace];
         self.kubectl.run(&arguments).await.unwrap();
+    }
+
+    pub async fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        self.kubectl.run(arguments).await.map_err(|error| error.to_string())
+    }
+
+    /// Generation of the Deployment of a copy.
+    pub async fn generation(&self, namespace: &str) -> u64 {
+        let arguments = [
+            "get",
+            "deployment/api",
+            "-n",
+            namespace,
+            "-o",
+            "jsonpath={.metadata.generation}",
+        ];
+        self.kubectl.run(&arguments).await.unwrap().parse().unwrap()
     }
 
     /// The alerts that fired in the last minutes, by Prometheus' own record of it.

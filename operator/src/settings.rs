@@ -1,19 +1,28 @@
 //! What can be set when the operator is started.
 
 pub mod access;
+pub mod file;
+mod page;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use observed_core::duration;
 
 pub use access::Access;
+pub use page::page;
+
 use access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
 
 /// Settings of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
+    /// YAML file with settings, under the names of the flags: `resync: 5m`. A flag and the environment come before it.
+    #[arg(long, env = "OBSERVED_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// How Prometheus is reached.
     #[command(flatten)]
     pub prometheus: PrometheusAccess,

@@ -23,6 +23,7 @@ mod replicas;
 mod rights;
 mod samples;
 mod schema;
+mod secrets;
 mod shop;
 mod signals;
 mod status;

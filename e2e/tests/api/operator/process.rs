@@ -116,11 +116,16 @@ impl Operator {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its page of metrics.
+    pub async fn metrics(&self) -> String {
+        page(&self.http, "/metrics")
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.address))
+    }
+
     /// The sum of a counter over all its labels.
     pub async fn counter(&self, name: &str) -> f64 {
-        let page = page(&self.http, "/metrics")
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", self.address));
+        let page = self.metrics().await;
         let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())

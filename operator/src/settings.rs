@@ -4,6 +4,7 @@ pub mod access;
 pub mod file;
 mod page;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +40,16 @@ pub struct Settings {
     #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
     pub watch_namespace: Option<String>,
 
+    /// Namespaces whose exporters a service of another namespace may name (spec.dependencies), separated by commas; * for
+    /// all. Default: none, so that nobody sees what another namespace's series say.
+    #[arg(
+        long,
+        env = "OBSERVED_DEPENDENCY_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ','
+    )]
+    pub dependency_namespaces: Vec<String>,
+
     /// Address of /livez, /readyz and /metrics.
     #[arg(
         long,
@@ -70,6 +81,14 @@ pub struct Settings {
     /// Services that are worked on at once.
     #[arg(long, env = "OBSERVED_CONCURRENCY", value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+}
+
+impl Settings {
+    /// The namespaces whose exporters a service of another one may name. None: all of them.
+    pub fn dependency_namespaces(&self) -> Option<BTreeSet<String>> {
+        let all = self.dependency_namespaces.iter().any(|namespace| namespace == "*");
+        (!all).then(|| self.dependency_namespaces.iter().cloned().collect())
+    }
 }
 
 /// Form of the log.
@@ -107,6 +126,20 @@ mod tests {
         assert_eq!(settings.lease_duration, Duration::from_secs(15));
         assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.log, LogFormat::Text);
+    }
+
+    #[test]
+    fn exporters_of_other_namespaces_are_named_only_where_that_is_allowed() {
+        let allowed = |arguments: &[&str]| {
+            let line = Line::try_parse_from(["observed"].iter().chain(arguments)).unwrap();
+            line.settings
+                .dependency_namespaces()
+                .map(|names| names.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(allowed(&[]), Some(Vec::new()));
+        let two = Some(vec!["data".to_owned(), "monitoring".to_owned()]);
+        assert_eq!(allowed(&["--dependency-namespaces=monitoring,data"]), two);
+        assert_eq!(allowed(&["--dependency-namespaces=*"]), None);
     }
 
     #[test]

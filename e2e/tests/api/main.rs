@@ -28,5 +28,6 @@ mod shop;
 mod signals;
 mod status;
 mod steady;
+mod tenants;
 mod writers;
 mod writes;

@@ -6,6 +6,7 @@ mod cluster;
 mod completions;
 mod crds;
 mod diff;
+mod docs;
 mod doctor;
 mod drill;
 mod input;
@@ -19,12 +20,11 @@ mod run;
 mod status;
 mod version;
 
-use std::error::Error as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, file};
 
 /// Gives a running service probes, scraping, alerts and a dashboard, and verifies that each of them works.
 #[derive(Debug, Parser)]
@@ -82,6 +82,9 @@ enum Verb {
     /// Print the ServiceAccount, roles and bindings that the operator needs.
     #[command(after_help = rbac::EXAMPLES)]
     Rbac(rbac::Args),
+    /// Print a page of the reference.
+    #[command(after_help = docs::EXAMPLES)]
+    Docs(docs::Args),
     /// Print the version.
     #[command(after_help = version::EXAMPLES)]
     Version(version::Args),
@@ -140,7 +143,11 @@ impl Error {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let done = match Line::parse().verb {
+    let arguments = match file::with_file(&Line::command(), "run", std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let done = match Line::parse_from(arguments).verb {
         Verb::Run(settings) => run::run(*settings),
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),
@@ -152,6 +159,7 @@ pub fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Crds(args) => crds::crds(&args),
         Verb::Rbac(args) => rbac::rbac(&args),
+        Verb::Docs(args) => docs::docs(&args),
         Verb::Version(args) => version::version(&args),
         Verb::Completions(args) => completions::completions(&args),
     };
@@ -160,15 +168,21 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Findings) => ExitCode::from(1),
         // Who closes the pipe has read enough.
         Err(Error::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            output::note(&format!("error: {}", words(&error)));
-            ExitCode::from(2)
-        }
+        Err(error) => refused(&error),
     }
 }
 
+/// Says why nothing was done: an error on one line, findings each on its own.
+fn refused(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    match error.downcast_ref() {
+        Some(file::Error::Wrong(findings)) => output::note(lint::lines(findings).trim_end()),
+        _ => output::note(&format!("error: {}", words(error))),
+    }
+    ExitCode::from(2)
+}
+
 /// An error and what caused it, on one line.
-fn words(error: &Error) -> String {
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

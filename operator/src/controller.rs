@@ -82,7 +82,11 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let end = end()?;
     let metrics = Metrics::new();
     let mut config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), api_server = %config.cluster_url, "starting");
+    let file = settings
+        .config
+        .as_ref()
+        .map(|file| tracing::field::display(file.display()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), api_server = %config.cluster_url, config = file, "starting");
     // We try again ourselves. What the client sends again has passed the gate long before.
     config.default_retry = false;
     let gate = Gate::new();

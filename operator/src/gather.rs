@@ -5,7 +5,7 @@ mod packs;
 mod surroundings;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -29,6 +29,8 @@ pub struct GatherContext<'a> {
     pub surroundings: &'a Surroundings,
     /// The ObservedServices that point at the same workload.
     pub same_target: Vec<ObservedService>,
+    /// The namespaces whose exporters a service of another one may name. None: all of them.
+    pub dependency_namespaces: Option<BTreeSet<String>>,
 }
 
 /// Something could not be read.
@@ -164,6 +166,7 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
             .as_ref()
             .map(|status| status.signals.clone())
             .unwrap_or_default(),
+        dependency_namespaces: context.dependency_namespaces.clone(),
         packs,
         unreadable_packs,
         contested: None,

@@ -1,6 +1,7 @@
 //! The operator's own metrics, under the names of controller-runtime where it has one, so that existing dashboards work.
 
 mod conditions;
+mod page;
 mod process;
 mod queue;
 mod requests;
@@ -21,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use conditions::Conditions;
+pub use page::page;
 use process::Process;
 pub use queue::Queue;
 pub use requests::Requests;

@@ -1,19 +1,29 @@
 //! What can be set when the operator is started.
 
 pub mod access;
+pub mod file;
+mod page;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use observed_core::duration;
 
 pub use access::{Access, Servers};
+pub use page::page;
+
 use access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
 
 /// Settings of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
+    /// YAML file with settings, under the names of the flags: `resync: 5m`. A flag and the environment come before it.
+    #[arg(long, env = "OBSERVED_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// How Prometheus is reached.
     #[command(flatten)]
     pub prometheus: PrometheusAccess,
@@ -29,6 +39,16 @@ pub struct Settings {
     /// Look after this namespace only. Default: all of them.
     #[arg(long, env = "OBSERVED_WATCH_NAMESPACE", value_name = "NAMESPACE")]
     pub watch_namespace: Option<String>,
+
+    /// Namespaces whose exporters a service of another namespace may name (spec.dependencies), separated by commas; * for
+    /// all. Default: none, so that nobody sees what another namespace's series say.
+    #[arg(
+        long,
+        env = "OBSERVED_DEPENDENCY_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ','
+    )]
+    pub dependency_namespaces: Vec<String>,
 
     /// Address of /livez, /readyz and /metrics.
     #[arg(
@@ -72,6 +92,12 @@ impl Settings {
             grafana: (&self.grafana).into(),
         }
     }
+
+    /// The namespaces whose exporters a service of another one may name. None: all of them.
+    pub fn dependency_namespaces(&self) -> Option<BTreeSet<String>> {
+        let all = self.dependency_namespaces.iter().any(|namespace| namespace == "*");
+        (!all).then(|| self.dependency_namespaces.iter().cloned().collect())
+    }
 }
 
 /// Form of the log.
@@ -109,6 +135,20 @@ mod tests {
         assert_eq!(settings.lease_duration, Duration::from_secs(15));
         assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.log, LogFormat::Text);
+    }
+
+    #[test]
+    fn exporters_of_other_namespaces_are_named_only_where_that_is_allowed() {
+        let allowed = |arguments: &[&str]| {
+            let line = Line::try_parse_from(["observed"].iter().chain(arguments)).unwrap();
+            line.settings
+                .dependency_namespaces()
+                .map(|names| names.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(allowed(&[]), Some(Vec::new()));
+        let two = Some(vec!["data".to_owned(), "monitoring".to_owned()]);
+        assert_eq!(allowed(&["--dependency-namespaces=monitoring,data"]), two);
+        assert_eq!(allowed(&["--dependency-namespaces=*"]), None);
     }
 
     #[test]

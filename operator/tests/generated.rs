@@ -119,6 +119,13 @@ fn the_page_about_the_rules_of_doctor_is_the_one_of_the_program() {
 }
 
 #[test]
+fn the_pages_of_the_reference_are_those_of_the_program() {
+    for page in ["settings", "fields", "conditions", "metrics"] {
+        is_up_to_date(&format!("docs/{page}.md"), &["docs", page]);
+    }
+}
+
+#[test]
 fn the_samples_have_no_finding() {
     let samples = file("manifests/samples");
     for sample in [

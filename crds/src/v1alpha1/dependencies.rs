@@ -82,7 +82,8 @@ pub struct ScrapedFrom {
         regex(pattern = r"^[a-zA-Z0-9]([-a-zA-Z0-9_./]*[a-zA-Z0-9])?$")
     )]
     pub job: String,
-    /// namespace label of the exporter's series. Default: the namespace of the ObservedService.
+    /// namespace label of the exporter's series. Default: the namespace of the ObservedService. Another one must be shared
+    /// by whoever runs Observed (`--dependency-namespaces`).
     ///
     /// Example: `databases`
     #[serde(default, skip_serializing_if = "Option::is_none")]

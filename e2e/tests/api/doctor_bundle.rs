@@ -86,7 +86,7 @@ async fn what_was_planted_in_a_cluster_is_nowhere_in_the_support_archive() {
 }
 
 /// Names and texts of all files of an archive.
-fn unpacked(file: &std::path::Path) -> String {
+pub fn unpacked(file: &std::path::Path) -> String {
     let output = Command::new("tar")
         .args(["--extract", "--gzip", "--to-stdout", "--verbose", "--file"])
         .arg(file)

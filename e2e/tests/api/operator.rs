@@ -75,6 +75,11 @@ impl Stage {
         Self::on(cluster, kubeconfig, prefix).await
     }
 
+    /// Another namespace on the same control plane.
+    pub async fn beside(&self, prefix: &str) -> Self {
+        Self::on(self.cluster, self.kubeconfig.clone(), prefix).await
+    }
+
     async fn on(cluster: &'static Cluster, kubeconfig: PathBuf, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await.unwrap();
         // The operators of a stage have a Lease of their own there, as if it were the namespace that they run in.

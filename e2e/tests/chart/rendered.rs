@@ -57,9 +57,12 @@ async fn a_right_more_or_less_would_be_noticed() {
     }
 }
 
-/// The names of settings in a help text: `[env: OBSERVED_LOG=]`.
+/// The names of settings in a help text: `[env: OBSERVED_LOG=]`, `[env: OBSERVED_GRAFANA_HEADER]`.
 fn settings(help: &str) -> BTreeSet<String> {
-    let names = help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next());
+    let names = help
+        .split("[env: ")
+        .skip(1)
+        .filter_map(|rest| rest.split(['=', ']']).next());
     names.map(str::to_owned).collect()
 }
 
@@ -79,6 +82,8 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     let mut known = settings(&help);
     // Fixed: the probes and the Service name its port.
     assert!(known.remove("OBSERVED_LISTEN"), "{help}");
+    // The chart has a value for each setting.
+    assert!(known.remove("OBSERVED_CONFIG"), "{help}");
     known.insert("RUST_LOG".to_owned());
 
     let all = ["prometheus", "alertmanager", "grafana"]
@@ -89,7 +94,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
             )
         })
         .concat()
-        + "watchNamespace=prod,log.filter=debug";
+        + "watchNamespace=prod,dependencyNamespaces={databases,monitoring},log.filter=debug";
     let rendered = render(&chart(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_eq!(set, known);

@@ -1,5 +1,11 @@
-//! The reference of everything that the packs know, as Markdown. It is generated from the packs, so that it is never
-//! behind them.
+//! The reference, as Markdown: what the packs know, the fields of the resources, the conditions with their reasons. It is
+//! generated from what it is about, so that it is never behind.
+
+mod conditions;
+mod fields;
+
+pub use conditions::conditions;
+pub use fields::fields;
 
 use std::fmt::Write as _;
 

@@ -26,6 +26,7 @@ pub use bundle::bundle;
 pub use finding::{Change, Finding, Fix, Found, Reference, Severity};
 pub use kind::{Kind, Need};
 pub use page::page;
+pub use redact::of_addresses;
 pub use rules::RULES;
 pub use snapshot::{Object, Scope, Snapshot, Unseen, read};
 

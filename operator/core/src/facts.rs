@@ -61,6 +61,8 @@ pub struct Facts {
     pub exposed: Exposed,
     /// What the status keeps of what they said before.
     pub seen: Vec<PackSignals>,
+    /// The namespaces, beside its own, whose exporters the service may name. None: all of them, or nobody knows.
+    pub dependency_namespaces: Option<BTreeSet<String>>,
     /// The SignalPacks of the namespace that the service names.
     pub packs: Vec<SignalPack>,
     /// Those of them that are not of the format, and why.

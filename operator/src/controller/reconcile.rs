@@ -283,6 +283,7 @@ async fn six_calls(
     let around = GatherContext {
         surroundings: &context.surroundings,
         same_target,
+        dependency_namespaces: settings.dependency_namespaces(),
     };
     let mut facts = gather(client, service, &around).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());

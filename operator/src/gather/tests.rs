@@ -94,6 +94,7 @@ async fn gathered(
         &GatherContext {
             surroundings: &surroundings,
             same_target,
+            dependency_namespaces: None,
         },
     )
     .await;

@@ -55,13 +55,13 @@ impl Collector for Conditions {
             None,
             MetricType::Gauge,
         )?;
-        for r#type in ConditionType::ALL.iter().copied() {
+        for r#type in ConditionType::ALL {
             for status in STATUSES {
                 let by = ByCondition {
                     r#type: r#type.as_str(),
                     status,
                 };
-                let count = ConstGauge::new(self.count(r#type, status));
+                let count = ConstGauge::new(self.count(*r#type, status));
                 count.encode(metric.encode_family(&by)?)?;
             }
         }

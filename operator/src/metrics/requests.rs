@@ -81,6 +81,15 @@ impl Requests {
         Self { host, ..self.clone() }
     }
 
+    /// One of each, so that the names of their labels are on the page.
+    pub(super) fn example(&self) {
+        self.count(&Method::GET, "200".to_owned(), Instant::now());
+        drop(self.writes.get_or_create(&ByWrite {
+            kind: String::new(),
+            verb: "patch",
+        }));
+    }
+
     fn count(&self, method: &Method, code: String, since: Instant) {
         let (host, verb) = (self.host.clone(), method.to_string());
         self.seconds

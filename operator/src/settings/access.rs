@@ -59,37 +59,34 @@ macro_rules! access {
         #[doc = concat!("How the ", $where, " is reached.")]
         #[derive(Args, Clone, Debug)]
         pub struct $type {
-            #[doc = $url]
-            #[doc = ""]
-            #[doc = concat!("Example: https://", $flag, ".example.org/prefix")]
+            // A `doc` that is put together is no help to clap.
             #[arg(id = concat!($flag, "-url"), long = concat!($flag, "-url"), env = concat!("OBSERVED_", $env, "_URL"),
-                value_name = "URL", value_parser = Url { flag: $flag })]
+                value_name = "URL", value_parser = Url { flag: $flag }, help = $url,
+                long_help = concat!($url, "\n\nExample: https://", $flag, ".example.org/prefix"))]
             url: Option<String>,
 
-            #[doc = concat!("File that holds a bearer token for the address of --", $flag, "-url. Read at each request.")]
             #[arg(id = concat!($flag, "-token-file"), long = concat!($flag, "-token-file"),
-                env = concat!("OBSERVED_", $env, "_TOKEN_FILE"), value_name = "FILE", requires = concat!($flag, "-url"))]
+                env = concat!("OBSERVED_", $env, "_TOKEN_FILE"), value_name = "FILE", requires = concat!($flag, "-url"),
+                help = concat!("File that holds a bearer token for the address of --", $flag, "-url. Read at each request"))]
             token_file: Option<PathBuf>,
 
-            #[doc = concat!("File that holds USER:PASSWORD for the address of --", $flag, "-url. Read at each request.")]
             #[arg(id = concat!($flag, "-basic-auth-file"), long = concat!($flag, "-basic-auth-file"),
                 env = concat!("OBSERVED_", $env, "_BASIC_AUTH_FILE"), value_name = "FILE", requires = concat!($flag, "-url"),
-                conflicts_with = concat!($flag, "-token-file"))]
+                conflicts_with = concat!($flag, "-token-file"),
+                help = concat!("File that holds USER:PASSWORD for the address of --", $flag, "-url. Read at each request"))]
             basic_auth_file: Option<PathBuf>,
 
-            #[doc = concat!("File that holds the certificates, in PEM, of the CA that signed the certificate of the ", $where,
-                ", instead of those of the system. Read at each request.")]
             #[arg(id = concat!($flag, "-ca-file"), long = concat!($flag, "-ca-file"),
-                env = concat!("OBSERVED_", $env, "_CA_FILE"), value_name = "FILE")]
+                env = concat!("OBSERVED_", $env, "_CA_FILE"), value_name = "FILE",
+                help = concat!("File that holds the certificates, in PEM, of the CA that signed the certificate of the ", $where,
+                    ", instead of those of the system. Read at each request"))]
             ca_file: Option<PathBuf>,
 
-            #[doc = concat!("Header of each request to the address of --", $flag, "-url: the tenant, for instance. May be given \
-                more than once; in the environment one a line.")]
-            #[doc = ""]
-            #[doc = "Example: X-Scope-OrgID: team-a"]
             #[arg(id = concat!($flag, "-header"), long = concat!($flag, "-header"), env = concat!("OBSERVED_", $env, "_HEADER"),
-                value_name = "NAME: VALUE", value_delimiter = '\n', value_parser = HeaderLine { flag: $flag },
-                requires = concat!($flag, "-url"))]
+                value_name = "NAME: VALUE", hide_env_values = true, value_delimiter = '\n', value_parser = HeaderLine { flag: $flag },
+                requires = concat!($flag, "-url"),
+                help = concat!("Header of each request to the address of --", $flag, "-url, such as the tenant: \
+                    'X-Scope-OrgID: team-a'. May be given more than once; in the environment one a line"))]
             headers: Vec<Header>,
 
             #[doc = concat!("File that holds the certificate, in PEM, to show to the address of --", $flag, "-url when that asks for \
@@ -132,21 +129,21 @@ access!(
     PrometheusAccess,
     "prometheus",
     "PROMETHEUS",
-    "Address of the Prometheus to verify against, instead of those of the Prometheus resources in the cluster.",
+    "Address of the Prometheus to verify against, instead of those of the Prometheus resources in the cluster",
     "Prometheus"
 );
 access!(
     AlertmanagerAccess,
     "alertmanager",
     "ALERTMANAGER",
-    "Address of the Alertmanager whose routes the alerts take, instead of those that Prometheus names.",
+    "Address of the Alertmanager whose routes the alerts take, instead of those that Prometheus names",
     "Alertmanager"
 );
 access!(
     GrafanaAccess,
     "grafana",
     "GRAFANA",
-    "Address of the Grafana that is asked whether it has the dashboards. Whoever asks needs the role Viewer there.",
+    "Address of the Grafana that is asked whether it has the dashboards. Whoever asks needs the role Viewer there",
     "Grafana"
 );
 

@@ -112,9 +112,18 @@ fn counted_by(by: &BTreeMap<String, BTreeSet<&str>>) -> String {
     shorten(&parts.collect::<Vec<_>>().join("; "), LONGEST_LIST)
 }
 
-/// The address of an Alertmanager, from the one that alerts are posted to.
+/// The address of an Alertmanager, from the one that alerts are posted to. Without a user and a password: credentials come
+/// from the settings alone, and the address is told in statuses.
 fn base(url: &str) -> String {
     let base = url.split_once("/api/v").map_or(url, |(base, _)| base);
+    let base = match reqwest::Url::parse(base) {
+        Ok(mut parsed) if parsed.has_authority() && (!parsed.username().is_empty() || parsed.password().is_some()) => {
+            // Neither can fail where there is a host.
+            let _ = (parsed.set_username(""), parsed.set_password(None));
+            parsed.to_string()
+        }
+        _ => base.to_owned(),
+    };
     base.trim_end_matches('/').to_owned()
 }
 
@@ -294,4 +303,24 @@ fn judged(who: &str, check: &Check, rules: &[Rule], answers: &[Answers]) -> Verd
         list(&ends, false)
     );
     verdict(check, Truth::False, Reason::NotRouted, message, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base;
+
+    #[test]
+    fn the_address_of_an_alertmanager_has_its_prefix_and_no_password() {
+        for (posted, expected) in [
+            ("http://am:9093/api/v2/alerts", "http://am:9093"),
+            ("http://am:9093/prefix/api/v2/alerts", "http://am:9093/prefix"),
+            (
+                "http://user:hunter2@am:9093/prefix/api/v2/alerts",
+                "http://am:9093/prefix",
+            ),
+            ("no address", "no address"),
+        ] {
+            assert_eq!(base(posted), expected);
+        }
+    }
 }

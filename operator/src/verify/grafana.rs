@@ -6,6 +6,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 use serde::Deserialize;
 
 use super::access::Server;
+use super::prometheus::not_json;
 use super::{Backends, Prometheus, verdict};
 use crate::api_error::shorten;
 
@@ -102,12 +103,9 @@ async fn ask(http: &Prometheus, url: &str, uid: &str) -> Result<Answer, String> 
             .map(|refusal| refusal.message)
     };
     match status {
-        200 => serde_json::from_slice(&body).map(Answer::Has).map_err(|error| {
-            format!(
-                "the answer of {url} is not that of Grafana: {}",
-                shorten(&error.to_string(), LONGEST)
-            )
-        }),
+        200 => serde_json::from_slice(&body)
+            .map(Answer::Has)
+            .map_err(|error| format!("the answer of {url} is not that of Grafana: {}", not_json(&error))),
         // A proxy, or another path prefix, says 404 too, and not in these words.
         404 if refusal().is_some_and(|words| words.to_lowercase().contains("dashboard not found")) => {
             Ok(Answer::HasNot)

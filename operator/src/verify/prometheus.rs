@@ -100,7 +100,7 @@ pub enum Error {
         /// Its address.
         url: String,
         /// What is wrong with it.
-        words: String,
+        words: &'static str,
     },
 }
 
@@ -443,8 +443,17 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn read<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(answer).map_err(|error| Error::Answer {
         url: url.to_owned(),
-        words: crate::api_error::shorten(&error.to_string(), 200),
+        words: not_json(&error),
     })
+}
+
+/// Why an answer is not the one that was asked for. Not in the words of the error, which quote the answer: it may hold
+/// what is secret.
+pub(super) fn not_json(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Data => "it is JSON of another form",
+        _ => "it is no JSON, or not whole",
+    }
 }
 
 /// The innermost cause, which is the one that helps: `connection refused`, `dns error`.

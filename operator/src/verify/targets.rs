@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use observed_core::check::{Check, Truth, Verdict};
+use observed_core::doctor::of_addresses;
 use observed_core::scrape_error::cause;
 use observed_core::scrape_pool;
 use observed_crds::v1alpha1::conditions::Reason;
@@ -140,8 +141,8 @@ fn why_not(found: &Found, expected: usize) -> String {
                 .map(|field| format!(". In the ObservedService that is {field}"));
             format!(
                 "{} says {:?}: {}. {}{}",
-                shorten(&target.scrape_url, LONGEST_WORDS),
-                shorten(&target.last_error, LONGEST_WORDS),
+                shorten(&of_addresses(&target.scrape_url), LONGEST_WORDS),
+                shorten(&of_addresses(&target.last_error), LONGEST_WORDS),
                 cause.words(),
                 cause.next_step(),
                 field.unwrap_or_default()

@@ -8,6 +8,7 @@ mod doctor;
 mod drill;
 mod findings;
 mod hostile;
+mod settings;
 
 use std::fs;
 use std::io::Write;

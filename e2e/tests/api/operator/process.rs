@@ -36,7 +36,8 @@ impl Operator {
         Self::spawn(stage, kubeconfig, lasts).await.once_ready().await
     }
 
-    /// One with more settings, by its environment.
+    /// One with more settings, by its environment. One that is empty is taken away: `OBSERVED_WATCH_NAMESPACE` for one
+    /// that works in all namespaces.
     pub async fn start_with(stage: &Stage, settings: &[(&str, &str)]) -> Self {
         stage.free_lease().await;
         let operator = Self::spawn_with(stage, &stage.kubeconfig, "15s", settings).await;
@@ -70,26 +71,22 @@ impl Operator {
             .run_dir()
             .join(format!("observed-{}-{}.log", stage.namespace, unique()));
         let address = format!("127.0.0.1:{}", free_port());
-        let child = Command::new(program().await)
-            .args([
-                "run",
-                "--resync",
-                "1s",
-                "--lease-duration",
-                lasts,
-                "--listen",
-                &address,
-                "--watch-namespace",
-                &stage.namespace,
-            ])
+        let mut command = Command::new(program().await);
+        command
+            .args(["run", "--resync", "1s", "--lease-duration", lasts, "--listen", &address])
+            .env("OBSERVED_WATCH_NAMESPACE", &stage.namespace)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "observed=debug,warn")
-            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(File::create(&log).unwrap());
+        for (name, value) in settings {
+            match value.is_empty() {
+                true => command.env_remove(name),
+                false => command.env(name, value),
+            };
+        }
+        let child = command.spawn().unwrap();
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         // Not ready is an answer.
         config.default_retry = false;
@@ -116,11 +113,16 @@ impl Operator {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its page of metrics.
+    pub async fn metrics(&self) -> String {
+        page(&self.http, "/metrics")
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.address))
+    }
+
     /// The sum of a counter over all its labels.
     pub async fn counter(&self, name: &str) -> f64 {
-        let page = page(&self.http, "/metrics")
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", self.address));
+        let page = self.metrics().await;
         let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())

@@ -203,7 +203,8 @@ impl Redactor {
     }
 }
 
-fn of_addresses(text: &str) -> String {
+/// A foreign text without users, passwords and values of queries in its addresses, and without tokens after `Bearer` or `Basic`.
+pub fn of_addresses(text: &str) -> String {
     match &*IN_TEXT {
         Some(pattern) => pattern
             .replace_all(text, |found: &regex::Captures<'_>| {

@@ -36,6 +36,21 @@ pub(super) fn dependencies(
                 "Name the job label of the exporter's series, for instance \"postgres-exporter\"",
             ));
         }
+        if let Some(exporter) = exporter.filter(|exporter| is_foreign(&exporter.namespace, facts)) {
+            findings.push(Finding::error(
+                Code::InvalidValue,
+                format!("spec.dependencies[{index}].scrapedFrom.namespace"),
+                format!(
+                    "{:?} is another namespace, whose series are its own",
+                    exporter.namespace
+                ),
+                format!(
+                    "Run the exporter in {:?}, or ask whoever runs Observed to let services name those of {:?} \
+                     (--dependency-namespaces)",
+                    facts.namespace, exporter.namespace
+                ),
+            ));
+        }
         resolved.push(dependency);
     }
     if findings.is_empty() {
@@ -43,6 +58,12 @@ pub(super) fn dependencies(
     } else {
         Err(findings)
     }
+}
+
+/// Whether the exporters of a namespace are none of the service's business.
+fn is_foreign(namespace: &str, facts: &Facts) -> bool {
+    let allowed = facts.dependency_namespaces.as_ref();
+    namespace != facts.namespace && allowed.is_some_and(|allowed| !allowed.contains(namespace))
 }
 
 fn dependency(written: &Dependency, facts: &Facts) -> plan::Dependency {

@@ -536,6 +536,29 @@ fn a_dependency_is_read_where_its_exporter_is_scraped() {
 }
 
 #[test]
+fn an_exporter_of_another_namespace_is_refused_where_that_namespace_is_not_shared() {
+    let depends = |spec: &mut Value| {
+        spec["dependencies"] = json!([
+            {"name": "db", "type": "PostgreSQL", "scrapedFrom": {"job": "pg", "namespace": "data"}},
+            {"name": "own", "type": "PostgreSQL", "scrapedFrom": {"job": "pg", "namespace": "prod"}},
+        ]);
+    };
+    let among = |shared: &[&str]| {
+        let shared = shared.iter().map(ToString::to_string).collect();
+        let facts = Facts {
+            dependency_namespaces: Some(shared),
+            ..facts(|_| {})
+        };
+        resolve(&spec(depends), &facts, packs()).map(|_| ())
+    };
+    let refused = among(&["monitoring"]).unwrap_err();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].path, "spec.dependencies[0].scrapedFrom.namespace");
+    assert!(refused[0].help.contains("--dependency-namespaces"), "{refused:?}");
+    assert_eq!(among(&["data"]), Ok(()));
+}
+
+#[test]
 fn dependencies_that_cannot_be_told_apart_from_each_other_or_from_the_service_are_findings() {
     let depends = |spec: &mut Value| {
         spec["dependencies"] = json!([

@@ -54,6 +54,12 @@ pub(super) fn conditions(
     // The API writes such times without fractions.
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let condition = |judged: Judged| {
+        let known = judged.reason.conditions().contains(&judged.kind);
+        debug_assert!(
+            known,
+            "{:?} is said of {:?}: add it to its reason",
+            judged.reason, judged.kind
+        );
         let status = judged.truth.as_str();
         let since = of_type(previous, judged.kind)
             .filter(|before| before.status == status)

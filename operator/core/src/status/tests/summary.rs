@@ -81,11 +81,21 @@ fn a_workload_without_pods_waits_for_nobody() {
 fn what_prometheus_operator_says_against_an_object_is_told_before_what_prometheus_answers() {
     let words =
         || ApplyOutcome::NotAccepted("prometheuses m/main does not accept it: InvalidConfiguration: why".into());
-    for (output, kind, name) in [
-        ("service-monitor", ConditionType::ScrapeVerified, "ServiceMonitor"),
-        ("prometheus-rule", ConditionType::RulesHealthy, "PrometheusRule"),
+    for (output, kind, name, wrong) in [
+        (
+            "service-monitor",
+            ConditionType::ScrapeVerified,
+            "ServiceMonitor",
+            Reason::NoTargets,
+        ),
+        (
+            "prometheus-rule",
+            ConditionType::RulesHealthy,
+            "PrometheusRule",
+            Reason::RulesNotLoaded,
+        ),
     ] {
-        for (truth, reason) in [(Truth::False, Reason::NoTargets), (Truth::Unknown, Reason::Unreachable)] {
+        for (truth, reason) in [(Truth::False, wrong), (Truth::Unknown, Reason::Unreachable)] {
             let case = Case::good().verdict(kind, truth, reason).outcome(output, words());
             let status = case.status();
             assert_eq!(of(&status, kind.as_str()), ("False", "Rejected"));

@@ -89,16 +89,17 @@ macro_rules! access {
                     'X-Scope-OrgID: team-a'. May be given more than once; in the environment one a line"))]
             headers: Vec<Header>,
 
-            #[doc = concat!("File that holds the certificate, in PEM, to show to the address of --", $flag, "-url when that asks for \
-                one. Read at each request.")]
             #[arg(id = concat!($flag, "-cert-file"), long = concat!($flag, "-cert-file"),
                 env = concat!("OBSERVED_", $env, "_CERT_FILE"), value_name = "FILE",
-                requires_all = [concat!($flag, "-url"), concat!($flag, "-key-file")])]
+                requires_all = [concat!($flag, "-url"), concat!($flag, "-key-file")],
+                help = concat!("File that holds the certificate, in PEM, to show to the address of --", $flag, "-url when that \
+                    asks for one. Read at each request"))]
             cert_file: Option<PathBuf>,
 
-            #[doc = concat!("File that holds the key, in PEM, of the certificate in --", $flag, "-cert-file. Read at each request.")]
             #[arg(id = concat!($flag, "-key-file"), long = concat!($flag, "-key-file"),
-                env = concat!("OBSERVED_", $env, "_KEY_FILE"), value_name = "FILE", requires = concat!($flag, "-cert-file"))]
+                env = concat!("OBSERVED_", $env, "_KEY_FILE"), value_name = "FILE", requires = concat!($flag, "-cert-file"),
+                help = concat!("File that holds the key, in PEM, of the certificate in --", $flag, "-cert-file. Read at each \
+                    request"))]
             key_file: Option<PathBuf>,
         }
 

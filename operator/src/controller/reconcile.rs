@@ -1,5 +1,7 @@
 //! One reconcile: the six calls of the house, with a limit in time and a net below it.
 
+mod error;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +17,10 @@ use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
 use observed_core::{outputs, resolve, status};
-use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
+use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+
+pub use error::Error;
 
 use super::memory::{Key, Memory, spread};
 use super::watches::{self, Guarded, Known};
@@ -24,10 +28,10 @@ use super::write_status::write_status;
 use crate::api_error::{self, Retry};
 use crate::apply::{self, Writing, apply};
 use crate::events::Events;
-use crate::gather::{self, GatherContext, Surroundings, gather};
+use crate::gather::{GatherContext, Surroundings, gather};
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::pods;
-use crate::preflight::{self, Heard, Preflight};
+use crate::preflight::{Heard, Preflight};
 use crate::settings::Settings;
 use crate::trial;
 use crate::verify::{self, Backends, verify};
@@ -42,85 +46,6 @@ const ON_TRIAL: Duration = Duration::from_secs(10);
 const BLIPS: u32 = 2;
 /// Time until an error is tried again that somebody has to do something about.
 const SELDOM: Duration = Duration::from_secs(60);
-
-/// A service could not be worked on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The service itself.
-    #[error("could not read the ObservedService: {}", api_error::words(.0))]
-    Read(#[source] kube::Error),
-    /// What the plan depends on.
-    #[error(transparent)]
-    Gather(Box<gather::Error>),
-    /// The running pods.
-    #[error(transparent)]
-    Preflight(Box<preflight::Error>),
-    /// The pods that run with a gift.
-    #[error(transparent)]
-    Pods(Box<pods::Error>),
-    /// The children and the gift.
-    #[error(transparent)]
-    Apply(Box<apply::Error>),
-    /// The status.
-    #[error("could not write the status: {}", api_error::words(.0))]
-    Status(#[source] kube::Error),
-    /// It took too long.
-    #[error("not done within {} s: the API server is slow or away", LONGEST.as_secs())]
-    TimedOut,
-    /// It panicked: a bug of ours.
-    #[error("a bug in Observed stopped the work on this service: {0}")]
-    Panicked(String),
-}
-
-impl From<gather::Error> for Error {
-    fn from(error: gather::Error) -> Self {
-        Self::Gather(Box::new(error))
-    }
-}
-
-impl From<preflight::Error> for Error {
-    fn from(error: preflight::Error) -> Self {
-        Self::Preflight(Box::new(error))
-    }
-}
-
-impl From<pods::Error> for Error {
-    fn from(error: pods::Error) -> Self {
-        Self::Pods(Box::new(error))
-    }
-}
-
-impl From<apply::Error> for Error {
-    fn from(error: apply::Error) -> Self {
-        Self::Apply(Box::new(error))
-    }
-}
-
-impl Error {
-    /// The reason that it is reported under.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Gather(error) => error.reason(),
-            Self::Preflight(error) => error.reason(),
-            Self::Pods(error) => error.reason(),
-            Self::Apply(error) => error.reason(),
-            Self::Read(error) | Self::Status(error) => api_error::reason(error),
-            _ => Reason::ApiError,
-        }
-    }
-
-    /// When to try again.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Gather(error) => error.retry(),
-            Self::Preflight(error) => error.retry(),
-            Self::Pods(error) => error.retry(),
-            Self::Apply(error) => error.retry(),
-            Self::Read(error) | Self::Status(error) => api_error::retry(error),
-            _ => Retry::Backoff,
-        }
-    }
-}
 
 /// What every reconcile needs.
 pub(super) struct Context {

@@ -172,9 +172,19 @@ fn backends<'a>(facts: &'a Facts, prometheus: &'a Prometheus) -> Backends<'a> {
 }
 
 async fn ask(prometheuses: Vec<facts::Prometheus>, url: Option<&str>, check: Check) -> Verdict {
+    ask_with(prometheuses, Vec::new(), url, check).await
+}
+
+async fn ask_with(
+    prometheuses: Vec<facts::Prometheus>,
+    agents: Vec<facts::Prometheus>,
+    url: Option<&str>,
+    check: Check,
+) -> Verdict {
     let facts = Facts {
         namespace: "prod".into(),
         prometheuses,
+        agents,
         ..Default::default()
     };
     let client = client();

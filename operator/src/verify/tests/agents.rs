@@ -9,26 +9,6 @@ fn agent(objects: Option<LabelSelector>) -> facts::Prometheus {
 }
 
 /// The verdict where there are these, and this address is in the settings.
-async fn judged(
-    prometheuses: Vec<facts::Prometheus>,
-    agents: Vec<facts::Prometheus>,
-    url: Option<&str>,
-    check: Check,
-) -> Verdict {
-    let facts = Facts {
-        namespace: "prod".into(),
-        prometheuses,
-        agents,
-        ..Default::default()
-    };
-    let client = client();
-    let backends = Backends {
-        prometheus_url: url,
-        ..backends(&facts, &client)
-    };
-    verify(&backends, &[check]).await.remove(0)
-}
-
 fn all() -> Option<LabelSelector> {
     Some(LabelSelector::default())
 }
@@ -48,7 +28,7 @@ async fn what_only_an_agent_selects_is_unknown_in_words_whatever_address_is_in_t
         (vec![], Some(url.as_str())),
         (vec![prometheus("main", &url, other())], None),
     ] {
-        let verdict = judged(prometheuses, vec![agent(all())], setting, targets_check(2)).await;
+        let verdict = ask_with(prometheuses, vec![agent(all())], setting, targets_check(2)).await;
         assert_eq!((verdict.truth, verdict.reason), (Truth::Unknown, Reason::Unreachable));
         let words = "PrometheusAgent monitoring/edge selects the ServiceMonitor, and an agent answers no questions";
         assert!(verdict.message.contains(words), "{}", verdict.message);
@@ -58,7 +38,7 @@ async fn what_only_an_agent_selects_is_unknown_in_words_whatever_address_is_in_t
 
 #[tokio::test]
 async fn an_agent_that_does_not_select_the_monitor_says_what_is_missing() {
-    let verdict = judged(vec![], vec![agent(other())], None, targets_check(2)).await;
+    let verdict = ask_with(vec![], vec![agent(other())], None, targets_check(2)).await;
     assert_eq!((verdict.truth, verdict.reason), (Truth::False, Reason::NotSelected));
     let words = "PrometheusAgent monitoring/edge does not select it: its label release=edge is missing";
     assert!(verdict.message.contains(words), "{}", verdict.message);
@@ -68,13 +48,13 @@ async fn an_agent_that_does_not_select_the_monitor_says_what_is_missing() {
 async fn a_prometheus_that_selects_the_monitor_too_is_asked() {
     let (url, _) = fake(targets(&[target(POOL, "up", "")]), no_rules()).await;
     let both = vec![prometheus("main", &url, all())];
-    let verdict = judged(both, vec![agent(all())], None, targets_check(1)).await;
+    let verdict = ask_with(both, vec![agent(all())], None, targets_check(1)).await;
     assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
 }
 
 #[tokio::test]
 async fn rules_are_to_be_loaded_elsewhere_than_by_an_agent() {
-    let verdict = judged(vec![], vec![agent(all())], None, rules_check(1)).await;
+    let verdict = ask_with(vec![], vec![agent(all())], None, rules_check(1)).await;
     assert_eq!((verdict.truth, verdict.reason), (Truth::Unknown, Reason::Unreachable));
     for words in ["an agent evaluates no rules", "--prometheus-url"] {
         assert!(verdict.message.contains(words), "{}", verdict.message);
@@ -82,10 +62,10 @@ async fn rules_are_to_be_loaded_elsewhere_than_by_an_agent() {
     // Where that is known, it is asked.
     let groups = json!({"groups": [group("prod.api.http", &[("a", "ok", "")])]});
     let (url, _) = fake(targets(&[]), groups).await;
-    let verdict = judged(vec![], vec![agent(all())], Some(&url), rules_check(1)).await;
+    let verdict = ask_with(vec![], vec![agent(all())], Some(&url), rules_check(1)).await;
     assert_eq!(verdict.truth, Truth::True, "{verdict:?}");
     // A Prometheus that does not select them is not excused by an agent.
-    let verdict = judged(
+    let verdict = ask_with(
         vec![prometheus("main", "", other())],
         vec![agent(all())],
         None,

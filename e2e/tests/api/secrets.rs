@@ -151,7 +151,7 @@ async fn told(stage: &Stage, operator: &Operator, world: &World) -> Vec<(&'stati
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("seen.tar.gz");
     let (prometheus, alertmanager) = (world.url("prometheus"), world.url("alertmanager"));
-    let servers = ["--prometheus", &prometheus, "--alertmanager", &alertmanager];
+    let servers = ["--prometheus-url", &prometheus, "--alertmanager-url", &alertmanager];
     let bundle = ["doctor", "-n", n, "--bundle", file.to_str().unwrap()];
     observed(admin, &[&bundle[..], &servers[..]].concat()).await;
     let mut objects = String::new();

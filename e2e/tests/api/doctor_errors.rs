@@ -123,24 +123,20 @@ async fn every_error_of_the_dictionary_is_made_by_a_real_prometheus_and_told_by_
     let look = async || {
         let (_, told) = doctor(&admin, &["-n", &namespace, "--prometheus-url", &url]).await;
         let evidence = evidence(&told);
-        let silent: Vec<_> = SCRAPES
+        // Of a client without a certificate a scrape now and then only sees that the other side hung up.
+        let wrong: Vec<_> = SCRAPES
             .into_iter()
-            .filter(|(name, ..)| !evidence.contains_key(*name))
-            .map(|(name, ..)| name)
+            .filter(|(name, .., words)| !evidence.get(*name).is_some_and(|told| told.contains(words)))
+            .map(|(name, .., words)| format!("{name}: {words:?} is not in {:?}", evidence.get(name)))
             .collect();
-        if silent.is_empty() {
-            Ok(evidence)
+        if wrong.is_empty() {
+            Ok(())
         } else {
-            Err(format!("no error of {silent:?}: {}", told["notRun"]))
+            Err(format!("{wrong:#?}, {}", told["notRun"]))
         }
     };
-    let evidence = wait::until(SOON, "an error of every target", look).await.unwrap();
-    let wrong: Vec<_> = SCRAPES
-        .into_iter()
-        .filter(|(name, .., words)| !evidence[*name].contains(words))
-        .map(|(name, .., words)| format!("{name}: {words:?} is not in {:?}", evidence[name]))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    let all = "the error of every target, in words";
+    wait::until(SOON, all, look).await.unwrap();
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod version;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::{Settings, file};
 
@@ -143,11 +143,13 @@ impl Error {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let arguments = match file::with_file(&Line::command(), "run", std::env::args_os().collect()) {
+    let command = Line::command();
+    let arguments = match file::with_file(&command, "run", std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
     };
-    let done = match Line::parse_from(arguments).verb {
+    let line = Line::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
+    let done = match line.verb {
         Verb::Run(settings) => run::run(*settings),
         Verb::Render(args) => render::render(&args),
         Verb::Lint(args) => lint::lint(&args),

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use observed_e2e::{Progress, Tool, Tools, wait};
+use observed_e2e::{Tool, wait};
 use serde_json::{Value, json};
 
 use super::doctor::{HEALTHY, doctor, found};
 use super::operator::{Monitoring, RULE, Stage, free_port};
+use super::servers::{self, Running};
 
 /// A few scrapes, a few evaluations, and the start of both programs.
 const SOON: Duration = Duration::from_secs(120);
@@ -46,16 +46,6 @@ pub const EXPECTED: [&str; 14] = [
     "target-down ServiceMonitor refused",
     "unbounded-label ServiceMonitor guide",
 ];
-
-/// A program that ends with the test.
-pub struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[tokio::test]
 async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_that_are_for_it() {
@@ -154,7 +144,7 @@ spec: {groups: [{name: unloaded, rules: [{alert: Renamed, expr: 'sum by (namespa
 ";
 
 async fn prometheus(directory: &Path, rules: &Path, namespace: &str) -> (String, Running) {
-    let pages = serve();
+    let pages = servers::serve(answer);
     let job = |(name, more): (&str, &str)| {
         let port = if name == "refused" { free_port() } else { pages };
         let endpoint = if name == "shop" { "web" } else { "http" };
@@ -171,16 +161,7 @@ async fn prometheus(directory: &Path, rules: &Path, namespace: &str) -> (String,
     let file = directory.join("prometheus.yaml");
     fs::write(&file, config).unwrap();
     let port = free_port();
-    let child = started(
-        Tool::Prometheus,
-        &[
-            format!("--config.file={}", file.display()),
-            format!("--storage.tsdb.path={}", directory.join("tsdb").display()),
-            format!("--web.listen-address=127.0.0.1:{port}"),
-        ],
-        directory,
-    )
-    .await;
+    let child = servers::prometheus(port, &file, directory, &[]).await;
     (format!("http://127.0.0.1:{port}"), child)
 }
 
@@ -193,7 +174,7 @@ async fn alertmanager(directory: &Path) -> (String, Running) {
                   - {source_matchers: ['alertname=\"Join\"'], target_matchers: ['alertname=\"Down\"'], equal: [team]}\n";
     fs::write(&file, routes).unwrap();
     let port = free_port();
-    let child = started(
+    let child = servers::started(
         Tool::Alertmanager,
         &[
             format!("--config.file={}", file.display()),
@@ -207,49 +188,16 @@ async fn alertmanager(directory: &Path) -> (String, Running) {
     (format!("http://127.0.0.1:{port}"), child)
 }
 
-pub async fn started(tool: Tool, arguments: &[String], directory: &Path) -> Running {
-    let tools = Tools::ensure(&[tool], &Progress::detect()).await.unwrap();
-    let log = fs::File::create(directory.join(format!("{tool:?}.log"))).unwrap();
-    let child = Command::new(tools.path(tool).unwrap())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    Running(child)
-}
-
-/// The pages of the services, on one port.
-fn serve() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // Whoever hangs up early scrapes again.
-            let _ = answer(stream);
-        }
-    });
-    port
-}
-
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     static SCRAPES: AtomicU64 = AtomicU64::new(0);
-    let mut line = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
-    reader.read_line(&mut line)?;
-    let mut header = String::new();
-    while reader.read_line(&mut header)? > 2 {
-        header.clear();
-    }
-    let path = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let request = servers::request(BufReader::new(&stream))?;
     let text = "text/plain; version=0.0.4";
     let many = |label: &str, most: usize| -> String {
         (0..most)
             .map(|number| format!("requests_total{{{label}=\"{number}\"}} 1\n"))
             .collect()
     };
-    let (kind, body) = match path {
+    let (kind, body) = match servers::path(&request) {
         // What a FastAPI handler sends that returns generate_latest().
         "json" => ("application/json", Value::from(many("code", 2)).to_string()),
         "limited" => (text, many("code", 20)),

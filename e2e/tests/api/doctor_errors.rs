@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use observed_e2e::pki::{Authority, Subject};
-use observed_e2e::{Tool, wait};
+use observed_e2e::wait;
 use serde_json::{Value, json};
 
 use super::doctor::doctor;
-use super::doctor_answers::{MONITOR, Running, started};
+use super::doctor_answers::MONITOR;
 use super::operator::{Stage, free_port};
+use super::servers::{self, Running};
 
 /// The start of two programs, and a few scrapes.
 const SOON: Duration = Duration::from_secs(120);
@@ -88,8 +89,8 @@ async fn every_error_of_the_dictionary_is_made_by_a_real_prometheus_and_told_by_
         stage.apply(&MONITOR.replace("NAME_", name)).await;
     }
     let directory = tempfile::tempdir().unwrap();
-    let (guarded, _guarded) = guarded(directory.path()).await;
-    let (pages, redis) = (serve(page), serve(redis));
+    let (guarded, _guarded) = guarded(&directory.path().join("guarded")).await;
+    let (pages, redis) = (servers::serve(page), servers::serve(redis));
     let jobs = SCRAPES.map(|(name, at, settings, _)| {
         let address = match at {
             At::Pages => format!("127.0.0.1:{pages}"),
@@ -111,12 +112,7 @@ async fn every_error_of_the_dictionary_is_made_by_a_real_prometheus_and_told_by_
     let file = directory.path().join("prometheus.yaml");
     fs::write(&file, config.to_string()).unwrap();
     let port = free_port();
-    let arguments = [
-        format!("--config.file={}", file.display()),
-        format!("--storage.tsdb.path={}", directory.path().join("tsdb").display()),
-        format!("--web.listen-address=127.0.0.1:{port}"),
-    ];
-    let _prometheus = started(Tool::Prometheus, &arguments, directory.path()).await;
+    let _prometheus = servers::prometheus(port, &file, directory.path(), &[]).await;
 
     let admin = stage.cluster.kubeconfig().to_owned();
     let url = format!("http://127.0.0.1:{port}");
@@ -175,6 +171,7 @@ fn evidence(told: &Value) -> BTreeMap<String, String> {
 
 /// A server whose certificate nobody knows, and that wants one of its clients.
 async fn guarded(directory: &Path) -> (u16, Running) {
+    fs::create_dir(directory).unwrap();
     let authority = Authority::create(&directory.join("ca")).unwrap();
     authority
         .issue(&Subject {
@@ -195,25 +192,8 @@ async fn guarded(directory: &Path) -> (u16, Running) {
     fs::write(&config, web.to_string()).unwrap();
     fs::write(&nothing, "{}").unwrap();
     let port = free_port();
-    let arguments = [
-        format!("--config.file={}", nothing.display()),
-        format!("--web.config.file={}", config.display()),
-        format!("--storage.tsdb.path={}", directory.join("guarded").display()),
-        format!("--web.listen-address=127.0.0.1:{port}"),
-    ];
-    (port, started(Tool::Prometheus, &arguments, directory).await)
-}
-
-/// Lets whoever connects be answered so, each on a thread of its own: some wait for ever.
-fn serve(answer: fn(TcpStream) -> std::io::Result<()>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer(stream));
-        }
-    });
-    port
+    let secured = [format!("--web.config.file={}", config.display())];
+    (port, servers::prometheus(port, &nothing, directory, &secured).await)
 }
 
 fn redis(mut stream: TcpStream) -> std::io::Result<()> {
@@ -222,21 +202,15 @@ fn redis(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 fn page(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut reader = BufReader::new(&stream);
     // What a server of plain HTTP says to one that speaks TLS.
     if reader.fill_buf()?.first() == Some(&0x16) {
         return stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
     }
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut header = String::new();
-    while reader.read_line(&mut header)? > 2 {
-        header.clear();
-    }
-    let name = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let request = servers::request(&mut reader)?;
     let text = "Content-Type: text/plain; version=0.0.4\r\n";
     let labelled = "seen_total{colour=\"green\",shape=\"round\"} 1\nseen_total{colour=\"red\",shape=\"round\"} 1\n";
-    let (status, kind, body) = match name {
+    let (status, kind, body) = match servers::path(&request) {
         "hangs-up" => return Ok(()),
         // Until Prometheus hangs up.
         "silent" => return reader.read(&mut [0]).map(drop),

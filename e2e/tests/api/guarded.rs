@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use observed_e2e::Tool;
 use observed_e2e::pki::{Authority, Subject};
 use serde_json::json;
 
-use super::doctor_answers::started;
 use super::operator::{Operator, RULE, Stage, free_port, observed};
+use super::servers;
 
 /// bcrypt of `hunter2`, as `htpasswd -nbB` prints it.
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm";
@@ -26,11 +25,7 @@ async fn a_guarded_prometheus_is_asked_once_the_ca_certificate_and_password_are_
 
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    let mut spec = rule.data["spec"].clone();
-    for group in spec["groups"].as_array_mut().unwrap() {
-        group["interval"] = json!("1s");
-    }
-    fs::write(file("rules.yaml"), spec.to_string()).unwrap();
+    fs::write(file("rules.yaml"), servers::every_second(&rule)).unwrap();
     fs::write(
         file("prometheus.yaml"),
         format!("rule_files: ['{}']", file("rules.yaml").display()),
@@ -59,13 +54,8 @@ async fn a_guarded_prometheus_is_asked_once_the_ca_certificate_and_password_are_
     });
     fs::write(file("web.yaml"), web.to_string()).unwrap();
     let port = free_port();
-    let arguments = [
-        format!("--config.file={}", file("prometheus.yaml").display()),
-        format!("--web.config.file={}", file("web.yaml").display()),
-        format!("--storage.tsdb.path={}", file("tsdb").display()),
-        format!("--web.listen-address=127.0.0.1:{port}"),
-    ];
-    let _prometheus = started(Tool::Prometheus, &arguments, directory.path()).await;
+    let secured = [format!("--web.config.file={}", file("web.yaml").display())];
+    let _prometheus = servers::prometheus(port, &file("prometheus.yaml"), directory.path(), &secured).await;
 
     let (ca, password) = (file("trusted.crt"), file("basic-auth"));
     let (certificate, key) = (file("team.crt"), file("team.key"));
@@ -96,14 +86,7 @@ async fn a_guarded_prometheus_is_asked_once_the_ca_certificate_and_password_are_
     let environment: Vec<_> = given.iter().map(|(name, _, value)| (*name, value.as_str())).collect();
     let operator = Operator::start_with(&stage, &environment).await;
     let says = async |status: &str, reason: &str, words: &str| {
-        let what = format!("RulesHealthy to say {words:?}");
-        observed_e2e::wait::until(super::operator::SOON, &what, async || {
-            let condition = stage.condition("api", "RulesHealthy").await?;
-            let is_so = condition.status == status && condition.reason == reason && condition.message.contains(words);
-            if is_so { Ok(()) } else { Err(format!("{condition:?}")) }
-        })
-        .await
-        .unwrap();
+        stage.says("api", "RulesHealthy", (status, reason), words).await;
     };
     says("Unknown", "Unreachable", "--prometheus-ca-file holds the right one").await;
     fs::copy(authority.path("ca.crt"), &ca).unwrap();

@@ -25,6 +25,7 @@ mod rights;
 mod samples;
 mod schema;
 mod secrets;
+mod servers;
 mod shop;
 mod signals;
 mod status;

@@ -181,14 +181,19 @@ impl Stage {
 
     /// Waits until a condition has this status and reason, and returns its message.
     pub async fn becomes(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
-        let what = format!("{name}: {kind}={status} {reason}");
+        self.says(name, kind, (status, reason), "").await
+    }
+
+    /// The same, once the message has these words.
+    pub async fn says(&self, name: &str, kind: &str, (status, reason): (&str, &str), words: &str) -> String {
+        let what = format!("{name}: {kind}={status} {reason} {words}");
         let look = async || {
             let condition = self.condition(name, kind).await?;
             let seen = format!(
                 "{}={} {}: {}",
                 condition.type_, condition.status, condition.reason, condition.message
             );
-            if condition.status == status && condition.reason == reason {
+            if condition.status == status && condition.reason == reason && condition.message.contains(words) {
                 Ok(condition.message)
             } else {
                 Err(seen)

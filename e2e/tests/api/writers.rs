@@ -56,6 +56,16 @@ fn container(live: &DynamicObject) -> &Value {
 /// What the API server says of a probe with two of them.
 const TWO_HANDLERS: &str = "may not specify more than 1 handler type";
 
+/// The name in which the operator gives.
+const OBSERVED_PROBES: &str = "observed-probes";
+
+fn observed_probes() -> PatchParams {
+    PatchParams {
+        field_manager: Some(OBSERVED_PROBES.into()),
+        ..PatchParams::default()
+    }
+}
+
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
 /// One workload in the hands of one tool.
@@ -76,6 +86,20 @@ impl Owner<'_> {
         self.place
             .write(self.tool, &self.name, &file.yaml(&self.name, self.port))?;
         Ok(self.live().await)
+    }
+
+    /// The start-up probe is a gift once more: added by Observed, which lets go of it.
+    async fn given(&self, gift: &Value) {
+        let workloads = self.stage.objects(DEPLOYMENT);
+        let container = json!({"name": "api", "startupProbe": gift});
+        let patch = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+        let by = observed_probes();
+        let given = workloads.patch(&self.name, &by, &Patch::Strategic(patch)).await;
+        let mut others = given.unwrap().metadata.managed_fields.unwrap();
+        others.retain(|entry| entry.manager.as_deref() != Some(OBSERVED_PROBES));
+        let released = json!({"metadata": {"managedFields": others}});
+        let released = workloads.patch(&self.name, &by, &Patch::Merge(released)).await;
+        released.unwrap();
     }
 
     /// What comes of another handler in a gift, and of two of them in the file.
@@ -162,6 +186,8 @@ impl Owner<'_> {
             other => format!("{other:?}"),
         });
 
+        // Nothing of the gift is left by now.
+        self.given(&gift["startupProbe"]).await;
         file.container = Some("renamed");
         let renamed = self.writes(&file).await;
         row.push(match &renamed {
@@ -190,13 +216,8 @@ fn table(rows: &[Vec<String>]) -> String {
     rows.iter().fold(head, |table, row| table + &line(row))
 }
 
-/// The policy of the chart, in the whole cluster, which other tests use too.
-struct Policy<'a> {
-    stage: &'a Stage,
-}
-
-/// Installs it, and waits until the API server goes by it for this workload.
-async fn yielding<'a>(stage: &'a Stage, name: &str) -> Policy<'a> {
+/// Installs the policy of the chart in the whole cluster, which other tests use too, and waits until the API server goes by it for this workload.
+async fn yields(stage: &Stage, name: &str) {
     let text = checkout().join("manifests/components/yield/resources.yaml");
     stage
         .cluster
@@ -212,20 +233,17 @@ async fn yielding<'a>(stage: &'a Stage, name: &str) -> Policy<'a> {
     let goes_by_it = async || workloads.patch(name, &dry, &Patch::Apply(&container)).await;
     let goes_by_it = wait::until(SOON, "the policy to be in effect", goes_by_it).await;
     goes_by_it.unwrap();
-    Policy { stage }
 }
 
-impl Policy<'_> {
-    async fn removed(self) {
-        for (kind, plural) in [
-            ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
-            ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
-        ] {
-            let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-            let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-            let api: Api<DynamicObject> = Api::all_with(self.stage.client.clone(), &resource);
-            api.delete("observed-yield", &DeleteParams::default()).await.unwrap();
-        }
+async fn yields_no_more(stage: &Stage) {
+    for (kind, plural) in [
+        ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+    ] {
+        let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+        let api: Api<DynamicObject> = Api::all_with(stage.client.clone(), &resource);
+        api.delete("observed-yield", &DeleteParams::default()).await.unwrap();
     }
 }
 
@@ -290,7 +308,7 @@ async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_
         let said = owner.another_handler(&File::default(), gift).await;
         assert_eq!(said, "refused: two handlers", "{}", owner.tool.name());
     }
-    let policy = yielding(&stage, &owners[0].name).await;
+    yields(&stage, &owners[0].name).await;
     let mut rows = Vec::new();
     for (owner, given) in owners.iter().zip(given) {
         let live = owner.live().await;
@@ -319,20 +337,16 @@ async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_
     let gift = json!({"httpGet": {"path": "/health", "port": "http"}});
     let container = json!({"name": "api", "livenessProbe": gift, "readinessProbe": gift, "startupProbe": gift});
     let patch = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
-    let observed = PatchParams {
-        field_manager: Some("observed-probes".into()),
-        ..PatchParams::default()
-    };
     let workloads = stage.objects(DEPLOYMENT);
     workloads
-        .patch(&held.name, &observed, &Patch::Strategic(patch))
+        .patch(&held.name, &observed_probes(), &Patch::Strategic(patch))
         .await
         .unwrap();
     let row = held.row().await;
     assert!(row[4].contains("conflict with \\\"observed-probes\\\""), "{row:?}");
     // What was never given yields to nobody.
     assert_eq!(row[3], "refused: two handlers");
-    policy.removed().await;
+    yields_no_more(&stage).await;
     kubelet.abort();
     let table = table(&rows);
     println!("{table}");

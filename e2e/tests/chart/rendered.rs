@@ -366,3 +366,24 @@ async fn after_the_installation_three_commands_are_told() {
         "{notes}"
     );
 }
+
+#[tokio::test]
+async fn the_policy_that_lets_gifts_yield_is_there_where_the_cluster_serves_it_or_it_is_asked_for() {
+    let served = [
+        "--api-versions",
+        "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+    ];
+    for (options, expected) in [
+        (&served[..], 2),
+        (&[], 0),
+        (&[&served[..], &["--set", "watchNamespace=prod"]].concat(), 0),
+        (&[&served[..], &["--set", "yieldPolicy=never"]].concat(), 0),
+        (&["--set", "yieldPolicy=always"], 2),
+    ] {
+        let objects = render(&chart(), options).await.unwrap();
+        let policies = objects
+            .iter()
+            .filter(|object| object["metadata"]["name"] == "observed-yield");
+        assert_eq!(policies.count(), expected, "{options:?}");
+    }
+}

@@ -37,6 +37,9 @@ pub enum Error {
 /// # Errors
 /// The file cannot be read, or something in it is wrong: all of it at once.
 pub fn with_file(line: &Command, verb: &str, mut arguments: Vec<OsString>) -> Result<Vec<OsString>, Error> {
+    if !arguments.iter().any(|argument| argument == verb) {
+        return Ok(arguments);
+    }
     // What is wrong with the arguments themselves is said when they are read for good.
     let read = line.clone().ignore_errors(true).try_get_matches_from(&arguments);
     let (Ok(read), Some(command)) = (read, line.find_subcommand(verb)) else {

@@ -23,6 +23,7 @@ use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
 use crate::settings::Servers;
 pub use error::Error;
+use error::{tls, words};
 use evidence::Jobs;
 use rules::Groups;
 
@@ -278,12 +279,16 @@ impl Prometheus {
         self.left_alone(url, send(door, url, request)).await
     }
 
-    async fn left_alone<T>(&self, url: &str, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        if let Some((since, error)) = locked(&self.silent).get(url)
-            && since.elapsed() < LEFT_ALONE
-        {
-            return Err(error.clone());
+    /// Whether the address is asked now: one that did not answer is not.
+    fn is_asked(&self, url: &str) -> Result<(), Error> {
+        match locked(&self.silent).get(url) {
+            Some((since, error)) if since.elapsed() < LEFT_ALONE => Err(error.clone()),
+            _ => Ok(()),
         }
+    }
+
+    async fn left_alone<T>(&self, url: &str, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.is_asked(url)?;
         let answer = asked.await;
         match &answer {
             Err(error @ (Error::NoAnswer { .. } | Error::Tls { .. })) => {
@@ -346,27 +351,6 @@ async fn send(door: &Door, url: &str, request: reqwest::RequestBuilder) -> Resul
     Ok((status, body))
 }
 
-/// What TLS has against it. An I/O error hides what it holds from `source`.
-fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(held) = held
-            && let Some(found) = held.downcast_ref()
-        {
-            return Some(found);
-        }
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = match held {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -385,16 +369,4 @@ pub(super) fn not_json(error: &serde_json::Error) -> &'static str {
         serde_json::error::Category::Data => "it is JSON of another form",
         _ => "it is no JSON, or not whole",
     }
-}
-
-/// The innermost cause, which is the one that helps: `connection refused`, `dns error`.
-fn words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("nothing within {} s", TIMEOUT.as_secs());
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    crate::api_error::shorten(&cause.to_string(), 200)
 }

@@ -106,6 +106,16 @@ fn no_rules() -> Value {
     json!({"groups": []})
 }
 
+/// What is said of rules that are loaded.
+fn of_loaded(verdict: Verdict) -> String {
+    assert_eq!(
+        (verdict.truth, verdict.reason),
+        (Truth::True, Reason::RulesLoaded),
+        "{verdict:?}"
+    );
+    verdict.message
+}
+
 const POOL: &str = "serviceMonitor/prod/api/0";
 
 fn targets_check(expected: i32) -> Check {

@@ -29,16 +29,18 @@ struct Process {
     was_well: bool,
     /// Bad answers since it was well.
     failures: u32,
+    /// By the slowest one.
     ready: Pace,
+    /// By the fastest one.
     unready: Pace,
 }
 
-/// Milliseconds that the answers of one state took.
+/// How long the answers of one state took.
 #[derive(Default)]
 struct Pace {
     looks: u32,
-    fastest: u64,
-    slowest: u64,
+    /// Milliseconds of the one that counts.
+    millis: u64,
 }
 
 impl Lived {
@@ -84,8 +86,8 @@ impl Process {
         let came_back = std::mem::take(&mut self.failures) >= LOOKS;
         self.was_well = true;
         match readiness.map(|answer| &answer.outcome) {
-            Some(outcome) if outcome.is_well() => self.ready.add(liveness.millis),
-            Some(outcome) if outcome.is_a_state() => self.unready.add(liveness.millis),
+            Some(outcome) if outcome.is_well() => self.ready.add(liveness.millis, u64::max),
+            Some(outcome) if outcome.is_a_state() => self.unready.add(liveness.millis, u64::min),
             _ => {}
         }
         if came_back {
@@ -96,19 +98,17 @@ impl Process {
 
     fn is_slowed(&self) -> bool {
         let enough = self.ready.looks >= LOOKS && self.unready.looks >= LOOKS;
-        let slow = self.ready.slowest.saturating_mul(SLOWED).max(NEVER_SLOW);
-        enough && self.unready.fastest >= slow
+        let slow = self.ready.millis.saturating_mul(SLOWED).max(NEVER_SLOW);
+        enough && self.unready.millis >= slow
     }
 }
 
 impl Pace {
-    fn add(&mut self, millis: u64) {
-        self.fastest = if self.looks == 0 {
-            millis
-        } else {
-            self.fastest.min(millis)
+    fn add(&mut self, millis: u64, which: fn(u64, u64) -> u64) {
+        self.millis = match self.looks {
+            0 => millis,
+            _ => which(self.millis, millis),
         };
-        self.slowest = self.slowest.max(millis);
         self.looks += 1;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::MOST_BYTES;
+use super::{MOST_BYTES, TIMEOUT};
 
 /// A Prometheus did not answer as it should.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -72,4 +72,37 @@ pub enum Error {
         /// What is wrong with it.
         words: &'static str,
     },
+}
+
+/// What TLS has against it. An I/O error hides what it holds from `source`.
+pub(super) fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(held) = held
+            && let Some(found) = held.downcast_ref()
+        {
+            return Some(found);
+        }
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The innermost cause, which is the one that helps: `connection refused`, `dns error`.
+pub(super) fn words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("nothing within {} s", TIMEOUT.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    crate::api_error::shorten(&cause.to_string(), 200)
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::seldom::Answer;
-use super::{Envelope, Error, LEFT_ALONE, Prometheus, TIMEOUT, locked, read};
+use super::{Envelope, Error, Prometheus, TIMEOUT, locked, read};
 
 #[derive(Deserialize)]
 pub(super) struct Vector {
@@ -72,11 +72,7 @@ impl Prometheus {
         query: &[(&str, &str)],
     ) -> Result<T, Error> {
         let url = base.trim_end_matches('/');
-        if let Some((since, error)) = locked(&self.silent).get(url)
-            && since.elapsed() < LEFT_ALONE
-        {
-            return Err(error.clone());
-        }
+        self.is_asked(url)?;
         read(url, &self.fetch(url, path, query).await?)
     }
 }

@@ -5,6 +5,7 @@
 //! and the API server make of a gift, and nothing of it is the operator's doing.
 
 mod tools;
+mod undo;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,14 +28,21 @@ struct File {
 }
 
 impl File {
-    fn yaml(&self, name: &str, port: u16) -> String {
-        let mut container = json!({
+    /// What it says of the container. A probe that is null is not in it.
+    fn lines(&self) -> Value {
+        let mut lines = json!({
             "name": self.container.unwrap_or("api"), "image": format!("observed.local/none:{}", self.image.unwrap_or(1)),
-            "ports": [{"name": "http", "containerPort": port}],
         });
         for (field, probe) in self.probes.as_object().into_iter().flatten() {
-            container[field] = probe.clone();
+            lines[field] = probe.clone();
         }
+        lines
+    }
+
+    fn yaml(&self, name: &str, port: u16) -> String {
+        let mut container = self.lines();
+        container["ports"] = json!([{"name": "http", "containerPort": port}]);
+        container.as_object_mut().unwrap().retain(|_, line| !line.is_null());
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
             "spec": {
@@ -83,8 +91,10 @@ impl Owner<'_> {
     }
 
     async fn writes(&self, file: &File) -> Result<DynamicObject, String> {
-        self.place
-            .write(self.tool, &self.name, &file.yaml(&self.name, self.port))?;
+        match self.tool {
+            Tool::KubectlEdit => self.place.edit(&self.name, &file.lines())?,
+            tool => self.place.write(tool, &self.name, &file.yaml(&self.name, self.port))?,
+        }
         Ok(self.live().await)
     }
 
@@ -124,7 +134,12 @@ impl Owner<'_> {
         let mut both = tcp;
         both["httpGet"] = gift["httpGet"].clone();
         let refused = self.writes(&with(both)).await.unwrap_err();
-        assert!(refused.contains(TWO_HANDLERS), "{refused}");
+        // An editor that is shown JSON is told no more than that.
+        let told = match self.tool {
+            Tool::KubectlEdit => "is invalid",
+            _ => TWO_HANDLERS,
+        };
+        assert!(refused.contains(told), "{refused}");
         "theirs".to_owned()
     }
 
@@ -173,7 +188,13 @@ impl Owner<'_> {
             other => format!("{other:?}"),
         });
 
-        let (adopted, dropped) = (with("livenessProbe", &gift["livenessProbe"]), file.clone());
+        let (adopted, dropped) = (
+            with("livenessProbe", &gift["livenessProbe"]),
+            File {
+                probes: PROBES.iter().map(|field| ((*field).to_owned(), Value::Null)).collect(),
+                ..file.clone()
+            },
+        );
         let adopted = self.writes(&adopted).await;
         let dropped = self.writes(&dropped).await;
         row.push(match (&adopted, &dropped) {
@@ -191,9 +212,9 @@ impl Owner<'_> {
         file.container = Some("renamed");
         let renamed = self.writes(&file).await;
         row.push(match &renamed {
-            Ok(live) if container(live)["name"] == "renamed" && container(live)["startupProbe"].is_null() => {
-                "it goes with the container".to_owned()
-            }
+            Ok(live) if container(live)["name"] != "renamed" => format!("{live:?}"),
+            Ok(live) if container(live)["startupProbe"].is_null() => "it goes with the container".to_owned(),
+            Ok(live) if container(live)["startupProbe"] == gift["startupProbe"] => "theirs, as it was shown".to_owned(),
             other => format!("{other:?}"),
         });
         row
@@ -302,12 +323,24 @@ async fn every_tool_writes_what_its_user_wrote_and_the_readme_says_what_becomes_
     };
     wait::until(SOON, "the services to be gone", gone).await.unwrap();
     // Without the policy the API server sees the gift's handler and theirs.
-    let apply = |owner: &&Owner<'_>| owner.tool != Tool::KubectlReplace;
+    let apply = |owner: &&Owner<'_>| !matches!(owner.tool, Tool::KubectlReplace | Tool::KubectlEdit);
     for owner in owners.iter().filter(apply) {
         let gift = container(&owner.live().await)["livenessProbe"].clone();
         let said = owner.another_handler(&File::default(), gift).await;
         assert_eq!(said, "refused: two handlers", "{}", owner.tool.name());
     }
+    // An editor shows the gift, and sends that its handler goes.
+    let edited = &Owner {
+        tool: Tool::KubectlEdit,
+        name: "edited".to_owned(),
+        place: place.clone(),
+        ..owners[0]
+    };
+    let file = File::default().yaml(&edited.name, edited.port);
+    edited.place.create(edited.tool, &edited.name, &file).unwrap();
+    let gift = json!({"httpGet": {"path": "/health", "port": "http"}});
+    edited.given(&gift).await;
+    assert_eq!(edited.another_handler(&File::default(), gift).await, "theirs");
     yields(&stage, &owners[0].name).await;
     let mut rows = Vec::new();
     for (owner, given) in owners.iter().zip(given) {

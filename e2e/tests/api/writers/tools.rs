@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use observed_e2e::{Progress, Tool as Program, Tools};
 
+use serde_json::{Value, json};
+
 use super::super::operator::Stage;
 
 /// A tool, and what it asks of the API server.
@@ -15,6 +17,8 @@ pub enum Tool {
     KubectlApply,
     KubectlServerSide,
     KubectlReplace,
+    /// The editor is a program that changes what it is shown: a field that nobody changes is not sent.
+    KubectlEdit,
     /// Helm 4 with its client-side apply, which is the code of Helm 3: a three-way strategic merge of the last release, this
     /// one and what is live (helm/helm, pkg/kube/client.go: `createPatch`). Releases of Helm 3 stay with it.
     Helm3,
@@ -31,7 +35,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KubectlApply,
         Self::KubectlServerSide,
         Self::Helm3,
@@ -39,6 +43,7 @@ impl Tool {
         Self::ArgoCd,
         Self::ArgoCdServerSide,
         Self::Flux,
+        Self::KubectlEdit,
         Self::KubectlReplace,
     ];
 
@@ -47,6 +52,7 @@ impl Tool {
             Self::KubectlApply => "kubectl apply",
             Self::KubectlServerSide => "kubectl apply --server-side",
             Self::KubectlReplace => "kubectl replace",
+            Self::KubectlEdit => "kubectl edit",
             Self::Helm3 => "helm upgrade --server-side=false",
             Self::Helm4 => "helm upgrade",
             Self::ArgoCd => "Argo CD",
@@ -98,7 +104,7 @@ impl<'a> Place<'a> {
     /// The workload is made.
     pub fn create(&self, tool: Tool, name: &str, file: &str) -> Result<(), String> {
         match tool {
-            Tool::KubectlReplace => self.kubectl(&["create", "-f", "-"], file).map(drop),
+            Tool::KubectlReplace | Tool::KubectlEdit => self.kubectl(&["create", "-f", "-"], file).map(drop),
             _ => self.write(tool, name, file),
         }
     }
@@ -115,11 +121,53 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The user opens the workload and changes lines of its first container: null takes one out.
+    pub fn edit(&self, name: &str, lines: &Value) -> Result<(), String> {
+        let lines = lines.as_object().into_iter().flatten();
+        let lines: Vec<Value> = lines
+            .map(|(field, value)| json!({"op": "add", "path": format!("/spec/template/spec/containers/0/{field}"), "value": value}))
+            .collect();
+        let home = tempfile::tempdir().unwrap();
+        let [editor, change] = ["editor", "change.json"].map(|file| home.path().join(file));
+        fs::write(&change, json!(lines).to_string()).unwrap();
+        let script = format!(
+            "{} patch --local --type=json --patch-file={} --output=json --filename=\"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"",
+            self.kubectl.display(),
+            change.display()
+        );
+        fs::write(&editor, script).unwrap();
+        let mut command = self.command(&["edit", "deployment", name, "--output=json"]);
+        command
+            .env("KUBE_EDITOR", format!("sh {}", editor.display()))
+            // What the API server refuses is kept there.
+            .env("TMPDIR", home.path());
+        self.run(&mut command, "").map(drop)
+    }
+
+    /// `kubectl rollout undo`: the workload's revision before this one.
+    pub fn undo(&self, name: &str) -> Result<(), String> {
+        self.kubectl(&["rollout", "undo", "deployment", name], "").map(drop)
+    }
+
+    /// The same, to a revision by its number.
+    pub fn undo_to(&self, name: &str, revision: u32) -> Result<(), String> {
+        let revision = format!("--to-revision={revision}");
+        self.kubectl(&["rollout", "undo", "deployment", name, &revision], "")
+            .map(drop)
+    }
+
+    /// `kubectl set image`.
+    pub fn set_image(&self, name: &str, container: &str, image: &str) -> Result<(), String> {
+        let image = format!("{container}={image}");
+        self.kubectl(&["set", "image", "deployment", name, &image], "")
+            .map(drop)
+    }
+
     /// What the tool calls drift, if it looks for any.
     pub fn drift(&self, tool: Tool, file: &str) -> String {
         match tool {
             // Helm compares nothing with the cluster but what it is about to write.
-            Tool::KubectlReplace | Tool::Helm3 | Tool::Helm4 => String::new(),
+            Tool::KubectlReplace | Tool::KubectlEdit | Tool::Helm3 | Tool::Helm4 => String::new(),
             _ => match self.kubectl(&[&["diff", "-f", "-"], tool.flags()].concat(), file) {
                 Ok(same) => same,
                 Err(differs) => differs,
@@ -128,9 +176,13 @@ impl<'a> Place<'a> {
     }
 
     fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        self.run(&mut self.command(arguments), input)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.arg("--namespace").arg(&self.stage.namespace).args(arguments);
-        self.run(&mut command, input)
+        command
     }
 
     fn helm(&self, name: &str, file: &str, how: &str) -> Result<(), String> {

@@ -6,7 +6,7 @@
 //! status, how long it took and whether its content contradicts the status; of a metrics page, the names on it.
 
 mod ask;
-mod content;
+pub mod content;
 mod page;
 mod start;
 

@@ -1,15 +1,17 @@
-//! Reads a cluster for `observed doctor`, with the rights of whoever asks. It only reads: every request is a GET. What
+//! Reads a cluster for `observed doctor`, with the rights of whoever asks. It only reads: every request is a GET, also what
+//! pods are asked, which the kubelet asks them every few seconds. What
 //! may not be read, is not served or does not answer becomes a fact of the snapshot; the rest goes on.
 
 mod backends;
+mod probes;
 
 use std::collections::BTreeSet;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersion;
 use kube::{Api, Client};
-use observed_core::doctor::{Kind, Object, Scope, Snapshot, Unseen, dashboard_labels};
+use observed_core::doctor::{Kind, Object, Scope, Snapshot, Unseen, dashboard_labels, probe_questions};
 use strum::IntoEnumIterator;
 
 use crate::api_error;
@@ -69,7 +71,14 @@ pub async fn snapshot(client: &Client, scope: Scope, servers: Servers) -> Result
         }
         look.add_to(&mut snapshot);
     }
-    backends::ask(client, servers, &mut snapshot).await?;
+    let questions = probe_questions(&snapshot);
+    let (asked, answers) = join(
+        backends::ask(client, servers, &mut snapshot),
+        probes::ask(client, questions),
+    )
+    .await;
+    asked?;
+    snapshot.probes = Some(answers);
     Ok(snapshot)
 }
 

@@ -10,8 +10,10 @@ use observed_e2e::tools::debian::Debian;
 use observed_e2e::{Cache, Progress, wait};
 use sha2::Digest as _;
 
+use super::doctor::{doctor, found};
 use super::operator::{DEPLOYMENT, Operator, SOON, Stage, free_port};
-use super::signals::{own_address, running};
+use super::shop;
+use super::signals::{own_address, running, runs};
 
 const PACKAGES: [&str; 2] = ["python3", "python3-pip-whl"];
 
@@ -227,6 +229,79 @@ async fn the_api_of_the_guide_gets_no_probe_that_never_fails_or_that_kills_it_an
         condition.message
     );
 }
+
+/// What `observed doctor` finds of a pod that answers `return {...}, 503`.
+pub const EXPECTED: &str = "readiness-never-fails Deployment shop";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_tells_of_a_readiness_probe_that_never_fails_by_asking_the_pod_through_the_api_server() {
+    let python = tokio::task::spawn_blocking(Python::ensure).await.unwrap();
+    let stage = Stage::shared("readiness").await;
+    let database = Database::start();
+    let at = SocketAddr::new(own_address(), free_port());
+    let _api = Api::start(&python, &database, at);
+    let listens = || async { tokio::net::TcpStream::connect(at).await.map(drop) };
+    wait::until(SOON, "the API to listen", listens).await.unwrap();
+    let container = "image: 'observed.local/none:1'";
+    let probed = shop::TARGET.replace(
+        container,
+        &format!("{container}, readinessProbe: {{httpGet: {{path: /ready, port: http}}, timeoutSeconds: 3}}"),
+    );
+    assert_ne!(probed, shop::TARGET);
+    let workload = probed
+        .replace("NAME_", shop::NAME)
+        .replace("PORT", &at.port().to_string());
+    runs(&stage, &workload, at).await;
+
+    let admin = stage.cluster.kubeconfig().to_owned();
+    let look = ["-n", &stage.namespace];
+    let (_, told) = doctor(&admin, &look).await;
+    assert_eq!(found(&told), [EXPECTED], "{told:#}");
+    let evidence = told["findings"][0]["evidence"].as_str().unwrap();
+    assert!(
+        evidence.contains("a JSON array that holds the status 503") && !evidence.contains("not_ready"),
+        "{evidence}"
+    );
+
+    // Who may not ask pods is told so, and all the rest is looked at.
+    stage.apply(VIEWER).await;
+    let viewer = stage
+        .cluster
+        .kubeconfig_for_service_account(&stage.namespace, "viewer")
+        .await
+        .unwrap();
+    let (_, told) = doctor(&viewer, &look).await;
+    assert_eq!(found(&told), Vec::<String>::new(), "{told:#}");
+    let not_run = told["notRun"].as_array().unwrap();
+    let not_run = not_run
+        .iter()
+        .find(|not| not["rule"] == "readiness-never-fails")
+        .unwrap();
+    assert!(
+        not_run["because"].as_str().unwrap().contains("get pods/proxy"),
+        "{not_run}"
+    );
+
+    // The twin: the same process with a database that answers.
+    database.now(Answers::Well);
+    let (_, told) = doctor(&admin, &look).await;
+    assert_eq!(found(&told), Vec::<String>::new(), "{told:#}");
+    assert!(
+        !told["notRun"].to_string().contains("readiness-never-fails"),
+        "{told:#}"
+    );
+}
+
+/// The role `view` of Kubernetes.
+const VIEWER: &str = "
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: viewer, namespace: NAMESPACE}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: viewer, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: viewer, namespace: NAMESPACE}]
+";
 
 async fn has(stage: &Stage, probe: &str) -> bool {
     let deployment = stage.objects(DEPLOYMENT).get("shop").await.unwrap();

@@ -97,7 +97,12 @@ pub async fn running(stage: &Stage, at: SocketAddr) {
     let workload = shop::TARGET
         .replace("NAME_", shop::NAME)
         .replace("PORT", &at.port().to_string());
-    stage.apply(&workload).await;
+    runs(stage, &workload, at).await;
+}
+
+/// The same of a Deployment of this name that is written otherwise.
+pub async fn runs(stage: &Stage, workload: &str, at: SocketAddr) {
+    stage.apply(workload).await;
     tokio::select! {
         () = shop::kubelet(stage, at.ip().to_string()) => {}
         () = shop::is_available(stage, shop::NAME) => {}

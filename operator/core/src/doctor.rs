@@ -10,6 +10,7 @@ mod kind;
 mod mistakes;
 mod page;
 mod pods;
+mod probes;
 mod redact;
 mod related;
 mod rules;
@@ -26,6 +27,7 @@ pub use bundle::bundle;
 pub use finding::{Change, Finding, Fix, Found, Reference, Severity};
 pub use kind::{Kind, Need};
 pub use page::page;
+pub use probes::{ProbeAnswer, ProbeQuestion, Unheard};
 pub use redact::of_addresses;
 pub use rules::RULES;
 pub use snapshot::{Object, Scope, Snapshot, Unseen, read};
@@ -98,6 +100,11 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
 /// Labels by which ConfigMaps with dashboards are found, as far as the workloads in the snapshot tell.
 pub fn dashboard_labels(snapshot: &Snapshot) -> Vec<String> {
     dashboards::labels(snapshot)
+}
+
+/// What to ask the pods in the snapshot: what the kubelet asks for their readiness.
+pub fn probe_questions(snapshot: &Snapshot) -> Vec<ProbeQuestion> {
+    probes::questions(snapshot)
 }
 
 /// Whether anything has the name that was asked for.

@@ -2,6 +2,7 @@
 
 mod assumed;
 mod container;
+mod content;
 pub(crate) mod exposed;
 mod source;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
 use crate::sidecar::Sidecars;
 
+pub use content::Content;
 pub use exposed::{Exposed, Family, FamilyType, Page, PageOutcome, PageQuestion};
 pub use source::Source;
 
@@ -260,21 +262,6 @@ pub enum AnswerOutcome {
     /// The pod could not be reached at all, for instance because of a network policy: this says nothing about it.
     #[default]
     Unreachable,
-}
-
-/// What a content with a good HTTP status gives away about the endpoint.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Content {
-    /// A JSON array of an object and a number that is an HTTP status: what a framework makes of a pair that it does not
-    /// take for an answer with a status (FastAPI and `return {...}, 503`).
-    StatusInside(u16),
-    /// A JSON object that says that all is not well.
-    NotWell,
-    /// A page for people: a login, or the first page of a web application.
-    Page,
-    /// A metrics page.
-    Metrics,
 }
 
 impl AnswerOutcome {

@@ -9,9 +9,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use observed_core::doctor::{self, Diagnosis, Finding, Kind, Scope, Severity, Snapshot, Unseen};
+use observed_core::doctor::{self, Diagnosis, Finding, Scope, Severity, Snapshot};
 use serde_json::json;
-use strum::IntoEnumIterator;
 
 use super::cluster::{Access, connected};
 use super::input;
@@ -131,7 +130,7 @@ pub(super) fn doctor(args: &Args) -> Result<Outcome, Error> {
         Form::Json => output::json(&json!({
             "findings": diagnosis.findings,
             "notRun": diagnosis.not_run,
-            "unseen": unseen(&snapshot),
+            "unseen": snapshot.not_seen(),
         }))?,
         Form::Sarif => output::json(&sarif::log(&diagnosis))?,
     };
@@ -189,15 +188,6 @@ fn files(args: &Args) -> Result<Snapshot, Error> {
     Ok(read)
 }
 
-/// The kinds that were not seen, in words.
-fn unseen(snapshot: &Snapshot) -> Vec<String> {
-    let kinds = Kind::iter().filter_map(|kind| Some((kind, snapshot.unseen.get(&kind)?)));
-    kinds
-        .filter(|(_, unseen)| **unseen != Unseen::NotGiven)
-        .map(|(kind, unseen)| unseen.words(kind))
-        .collect()
-}
-
 fn table(diagnosis: &Diagnosis, snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for finding in &diagnosis.findings {
@@ -248,7 +238,7 @@ fn table(diagnosis: &Diagnosis, snapshot: &Snapshot) -> String {
     for (because, rules) in reasons {
         let _ = writeln!(text, "not run: {} ({because})", rules.join(", "));
     }
-    for words in unseen(snapshot) {
+    for words in snapshot.not_seen() {
         let _ = writeln!(text, "not seen: {words}");
     }
     text

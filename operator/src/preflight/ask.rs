@@ -11,12 +11,11 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{Preflight, content};
+use super::Preflight;
+use super::content::{self, MOST_BYTES};
 
 /// How long a pod has to accept a connection: within a cluster that takes milliseconds, unless packets are dropped.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// Bytes of an answer that are read, looked at and thrown away.
-const MOST_BYTES: usize = 4096;
 
 impl Preflight {
     pub(super) async fn outcome(&self, address: SocketAddr, ask: &Ask, allowed: Duration) -> AnswerOutcome {
@@ -44,7 +43,7 @@ impl Preflight {
     async fn get(&self, url: String, left: Duration) -> AnswerOutcome {
         match self.http.get(url).timeout(left).send().await {
             Ok(mut response) => {
-                let status = response.status();
+                let status = response.status().as_u16();
                 let mut body = Vec::new();
                 while body.len() < MOST_BYTES {
                     match response.chunk().await {
@@ -54,10 +53,7 @@ impl Preflight {
                         Err(_) => break,
                     }
                 }
-                match content::told(&body).filter(|_| status.is_success()) {
-                    Some(content) => AnswerOutcome::Content(content),
-                    None => AnswerOutcome::Status(status.as_u16()),
-                }
+                content::outcome(status, &body)
             }
             Err(error) if error.is_timeout() => AnswerOutcome::TimedOut,
             Err(_) => AnswerOutcome::Refused,

@@ -1,6 +1,6 @@
 //! What a content gives away about an endpoint that answers with a good status.
 
-use observed_core::facts::Content;
+use observed_core::facts::{AnswerOutcome, Content};
 use serde_json::Value;
 
 /// Fields in which a health check says how it is, and what it says when all is not well.
@@ -21,8 +21,19 @@ const NOT_WELL: [&str; 12] = [
 ];
 const FLAGS: [&str; 3] = ["ready", "healthy", "ok"];
 
+/// Bytes of an answer that are read, looked at and thrown away.
+pub const MOST_BYTES: usize = 4096;
+
+/// What an HTTP answer says, by its status and the beginning of its content.
+pub fn outcome(status: u16, body: &[u8]) -> AnswerOutcome {
+    match told(body).filter(|_| (200..300).contains(&status)) {
+        Some(content) => AnswerOutcome::Content(content),
+        None => AnswerOutcome::Status(status),
+    }
+}
+
 /// What the beginning of a content says against its status, if it says anything.
-pub(super) fn told(body: &[u8]) -> Option<Content> {
+fn told(body: &[u8]) -> Option<Content> {
     // It may be cut off in the middle of a character.
     let whole = |error: std::str::Utf8Error| std::str::from_utf8(&body[..error.valid_up_to()]);
     let text = std::str::from_utf8(body).or_else(whole).unwrap_or_default();

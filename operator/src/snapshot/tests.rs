@@ -149,3 +149,81 @@ async fn a_long_list_is_read_to_its_end() {
     let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
     assert_eq!(found.of(Kind::ServiceMonitor).len(), 2);
 }
+
+/// A workload with a ready pod, whose answer is given.
+fn probed(asked: &Asked, answered: &(u16, Value)) -> (u16, Value) {
+    let template = json!({"metadata": {"labels": {"app": "api"}}, "spec": {"containers": []}});
+    let deployment = json!({
+        "metadata": {"name": "api", "namespace": "prod"},
+        "spec": {"selector": {"matchLabels": {"app": "api"}}, "template": template},
+    });
+    let pod = json!({
+        "metadata": {
+            "name": "api-1-a", "namespace": "prod", "labels": {"app": "api"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "api-1", "controller": true}],
+        },
+        "spec": {"containers": [{"name": "api", "readinessProbe": {"httpGet": {"path": "/ready?deep=1", "port": 8000, "scheme": "HTTPS"}}}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    match asked.path.as_str() {
+        "/apis/apps/v1/deployments" => mock::list(&[deployment]),
+        "/api/v1/namespaces/prod/pods" => mock::list(&[pod]),
+        path if path.contains("/pods/") => answered.clone(),
+        _ => mock::list(&[]),
+    }
+}
+
+async fn told(answered: (u16, Value)) -> (Snapshot, Vec<String>) {
+    let (client, log) = mock::client(move |asked| probed(asked, &answered));
+    let found = snapshot(&client, scope(), Servers::default()).await.unwrap();
+    assert_eq!(log.writes().len(), 0);
+    let asked = log.all().into_iter().filter(|asked| asked.path.contains("/pods/"));
+    let asked = asked.map(|asked| format!("{}?{}", asked.path, asked.query)).collect();
+    (found, asked)
+}
+
+#[tokio::test]
+async fn a_pod_whose_readiness_never_fails_is_asked_once_and_told_by_its_answer() {
+    let (found, asked) = told((200, json!([{"status": "not_ready"}, 503]))).await;
+    assert_eq!(
+        asked,
+        ["/api/v1/namespaces/prod/pods/https:api-1-a:8000/proxy/ready?deep=1"]
+    );
+    let findings = diagnose(&found).findings;
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].object.to_string(), "Deployment prod/api");
+    assert!(
+        findings[0].evidence.contains("holds the status 503"),
+        "{}",
+        findings[0].evidence
+    );
+    // The twins: it is well, or says that it is not by its status.
+    for well in [(200, json!({"status": "ready"})), (503, json!({"status": "not_ready"}))] {
+        let (found, _) = told(well).await;
+        assert_eq!(diagnose(&found).findings, []);
+        assert_eq!(found.not_seen(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_may_not_be_asked_or_cannot_be_reached_is_told_in_words() {
+    for (refusal, words) in [
+        (mock::refusal(403, "Forbidden", "no"), "get pods/proxy"),
+        (
+            mock::refusal(
+                503,
+                "ServiceUnavailable",
+                "error trying to reach service: connection refused",
+            ),
+            "pod api-1-a of Deployment prod/api could not be asked through the API server: error trying to reach service",
+        ),
+    ] {
+        let (found, _) = told(refusal).await;
+        let not_run = diagnose(&found).not_run;
+        let because = not_run.iter().find(|not| not.rule == "readiness-never-fails").unwrap();
+        assert!(because.because.contains(words), "{because:?}");
+    }
+    // What a pod says itself is its answer.
+    let (found, _) = told((403, json!({"detail": "log in"}))).await;
+    assert!(found.probes.unwrap()[0].outcome.is_ok());
+}

@@ -36,11 +36,13 @@ pub fn bundle(snapshot: &Snapshot, diagnosis: &Diagnosis, versions: &Value) -> V
             redactor.words(prometheus(answers)),
         ));
     }
-    let unseen = Kind::iter().filter_map(|kind| Some(snapshot.unseen.get(&kind)?.words(kind)));
+    if let Some(answers) = &snapshot.probes {
+        files.push(("answers/probes.json".into(), redactor.words(json!(answers))));
+    }
     let findings = json!({
         "findings": diagnosis.findings,
         "notRun": diagnosis.not_run,
-        "unseen": unseen.collect::<Vec<_>>(),
+        "unseen": snapshot.not_seen(),
     });
     files.push(("findings.json".into(), redactor.words(findings)));
     files.push((

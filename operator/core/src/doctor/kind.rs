@@ -50,6 +50,9 @@ pub(super) const MONITORS: [Kind; 2] = [Kind::ServiceMonitor, Kind::PodMonitor];
 /// The workloads whose pods are scraped.
 pub(super) const WORKLOADS: [Kind; 3] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet];
 
+/// A namespace whose workloads are not the user's to change.
+pub(super) const SYSTEM: &str = "kube-system";
+
 impl Kind {
     /// `group/version` under which it is read.
     pub fn api_version(self) -> &'static str {
@@ -147,6 +150,8 @@ pub enum Need {
     Prometheus,
     /// An answer of an Alertmanager.
     Alertmanager,
+    /// The answers of pods to what their probes ask.
+    Probes,
 }
 
 impl Need {
@@ -176,6 +181,7 @@ impl Need {
             }
             Self::Prometheus => snapshot.prometheus_silence(),
             Self::Alertmanager => snapshot.alertmanager_silence(),
+            Self::Probes => snapshot.probe_silence(),
         }
     }
 
@@ -189,6 +195,7 @@ impl Need {
             }
             Self::Prometheus => "an answer of Prometheus".to_owned(),
             Self::Alertmanager => "an answer of Alertmanager".to_owned(),
+            Self::Probes => "answers of pods".to_owned(),
         }
     }
 }

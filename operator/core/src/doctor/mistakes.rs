@@ -108,7 +108,8 @@ pub(super) const MISTAKES: &[Mistake] = &[
     ),
     unseen(
         "A middleware counts a request only after `await call_next`, so that an unhandled exception is never counted as a 500",
-        "Only the service's code shows it. `up` stays 1 and the error ratio stays low",
+        "Only the service's code shows it: `up` stays 1 and the error ratio stays low; `http_exceptions_total` (the panel `Uncaught \
+         exceptions` of the pack `http`) covers it where the service counts exceptions before it raises them further",
     ),
     mistake(
         "A PrometheusRule lacks one of the labels of `ruleSelector`, or is in a namespace that Prometheus leaves out",
@@ -184,9 +185,10 @@ pub(super) const MISTAKES: &[Mistake] = &[
         &["risky-probe", "liveness-too-slow"],
         &[],
     ),
-    unseen(
-        "A handler returns `{…}, 503` from FastAPI, which answers 200 with a list, so that readiness never fails",
-        "Only a request to the pod while its dependency is down shows it, and `doctor` asks no pod; the operator notices it when \
-         it tries the endpoint before it gives a probe",
+    mistake(
+        "A handler returns `{…}, 503` from FastAPI, which answers 200 with a list, so that readiness never fails; or the probe asks a \
+         login page",
+        &["readiness-never-fails"],
+        &[],
     ),
 ];

@@ -23,7 +23,10 @@ pub fn page() -> String {
          Exit status: 0 nothing is dead, 1 an error was found (with `--strict` also a warning), 2 wrong usage, or nothing could be read.\n\n\
          Prometheus and Alertmanager are found through their resources and asked through the API server's service proxy, which needs \
          the right to get `services/proxy`; `--prometheus-url` and `--alertmanager-url` ask an address instead, with the \
-         token, password, certificates and headers that `observed run` would take (`observed doctor --help`). What you may not \
+         token, password, certificates and headers that `observed run` would take (`observed doctor --help`). Of each workload one \
+         ready pod, the newest, is asked once what the kubelet asks it for its readiness over HTTP, through the API server, which \
+         needs the right to get `pods/proxy`; of the answer nothing is kept but what kind of content it has. A probe with headers or a \
+         host of its own is not asked. What you may not \
          read, and what nobody answered, is named with the rules that were not run because of it; all other rules run.\n\n\
          It only reads, but for `--fix`. That shows the change of each finding that has one, and makes it when you say yes at a \
          terminal; when standard input is none, nothing is changed. A change is made only if the object is still as it was looked at, \
@@ -48,7 +51,10 @@ pub fn page() -> String {
             "\n## {}\n\n{}.\n\n- **Effect:** {}.\n- **Fix:** {}.\n",
             rule.id, rule.title, rule.effect, rule.fix
         );
-        if rule.needs.contains(&Need::Prometheus) || rule.needs.contains(&Need::Alertmanager) {
+        if [Need::Prometheus, Need::Alertmanager, Need::Probes]
+            .iter()
+            .any(|need| rule.needs.contains(need))
+        {
             text += "- Not run on files.\n";
         }
     }

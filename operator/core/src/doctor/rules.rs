@@ -24,6 +24,7 @@ mod monitor_without_service;
 mod network_policy;
 mod no_target;
 mod prometheus_rights;
+mod readiness_never_fails;
 mod rejected;
 mod retention;
 mod risky_probe;
@@ -83,4 +84,5 @@ pub const RULES: &[Rule] = &[
     dashboard_duplicate::RULE,
     risky_probe::RULE,
     liveness_too_slow::RULE,
+    readiness_never_fails::RULE,
 ];

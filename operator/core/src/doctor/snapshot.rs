@@ -9,6 +9,7 @@ use strum::IntoEnumIterator;
 use super::answers::{AlertmanagerAnswers, PrometheusAnswers};
 use super::finding::Reference;
 use super::kind::Kind;
+use super::probes::ProbeAnswer;
 use crate::lint::Source;
 pub(super) use crate::yaml::list;
 use crate::yaml::{self, Place};
@@ -48,7 +49,7 @@ impl Unseen {
     }
 }
 
-/// The objects, and what Prometheus and Alertmanager answered.
+/// The objects, and what Prometheus, Alertmanager and pods answered.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// What is asked about.
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub prometheuses: Vec<PrometheusAnswers>,
     /// What each Alertmanager answered.
     pub alertmanagers: Vec<AlertmanagerAnswers>,
+    /// What pods answered to what their probes ask. None: nobody was asked.
+    pub probes: Option<Vec<ProbeAnswer>>,
 }
 
 /// An object as it was read.
@@ -171,6 +174,29 @@ impl Snapshot {
     pub fn add(&mut self, object: Object) {
         self.unseen.remove(&object.kind);
         self.objects.entry(object.kind).or_default().push(object);
+    }
+
+    /// What could not be looked at in a cluster, in words: kinds, and pods that gave no answer while others did.
+    pub fn not_seen(&self) -> Vec<String> {
+        let kinds = Kind::iter().filter_map(|kind| Some((kind, self.unseen.get(&kind)?)));
+        let kinds = kinds.filter(|(_, unseen)| **unseen != Unseen::NotGiven);
+        let mut words: Vec<String> = kinds.map(|(kind, unseen)| unseen.words(kind)).collect();
+        // Where nobody answered, the rule that was not run says so.
+        if self.probe_silence().is_none() {
+            let silent: BTreeSet<String> = self.probes.iter().flatten().filter_map(ProbeAnswer::silence).collect();
+            words.extend(silent);
+        }
+        words
+    }
+
+    /// Why no pod answered what its probe asks, if one was to be asked.
+    pub(super) fn probe_silence(&self) -> Option<String> {
+        let Some(answers) = &self.probes else {
+            return Some("no pod was asked".to_owned());
+        };
+        let silent: Option<BTreeSet<String>> = answers.iter().map(ProbeAnswer::silence).collect();
+        let silent = silent.filter(|silent| !silent.is_empty())?;
+        Some(silent.into_iter().collect::<Vec<_>>().join("; "))
     }
 
     /// Why no Prometheus answered, if none did.

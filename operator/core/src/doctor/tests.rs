@@ -2,6 +2,7 @@
 
 mod answered;
 mod bundled;
+mod probed;
 mod ruled;
 mod scraping;
 mod shown;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::answers::{AlertmanagerAnswers, PrometheusAnswers, Query, Sample, Target, TargetHealth};
 use super::mistakes::Seen;
 use super::*;
+use crate::facts::AnswerOutcome;
 use crate::lint::Source;
 
 const HEALTHY: &str = include_str!("tests/healthy.yaml");
@@ -101,6 +103,7 @@ fn healthy() -> Snapshot {
         resource: ("monitoring".into(), "main".into()),
         config: Ok(ROUTES.into()),
     }];
+    snapshot.probes = Some(vec![probed::answered(Ok(AnswerOutcome::Status(200)))]);
     snapshot
 }
 
@@ -175,9 +178,15 @@ type Case = (&'static str, &'static str, fn(&mut Snapshot), &'static str);
 
 /// Every case.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    [scraping::CASES, answered::CASES, ruled::CASES, shown::CASES]
-        .into_iter()
-        .flatten()
+    [
+        scraping::CASES,
+        answered::CASES,
+        ruled::CASES,
+        shown::CASES,
+        probed::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn expr(snapshot: &mut Snapshot, text: &str) {

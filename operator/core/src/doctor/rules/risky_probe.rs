@@ -1,6 +1,6 @@
 use k8s_openapi::api::core::v1::Container;
 
-use super::super::kind::{Need, WORKLOADS};
+use super::super::kind::{Need, SYSTEM, WORKLOADS};
 use super::super::{Found, Rule, Severity, Snapshot, pods};
 use crate::{facts, resolve};
 
@@ -12,9 +12,6 @@ pub(super) const RULE: Rule = Rule {
     needs: &[Need::Any(&WORKLOADS)],
     find,
 };
-
-/// Not the user's to change.
-const SYSTEM: &str = "kube-system";
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
     let mut found = Vec::new();

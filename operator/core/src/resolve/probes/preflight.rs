@@ -116,16 +116,7 @@ const UNIMPLEMENTED: i32 = 12;
 fn says(key: &AnswerKey, count: usize, pods: usize, wanted: &Wanted) -> String {
     let what = match key {
         AnswerKey::Status(status) => format!("{} HTTP {status}", verb(count, "answers", "answer")),
-        AnswerKey::Content(Content::StatusInside(status)) => format!(
-            "{} a good HTTP status with a JSON array that holds the status {status}",
-            verb(count, "answers", "answer")
-        ),
-        AnswerKey::Content(Content::NotWell) => format!(
-            "{} a good HTTP status with a JSON object that says that all is not well",
-            verb(count, "answers", "answer")
-        ),
-        AnswerKey::Content(Content::Page) => format!("{} a page for people", verb(count, "answers", "answer")),
-        AnswerKey::Content(Content::Metrics) => format!("{} a metrics page", verb(count, "answers", "answer")),
+        AnswerKey::Content(content) => format!("{} {content}", verb(count, "answers", "answer")),
         AnswerKey::NotServing => format!("{} that it is not serving", verb(count, "answers", "answer")),
         AnswerKey::Grpc(NOT_FOUND) => verb(count, "does not know the service", "do not know the service").to_owned(),
         AnswerKey::Grpc(UNIMPLEMENTED) => verb(
@@ -154,21 +145,7 @@ fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
     };
     let at = format!("spec.probes.{kind}");
     match key {
-        AnswerKey::Content(Content::StatusInside(_)) => {
-            "a probe that asks it can never fail: the framework takes the pair of content and status for the content. Set \
-             the status on the answer (FastAPI: JSONResponse(content, status_code=503))"
-                .to_owned()
-        }
-        AnswerKey::Content(Content::NotWell) => {
-            "a probe looks at the status alone, so that it can never fail: answer 503 when all is not well".to_owned()
-        }
-        AnswerKey::Content(Content::Page) => format!(
-            "such a page is there whatever the state of the application is: give the path of a health check in \
-             {at}.httpGet.path"
-        ),
-        AnswerKey::Content(Content::Metrics) => format!(
-            "it is costly to make and says nothing about health: give the path of a health check in {at}.httpGet.path"
-        ),
+        AnswerKey::Content(content) => content.next_step(&format!("{at}.httpGet.path")),
         AnswerKey::Status(300..=399) => {
             format!(
                 "a probe would take the redirect for success: give the path that answers itself in {at}.httpGet.path"
@@ -179,7 +156,9 @@ fn next_step(kind: ProbeKind, wanted: &Wanted, key: &AnswerKey) -> String {
             format!("it is asked again; if it stays so, mend the endpoint or give another path in {at}.httpGet.path")
         }
         AnswerKey::Status(_) => format!("give the path in {at}.httpGet.path"),
-        AnswerKey::NotServing => "it is asked again; if it stays so, see what the service reports of its health".to_owned(),
+        AnswerKey::NotServing => {
+            "it is asked again; if it stays so, see what the service reports of its health".to_owned()
+        }
         AnswerKey::Grpc(NOT_FOUND) => format!("give a service that it reports on in {at}.grpc.service, or none"),
         AnswerKey::Grpc(UNIMPLEMENTED) => format!("register grpc.health.v1.Health, or give another handler in {at}"),
         AnswerKey::Grpc(_) => format!("let the health service answer without a login, or give another handler in {at}"),

@@ -21,8 +21,10 @@ use plan::{Case, Fault, WORKLOADS, Workload};
 use proxy::{Sabotage, Write};
 use scene::{Reference, Scene};
 
-/// Cases that run at once.
-const AT_ONCE: usize = 4;
+/// Cases that run at once. They wait more than they compute.
+const AT_ONCE: usize = 8;
+/// Runs that are recorded at once: where nothing hurries them, no write comes that another run would not have.
+const RECORDED_AT_ONCE: usize = 4;
 
 /// Every write of each workload, once with each fault.
 fn all(references: &[(&'static Workload, Reference)]) -> Vec<Case> {
@@ -65,7 +67,7 @@ fn pairwise(all: &[Case]) -> Vec<Case> {
 
 async fn references() -> Vec<(&'static Workload, Reference)> {
     let recorded = stream::iter(WORKLOADS).map(async |workload| (workload, scene::record(workload).await));
-    recorded.buffered(AT_ONCE).collect().await
+    recorded.buffered(RECORDED_AT_ONCE).collect().await
 }
 
 fn reference<'a>(references: &'a [(&'static Workload, Reference)], case: &Case) -> &'a (&'static Workload, Reference) {

@@ -34,12 +34,12 @@ pub struct Workload {
     pub steps: &'static [Step],
 }
 
-const PLAIN: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}}}";
-const CHANGED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}}, scrape: {interval: 15s}, \
+const PLAIN: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}, readiness: {timeoutSeconds: 3}}}";
+const CHANGED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}, readiness: {timeoutSeconds: 3}}, scrape: {interval: 15s}, \
                        signals: {alerts: {HighErrorRate: {above: '0.2'}}}}";
 const NO_PROBES: &str = "{targetRef: {name: shop}, probes: {mode: Disabled}}";
-const REMOVED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}, deletionPolicy: Remove}}";
-const OTHER: &str = "{targetRef: {name: cart}, probes: {preflight: {window: 1s}}}";
+const REMOVED: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}, readiness: {timeoutSeconds: 3}, deletionPolicy: Remove}}";
+const OTHER: &str = "{targetRef: {name: cart}, probes: {preflight: {window: 1s}, readiness: {timeoutSeconds: 3}}}";
 
 pub const WORKLOADS: &[Workload] = &[
     Workload {

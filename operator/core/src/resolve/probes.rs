@@ -179,19 +179,16 @@ fn all_wanted(
     target: &Target,
     container: &Container,
 ) -> Result<AllWanted, Vec<Finding>> {
-    let live = |kind| {
-        container
-            .probes
-            .get(&kind)
-            .map(|live| (live, is_gift(target, container, kind, live)))
-    };
-    let theirs = live(ProbeKind::Liveness).filter(|(_, gift)| !gift);
-    let given = live(ProbeKind::Startup).filter(|(_, gift)| *gift);
-    let start = wanted::Start {
+    let live = container.probes.iter();
+    let (given, theirs): (BTreeMap<_, _>, BTreeMap<_, _>) = live
+        .map(|(kind, live)| (*kind, live))
+        .partition(|(kind, live)| is_gift(target, container, *kind, live));
+    let past = wanted::Past {
         took: facts.starts.get(&container.name).copied(),
-        given: given.map(|(live, _)| &live.shape),
+        given: given.into_iter().map(|(kind, live)| (kind, &live.shape)).collect(),
     };
-    wanted::wanted(spec, container, theirs.map(|(live, _)| &live.shape), start)
+    let theirs = theirs.get(&ProbeKind::Liveness).map(|live| &live.shape);
+    wanted::wanted(spec, container, theirs, &past)
 }
 
 fn shapes(container: &Container) -> BTreeMap<ProbeKind, ProbeShape> {
@@ -259,7 +256,7 @@ fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container)
         let answers = facts.preflight.get(kind).map(Vec::as_slice).unwrap_or_default();
         match preflight::judge(*kind, wanted, answers, target.replicas) {
             Judgement::Fits => {
-                judged.fits.insert(*kind, wanted.shape.clone());
+                judged.fits.insert(*kind, preflight::fitting(wanted, answers));
             }
             Judgement::Pending(words) => {
                 judged.pending.insert(*kind, words);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::wanted::Wanted;
 use crate::facts::{Answer, AnswerOutcome, Content};
-use crate::gift::{Handler, ProbeKind};
+use crate::gift::{Handler, ProbeKind, ProbeShape};
 
 /// Whether a probe may be given.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,17 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
         return Judgement::Refused { words, may_pass: false };
     }
     Judgement::Fits
+}
+
+/// The probe for pods that answer so.
+pub(super) fn fitting(wanted: &Wanted, answers: &[Answer]) -> ProbeShape {
+    let mut shape = wanted.shape.clone();
+    if let Some(slow) = wanted.slow_timeout_seconds
+        && answers.iter().any(|answer| is_slow(wanted, answer))
+    {
+        shape.timeout_seconds = slow;
+    }
+    shape
 }
 
 /// A wrong answer, the most telling first.

@@ -23,6 +23,9 @@ const LONGEST_WINDOW_SECONDS: u32 = 600;
 /// How long they are asked when the spec says nothing.
 const DEFAULT_WINDOW_SECONDS: u32 = 30;
 
+/// Longest timeout that readiness gets because the pods are slow.
+const LONGEST_SLOW_TIMEOUT_SECONDS: i32 = 10;
+
 /// How long the running pods must have answered well.
 pub(super) fn window(spec: &ObservedServiceSpec) -> Result<u32, Finding> {
     let probes = spec.probes.as_ref();
@@ -48,26 +51,28 @@ pub(super) struct Wanted {
     pub(super) shape: ProbeShape,
     /// Number of the port that it asks. None for a command.
     pub(super) port: Option<i32>,
+    /// Timeout where the pods turn out to be slow. None: it stays as it is.
+    pub(super) slow_timeout_seconds: Option<i32>,
 }
 
 /// The wanted probes; in words where a default does not fit the container. A kind that is not wanted at all is left out.
 pub(super) type AllWanted = BTreeMap<ProbeKind, Result<Wanted, String>>;
 
-/// What is known of how the container starts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Start<'a> {
-    /// Seconds that its pods took.
+/// What is known of the container.
+#[derive(Clone, Debug)]
+pub(super) struct Past<'a> {
+    /// Seconds that its pods took to start.
     pub(super) took: Option<u32>,
-    /// The startup probe that was given to it.
-    pub(super) given: Option<&'a ProbeShape>,
+    /// The probes that were given to it. A gift does not change because the next pods are slower or faster.
+    pub(super) given: BTreeMap<ProbeKind, &'a ProbeShape>,
 }
 
-impl Start<'_> {
+impl Past<'_> {
     /// Attempts that a startup probe allows where the spec says nothing: time enough for twice what a start took, in whole
-    /// minutes, or what was given before. A gift does not change because the next pods were slower or faster.
-    fn attempts(self, period: i32) -> i32 {
+    /// minutes, or what was given before.
+    fn attempts(&self, period: i32) -> i32 {
         let usual = attempts(DEFAULT_START_SECONDS, period);
-        match (self.given, self.took) {
+        match (self.given.get(&ProbeKind::Startup), self.took) {
             (Some(given), _) if given.period_seconds == period => given.failure_threshold.max(usual),
             (Some(_), _) | (None, None) => usual,
             (None, Some(took)) => {
@@ -88,7 +93,7 @@ pub(super) fn wanted(
     spec: &ObservedServiceSpec,
     container: &Container,
     theirs: Option<&ProbeShape>,
-    start: Start<'_>,
+    past: &Past<'_>,
 ) -> Result<AllWanted, Vec<Finding>> {
     let settings = spec.probes.clone().unwrap_or_default();
     let mut findings = Vec::new();
@@ -114,6 +119,7 @@ pub(super) fn wanted(
         timeout: 3,
         failures: 3,
     };
+    let written = readiness.timeout_seconds;
     let readiness = one(
         container,
         ProbeKind::Readiness,
@@ -121,7 +127,8 @@ pub(super) fn wanted(
         "/ready",
         defaults,
         &mut findings,
-    );
+    )
+    .map(|wanted| Ok(roomy(wanted?, written, past.given.get(&ProbeKind::Readiness).copied())));
     let followed = match theirs {
         Some(shape) => handlers::follow(container, shape),
         None => liveness
@@ -132,7 +139,7 @@ pub(super) fn wanted(
         container,
         &settings.startup.unwrap_or_default(),
         followed,
-        start,
+        past,
         &mut findings,
     );
     findings.extend(window(spec).err());
@@ -180,14 +187,30 @@ fn one(
             initial_delay_seconds: 0,
         },
         port,
+        slow_timeout_seconds: None,
     }))
+}
+
+/// Readiness that waits longer for slow pods: an attempt that times out takes a pod away that would have answered. What was
+/// given so before stays.
+fn roomy(mut wanted: Wanted, written: Option<i32>, given: Option<&ProbeShape>) -> Wanted {
+    let slow = wanted.shape.period_seconds.min(LONGEST_SLOW_TIMEOUT_SECONDS);
+    if written.is_none() && slow > wanted.shape.timeout_seconds {
+        let was = |given: &ProbeShape| (given.period_seconds, given.timeout_seconds);
+        if given.map(was) == Some((wanted.shape.period_seconds, slow)) {
+            wanted.shape.timeout_seconds = slow;
+        } else {
+            wanted.slow_timeout_seconds = Some(slow);
+        }
+    }
+    wanted
 }
 
 fn startup(
     container: &Container,
     settings: &StartupSettings,
     followed: Led,
-    start: Start<'_>,
+    past: &Past<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<Result<Wanted, String>> {
     let at = "spec.probes.startup";
@@ -205,7 +228,7 @@ fn startup(
         findings,
     );
     let attempts = match settings.within.as_deref() {
-        None => start.attempts(numbers.period),
+        None => past.attempts(numbers.period),
         Some(text) => {
             let within = duration::seconds(text).filter(|seconds| *seconds <= LONGEST_START_SECONDS);
             if within.is_none() {
@@ -232,6 +255,7 @@ fn startup(
             initial_delay_seconds: 0,
         },
         port,
+        slow_timeout_seconds: None,
     }))
 }
 

@@ -193,3 +193,37 @@ fn a_gift_stays_as_it_was_given_when_the_next_pods_start_slower_or_faster() {
         assert_eq!(given(&shorter), [ProbeKind::Startup], "what is written is another gift");
     }
 }
+
+#[test]
+fn readiness_of_slow_pods_waits_longer_and_stays_so_when_they_are_faster() {
+    let readiness = |probes: Value, millis: u64| {
+        let slow = facts(|facts| facts["preflight"]["readiness"][1]["millis"] = millis.into());
+        let gift = resolved(&spec(json!({"readiness": probes})), &slow).gift.unwrap();
+        let timeout = gift.probes[&ProbeKind::Readiness].timeout_seconds;
+        (gift, timeout)
+    };
+    for (probes, millis, timeout) in [
+        (json!({}), 900, 3),
+        (json!({}), 1100, 5),
+        (json!({"periodSeconds": 30}), 1100, 10),
+        (json!({"periodSeconds": 3}), 1100, 3),
+        (json!({"timeoutSeconds": 2}), 1100, 2),
+    ] {
+        assert_eq!(readiness(probes.clone(), millis).1, timeout, "{probes} {millis}");
+    }
+    let (gift, _) = readiness(json!({}), 1100);
+    for millis in [3, 1100] {
+        let later = facts(|facts| {
+            with_gift(facts, &gift, &[]);
+            facts["preflight"]["readiness"][0]["millis"] = millis.into();
+        });
+        let probes = resolved(&spec(json!({})), &later);
+        assert_eq!((given(&probes), probes.reason), (vec![], Reason::Installed));
+        let written = resolved(&spec(json!({"readiness": {"timeoutSeconds": 3}})), &later);
+        assert_eq!(
+            given(&written),
+            [ProbeKind::Readiness],
+            "what is written is another gift"
+        );
+    }
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
+use crate::plan::Priced;
+
 /// Something to ask a Prometheus about, the Alertmanagers that it sends to, or a Grafana.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Check {
@@ -63,6 +65,8 @@ pub struct Reads {
     pub job: String,
     /// Metrics that alerts cannot do without, by name.
     pub needs: Vec<Need>,
+    /// Counters whose units have prices.
+    pub priced: BTreeSet<Priced>,
 }
 
 /// A metric that alerts cannot do without.

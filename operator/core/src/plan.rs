@@ -262,6 +262,19 @@ pub struct Pack {
     pub panels: Vec<Panel>,
     /// What objectives can be set on.
     pub indicators: Vec<Indicator>,
+    /// The counters whose units the service gives prices for.
+    pub priced: Vec<Priced>,
+}
+
+/// A counter whose units have prices, one for each value of a label.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Priced {
+    /// Name under which Prometheus stores it.
+    pub metric: String,
+    /// The label.
+    pub label: String,
+    /// The values that have a price, 0 too.
+    pub values: BTreeSet<String>,
 }
 
 /// A series that a pack reads.

@@ -223,6 +223,7 @@ fn bind_pack<'a>(
         alerts: Vec::new(),
         panels: Vec::new(),
         indicators: Vec::new(),
+        priced: ties.priced_counters(pack),
     };
     for signal in &pack.spec.signals {
         if !ties.applies(pack, signal) {

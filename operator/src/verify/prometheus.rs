@@ -48,7 +48,7 @@ pub struct Prometheus {
     rules: Shared<Groups>,
     jobs: Shared<Jobs>,
     names: Seldom<BTreeSet<String>>,
-    collided: Seldom<Vec<Sample>>,
+    counted: Seldom<Vec<Sample>>,
     /// Metrics of which an address was found to have no sample, and since when.
     missed: Mutex<BTreeMap<(String, String), Instant>>,
 }
@@ -169,7 +169,7 @@ impl Prometheus {
             rules: Shared::default(),
             jobs: Shared::default(),
             names: Seldom::new(EVERY),
-            collided: Seldom::new(EVERY),
+            counted: Seldom::new(EVERY),
             missed: Mutex::default(),
         })
     }

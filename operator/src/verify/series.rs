@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use observed_core::check::{Need, Reads};
-use observed_core::doctor::TARGET_LABELS;
+use observed_core::doctor::{Sample, TARGET_LABELS};
+use observed_core::plan::Priced;
 
 use super::prometheus::Health;
 use super::{Backends, LONGEST_WORDS, listed, targets};
@@ -19,8 +20,18 @@ pub(super) async fn advice(backends: &Backends<'_>, who: &str, url: &str, reads:
     if backends.shards(who).is_some() || !is_scraped(backends, url, reads).await {
         return Vec::new();
     }
-    let (unseen, renamed) = futures::join!(unseen(backends, who, url, reads), renamed(backends, who, url, reads));
-    unseen.into_iter().chain(renamed).collect()
+    let (unseen, renamed, priced) = futures::join!(
+        unseen(backends, who, url, reads),
+        renamed(backends, who, url, reads),
+        join_all(
+            reads
+                .priced
+                .iter()
+                .map(|priced| prices(backends, who, url, reads, priced))
+        ),
+    );
+    let priced = priced.into_iter().flatten();
+    unseen.into_iter().chain(renamed).chain(priced).collect()
 }
 
 /// Of a service that is not scraped nothing can be there, and another condition says so.
@@ -68,9 +79,7 @@ async fn unseen(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads) ->
 async fn renamed(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads) -> Option<String> {
     let ours = async |label: &'static str| {
         let samples = backends.prometheus.collided(url, label).await;
-        let is_ours = samples
-            .iter()
-            .any(|sample| sample.label("job") == reads.job && sample.label("namespace") == backends.namespace);
+        let is_ours = samples.iter().any(|sample| is_of(sample, backends, reads));
         is_ours.then_some(label)
     };
     let labels: Vec<&str> = join_all(TARGET_LABELS.map(ours)).await.into_iter().flatten().collect();
@@ -88,4 +97,41 @@ async fn renamed(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads) -
                 .map(String::as_str)
         )
     ))
+}
+
+/// Prices of what is not used, and what is used without a price.
+async fn prices(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads, priced: &Priced) -> Option<String> {
+    let Priced { metric, label, values } = priced;
+    let samples = backends.prometheus.label_values(url, metric, label).await;
+    let used: BTreeSet<String> = samples
+        .iter()
+        .filter(|sample| is_of(sample, backends, reads))
+        .map(|sample| shorten(sample.label(label), LONGEST_WORDS))
+        .filter(|value| !value.is_empty())
+        .collect();
+    // Of a service that has counted nothing yet, nobody knows what it uses.
+    let example = used.first()?;
+    let mut told = Vec::new();
+    let (idle, free) = (listed(names(values, &used)), listed(names(&used, values)));
+    if !idle.is_empty() {
+        told.push(format!(
+            "spec.signals.prices has a price for {idle}, and {metric} has no such {label}, now, 6 h or 24 h ago. Write it as the \
+             service counts it, for instance {example}, or take the price out"
+        ));
+    }
+    if !free.is_empty() {
+        told.push(format!(
+            "the {label} {free} has no price in spec.signals.prices and costs nothing in rules and budgets. Add its price"
+        ));
+    }
+    (!told.is_empty()).then(|| format!("asked for the {label} of {metric}, {who} says: {}", told.join(". ")))
+}
+
+/// The names that only the first has.
+fn names<'a>(all: &'a BTreeSet<String>, without: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+    all.difference(without).map(String::as_str)
+}
+
+fn is_of(sample: &Sample, backends: &Backends<'_>, reads: &Reads) -> bool {
+    sample.label("job") == reads.job && sample.label("namespace") == backends.namespace
 }

@@ -10,6 +10,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use observed_core::check::{Need, Reads};
 use observed_core::facts::Selects;
+use observed_core::plan::Priced;
 use observed_crds::foreign::LabelSelector;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

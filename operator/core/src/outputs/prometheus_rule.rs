@@ -81,6 +81,7 @@ impl Output for PrometheusRule {
                     monitor: names::child(&plan.owner.name, ""),
                     job: plan.scrape.job.clone(),
                     needs: needs::needs(&groups, plan),
+                    priced: plan.packs.iter().flat_map(|pack| pack.priced.clone()).collect(),
                 },
             });
             if !alerts.is_empty() {

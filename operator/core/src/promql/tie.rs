@@ -254,6 +254,13 @@ impl Tie {
     pub fn metric(&self, metric: &str) -> Option<&str> {
         self.series.get(metric).map(|series| series.name.as_str())
     }
+
+    /// The name under which Prometheus stores it: that of the native histogram where it is part of one.
+    pub fn stored(&self, metric: &str) -> Option<&str> {
+        let series = self.series.get(metric)?;
+        let native = series.native.as_ref().map(|native| native.histogram.as_str());
+        Some(native.unwrap_or(&series.name))
+    }
 }
 
 /// An expression for a panel.

@@ -13,6 +13,8 @@ use crate::promql;
 #[derive(Debug, Default)]
 pub(super) struct Prices {
     each: Vec<Each>,
+    /// Every model that has a price, 0 too.
+    models: BTreeSet<String>,
 }
 
 /// The price of one token.
@@ -24,6 +26,11 @@ struct Each {
 }
 
 impl Prices {
+    /// The models that have a price.
+    pub(super) fn models(&self) -> &BTreeSet<String> {
+        &self.models
+    }
+
     /// What each unit of a counter costs. None without prices: then the service counts its cost itself.
     pub(super) fn of(&self, priced: &Priced) -> Option<Vec<promql::Price>> {
         let price = |each: &Each| promql::Price {
@@ -57,9 +64,8 @@ pub(super) fn prices(choice: &Choice<'_>, written: &[Price], findings: &mut Vec<
             "Add \"llm\" to spec.signals.packs, or leave the prices out",
         );
     }
-    let mut models = BTreeSet::new();
     for (index, price) in written.iter().enumerate() {
-        if !models.insert(price.model.as_str()) {
+        if !prices.models.insert(price.model.clone()) {
             wrong(
                 format!("spec.signals.prices[{index}].model"),
                 format!("the model {:?} has a price already", price.model),
@@ -104,9 +110,10 @@ fn one_of_a_million(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use observed_crds::v1alpha1::Signals;
+    use observed_crds::v1alpha1::{Histograms, Signals};
 
     use super::*;
+    use crate::plan;
     use crate::signals::{bind, sample};
 
     fn signals(prices: &[(&str, &str, &str)]) -> Signals {
@@ -149,6 +156,34 @@ mod tests {
             );
         }
         assert!(llm.series.iter().all(|series| series.name != "llm_cost_usd_total"));
+    }
+
+    #[test]
+    fn what_is_priced_is_named_as_prometheus_stores_it() {
+        let signals = signals(&[("m-1", "3", "15"), ("m-2", "0", "0")]);
+        let native = Signals {
+            dialect: Some("gen-ai".to_owned()),
+            histograms: Some(Histograms::Native),
+            ..signals.clone()
+        };
+        let stored = |signals: &Signals| {
+            let plan = sample::plan(&sample::binding(signals)).unwrap();
+            plan.packs
+                .into_iter()
+                .flat_map(|pack| pack.priced)
+                .collect::<BTreeSet<_>>()
+        };
+        let priced = |metric: &str, label: &str| plan::Priced {
+            metric: metric.to_owned(),
+            label: label.to_owned(),
+            values: ["m-1", "m-2"].map(str::to_owned).into(),
+        };
+        assert_eq!(stored(&signals), [priced("tokens_used_total", "model")].into());
+        assert_eq!(
+            stored(&native),
+            [priced("gen_ai_client_token_usage", "gen_ai_request_model")].into()
+        );
+        assert_eq!(stored(&Signals::default()), [].into());
     }
 
     #[test]

@@ -168,6 +168,22 @@ impl<'a> Ties<'a> {
         Some((priced, self.adapted.prices.of(priced)?))
     }
 
+    /// The counters of a pack whose units the service gives prices for.
+    pub(super) fn priced_counters(&self, pack: &SignalPack) -> Vec<plan::Priced> {
+        let Ok(tie) = self.of(pack) else {
+            return Vec::new();
+        };
+        let counter = |series: &Series| {
+            let (priced, _) = self.priced(series)?;
+            Some(plan::Priced {
+                metric: tie.stored(&priced.from)?.to_owned(),
+                label: tie.label(&priced.model).to_owned(),
+                values: self.adapted.prices.models().clone(),
+            })
+        };
+        pack.spec.series.iter().filter_map(counter).collect()
+    }
+
     /// The native histogram that a series of the service is part of, by its name at the service.
     fn native<'n>(&self, pack: &SignalPack, series: &Series, name: &'n str) -> Option<(&'n str, HistogramPart)> {
         if self.adapted.histograms != Histograms::Native || series.scope != Scope::Service {

@@ -50,14 +50,25 @@ impl Prometheus {
 
     /// The jobs with series whose own label of that name lost against the target's. Nobody could be asked: none.
     pub(in super::super) async fn collided(&self, base: &str, label: &'static str) -> Vec<Sample> {
-        let query = Query::Collided(label).promql();
+        self.counted(base, Query::Collided(label).promql()).await
+    }
+
+    /// The values of a label that a metric has, or had some hours or a day ago, each with its namespace and job: a process that
+    /// starts anew counts only what happened since. Nobody could be asked: none.
+    pub(in super::super) async fn label_values(&self, base: &str, metric: &str, label: &str) -> Vec<Sample> {
+        let query =
+            format!("count by (namespace, job, {label}) ({metric} or {metric} offset 6h or {metric} offset 1d)");
+        self.counted(base, query).await
+    }
+
+    async fn counted(&self, base: &str, query: String) -> Vec<Sample> {
         let timeout = format!("{}s", TIMEOUT.as_secs());
         let ask = async {
             let query = [("query", query.as_str()), ("timeout", &timeout)];
             let answer: Envelope<Vector> = self.aside(base, "/api/v1/query", &query).await?;
             Ok(answer.data.result.iter().filter_map(Sample::of).collect())
         };
-        let answer = self.collided.get(format!("{base} {label}"), ask).await;
+        let answer = self.counted.get(format!("{base} {query}"), ask).await;
         answer
             .map(|answer: Arc<Answer<Vec<Sample>>>| answer.value.clone())
             .unwrap_or_default()

@@ -92,6 +92,12 @@ fn checks(service: usize) -> [Check; 3] {
                 alerts: ["Down".to_owned()].into(),
                 when_missing: String::new(),
             }],
+            priced: [Priced {
+                metric: "tokens_used_total".into(),
+                label: "model".into(),
+                values: ["small".to_owned()].into(),
+            }]
+            .into(),
         },
     };
     [targets, rules, routes::routes(&[("Down", "critical")])]
@@ -121,8 +127,8 @@ async fn a_thousand_services_ask_no_more_than_five_times_a_second() {
     let requests = asked.load(Ordering::Relaxed);
     // Targets, twelve pages of rules, who is told of alerts, its routes, its silences and which alerts it has.
     let often: u32 = 1 + 12 + 1 + 1 + 1 + 1;
-    // The names of all metrics, and the series with each of the labels that a target has.
-    let seldom: u32 = 1 + 7;
+    // The names of all metrics, the series with each of the labels that a target has, and the models that tokens are counted of.
+    let seldom: u32 = 1 + 7 + 1;
     assert_eq!(requests, usize::try_from(often + seldom).unwrap());
     let a_second = f64::from(often) / KEPT.as_secs_f64() + f64::from(seldom) / EVERY.as_secs_f64();
     assert!(a_second <= MOST_PER_SECOND, "{a_second} requests a second");
@@ -132,7 +138,7 @@ async fn a_thousand_services_ask_no_more_than_five_times_a_second() {
 async fn services_that_share_nothing_ask_for_each_of_them() {
     let (url, asked) = of_many().await;
     look(&url, || Arc::new(client()), 3).await;
-    assert_eq!(asked.load(Ordering::Relaxed), 3 * 25);
+    assert_eq!(asked.load(Ordering::Relaxed), 3 * 26);
 }
 
 #[tokio::test]

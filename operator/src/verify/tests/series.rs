@@ -2,6 +2,9 @@
 
 use std::sync::Mutex;
 
+use axum::extract::Query;
+use observed_core::promql::Expression;
+
 use super::*;
 use crate::verify::prometheus::locked;
 
@@ -12,6 +15,8 @@ struct Fake {
     metrics: Arc<Mutex<(StatusCode, Value)>>,
     /// The label of which series collided, and of which namespace and job.
     collided: (&'static str, &'static str, &'static str),
+    /// Namespace, job and model of what tokens are counted of.
+    models: &'static [(&'static str, &'static str, &'static str)],
 }
 
 impl Fake {
@@ -20,6 +25,7 @@ impl Fake {
             up: true,
             metrics: Arc::new(Mutex::new((StatusCode::OK, json!(metrics)))),
             collided: ("", "", ""),
+            models: &[],
         }
     }
 
@@ -32,10 +38,16 @@ impl Fake {
             (status, json!({"status": "success", "data": names}).to_string())
         };
         let (label, namespace, job) = self.collided;
-        let query = async move |uri: Uri| {
-            let asked = !label.is_empty() && uri.query().unwrap_or_default().contains(&format!("exported_{label}"));
+        let query = async move |asked: Query<BTreeMap<String, String>>| {
+            let query = &asked["query"];
+            Expression::parse(query).unwrap();
+            let asked = !label.is_empty() && query.contains(&format!("exported_{label}"));
             let metric = json!({"metric": {"namespace": namespace, "job": job}, "value": [1.0, "12"]});
-            let result: Vec<Value> = Some(metric).filter(|_| asked).into_iter().collect();
+            let mut result: Vec<Value> = Some(metric).filter(|_| asked).into_iter().collect();
+            if query.contains("tokens_used_total") {
+                let sample = |(namespace, job, model)| json!({"metric": {"namespace": namespace, "job": job, "model": model}, "value": [1.0, "2"]});
+                result.extend(self.models.iter().copied().map(sample));
+            }
             json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string()
         };
         let router = Router::new()
@@ -77,6 +89,12 @@ fn reading(metrics: &[(&str, &str)]) -> Check {
             monitor: "api".into(),
             job: "api".into(),
             needs: metrics.iter().map(need).collect(),
+            priced: [Priced {
+                metric: "tokens_used_total".into(),
+                label: "model".into(),
+                values: ["large", "small"].map(str::to_owned).into(),
+            }]
+            .into(),
         },
     }
 }
@@ -156,6 +174,40 @@ async fn a_label_that_became_another_one_is_named_with_what_mends_it() {
         let message = told(of(label, namespace, job), reading(&[])).await;
         assert!(!message.contains("Worth knowing"), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_price_of_a_model_that_is_not_used_is_named_and_so_is_a_model_without_a_price() {
+    let of = |models| Fake {
+        models,
+        ..Fake::new(&[])
+    };
+    let both = told(of(&[("prod", "api", "large"), ("prod", "api", "small")]), reading(&[])).await;
+    assert!(!both.contains("Worth knowing"), "{both}");
+    // Nobody knows what a service uses that has counted nothing: others' tokens say nothing of it.
+    let others: &[_] = &[("prod", "other", "tiny"), ("test", "api", "tiny")];
+    let nothing = told(of(others), reading(&[])).await;
+    assert!(!nothing.contains("Worth knowing"), "{nothing}");
+
+    let idle = told(of(&[("prod", "api", "large")]), reading(&[])).await;
+    for words in [
+        "has a price for small, and tokens_used_total has no such model",
+        "for instance large, or take the price out",
+    ] {
+        assert!(idle.contains(words), "{idle}");
+    }
+    assert!(!idle.contains("costs nothing"), "{idle}");
+    let free: &[_] = &[
+        ("prod", "api", "large"),
+        ("prod", "api", "small"),
+        ("prod", "api", "tiny"),
+    ];
+    let free = told(of(free), reading(&[])).await;
+    assert!(
+        free.contains("the model tiny has no price in spec.signals.prices and costs nothing"),
+        "{free}"
+    );
+    assert!(!free.contains("has a price for"), "{free}");
 }
 
 #[tokio::test]

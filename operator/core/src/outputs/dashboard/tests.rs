@@ -48,6 +48,7 @@ fn pack(name: &str, title: &str) -> plan::Pack {
         alerts: vec![],
         panels: vec![panel("Rate", true), panel("Other", false)],
         indicators: vec![],
+        priced: vec![],
     }
 }
 

@@ -207,7 +207,9 @@ fn redis(mut stream: TcpStream) -> std::io::Result<()> {
 
 /// What is closed while something that came in was not read is reset, as Linux does it.
 fn reset(stream: TcpStream) -> std::io::Result<()> {
-    stream.peek(&mut [0]).map(drop)
+    stream.peek(&mut [0])?;
+    drop(stream);
+    Ok(())
 }
 
 fn page(mut stream: TcpStream) -> std::io::Result<()> {

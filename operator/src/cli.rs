@@ -75,7 +75,7 @@ enum Verb {
     Preview(preview::Args),
     /// Find what is silently dead in the monitoring of a cluster, with your own rights, and say how to mend it.
     #[command(after_help = doctor::EXAMPLES)]
-    Doctor(doctor::Args),
+    Doctor(Box<doctor::Args>),
     /// Print the CustomResourceDefinitions, or install and upgrade them.
     #[command(after_help = crds::EXAMPLES)]
     Crds(crds::Args),

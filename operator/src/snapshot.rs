@@ -3,6 +3,7 @@
 //! may not be read, is not served or does not answer becomes a fact of the snapshot; the rest goes on.
 
 mod backends;
+mod grafana;
 mod probes;
 
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 mod access;
 mod age;
 mod alertmanager;
-mod grafana;
+pub mod grafana;
 mod kin;
 mod prometheus;
 mod rules;

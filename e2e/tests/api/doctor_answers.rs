@@ -1,5 +1,5 @@
-//! What `observed doctor` concludes from the answers of a real Prometheus and a real Alertmanager. They run beside the
-//! API server, and scrape pages of this test under the names that prometheus-operator would give.
+//! What `observed doctor` concludes from the answers of a real Prometheus and a real Alertmanager, and of a stand-in of Grafana.
+//! They run beside the API server, and scrape pages of this test under the names that prometheus-operator would give.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,10 +30,11 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// What must be found, and nothing else: `shop` of the healthy namespace is scraped too, and has no finding.
-pub const EXPECTED: [&str; 14] = [
+pub const EXPECTED: [&str; 15] = [
     "alert-inhibited PrometheusRule shop",
     "alert-not-delivered PrometheusRule shop",
     "counters-of-several-processes Pod workers-1",
+    "dashboard-not-in-grafana ConfigMap shop",
     "empty-page ServiceMonitor empty",
     "label-collision ServiceMonitor guide",
     "metrics-content-type ServiceMonitor json",
@@ -81,7 +82,15 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     let (prometheus, _prometheus) = prometheus(directory.path(), &rules, &namespace).await;
     let (alertmanager, _alertmanager) = alertmanager(directory.path()).await;
 
+    let title = namespace.clone();
+    let grafana = servers::serve(move |stream| grafana(&title, stream));
+    let grafana_at = |path: &str| format!("http://127.0.0.1:{grafana}/{path}");
+    let token = directory.path().join("token");
+    fs::write(&token, TOKEN).unwrap();
+
     let admin = stage.cluster.kubeconfig().to_owned();
+    let token = format!("--grafana-token-file={}", token.display());
+    let grafana_url = format!("--grafana-url={}", grafana_at("empty"));
     let arguments = [
         "-n",
         &namespace,
@@ -89,6 +98,8 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
         &prometheus,
         "--alertmanager-url",
         &alertmanager,
+        &grafana_url,
+        &token,
     ];
     let look = async || {
         let (_, told) = doctor(&admin, &arguments).await;
@@ -115,6 +126,59 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
     assert!(says("rule-failing").contains("many-to-many"));
     assert!(says("unbounded-label").contains("300 values"));
     assert!(says("label-collision").contains("exported_endpoint"));
+    assert!(says("dashboard-not-in-grafana").contains("has no dashboard with the uid"));
+
+    // The same Grafana with another dashboard under that uid, with this one, and without a token that it takes.
+    let ask_grafana = async |path: &str, more: &[&str]| {
+        let url = format!("--grafana-url={}", grafana_at(path));
+        let (_, told) = doctor(&admin, &[&["-n", namespace.as_str(), &url], more].concat()).await;
+        let findings = told["findings"].as_array().unwrap().iter();
+        let mut findings = findings.filter(|finding| finding["rule"] == "dashboard-not-in-grafana");
+        (findings.next().map(Value::to_string), told["notRun"].to_string())
+    };
+    let (taken, _) = ask_grafana("taken", &[&token]).await;
+    assert!(taken.unwrap().contains("belongs to the dashboard \\\"Copy\\\""));
+    let (finding, not_run) = ask_grafana("full", &[&token]).await;
+    assert!(
+        finding.is_none() && !not_run.contains("dashboard-not-in-grafana"),
+        "{not_run}"
+    );
+    let (finding, not_run) = ask_grafana("full", &[]).await;
+    assert!(
+        finding.is_none() && not_run.contains("HTTP 401: see whether --grafana-token-file"),
+        "{not_run}"
+    );
+}
+
+const TOKEN: &str = "glsa_of_a_test";
+
+/// Answers as Grafana documents its HTTP API, which is under the AGPL and so not part of these tests: `/empty` has no
+/// dashboard, `/full` that of the namespace, `/taken` another one under its uid.
+fn grafana(title: &str, mut stream: TcpStream) -> std::io::Result<()> {
+    let request = servers::request(BufReader::new(&stream))?;
+    let knows = format!("authorization: bearer {TOKEN}");
+    let asked = servers::path(&request).split_once("/api/dashboards/uid/");
+    let (status, body) = match asked {
+        _ if !request.iter().any(|line| line.to_lowercase() == knows) => {
+            ("401 Unauthorized", json!({"message": "Invalid API key"}))
+        }
+        Some(("full", uid)) if uid == title => (
+            "200 OK",
+            json!({"dashboard": {"title": title}, "meta": {"folderTitle": "Shop"}}),
+        ),
+        Some(("taken", _)) => (
+            "200 OK",
+            json!({"dashboard": {"title": "Copy"}, "meta": {"folderTitle": "Shop"}}),
+        ),
+        Some(_) => ("404 Not Found", json!({"message": "Dashboard not found"})),
+        None => ("404 Not Found", json!({"message": "Not found"})),
+    };
+    let body = body.to_string();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub const MONITOR: &str = "

@@ -26,6 +26,8 @@ enum At {
     Pages,
     /// What answers like a Redis.
     Redis,
+    /// What resets every connection once it was asked something.
+    Resets,
     /// A Prometheus that wants a client certificate.
     Guarded,
     /// A port on which nobody listens.
@@ -35,8 +37,9 @@ enum At {
 }
 
 /// What is scraped under which name, the settings of the scrape, and what `observed doctor` says that the error means.
-const SCRAPES: [(&str, At, &str, &str); 22] = [
+const SCRAPES: [(&str, At, &str, &str); 23] = [
     ("refused", At::Nobody, "", "nothing listens on that port"),
+    ("resets", At::Resets, "", "cut off before an answer"),
     ("silent", At::Pages, "", "took longer than the scrape timeout"),
     ("page-404", At::Pages, "", "there is no page at that path"),
     ("page-401", At::Pages, "", "wants credentials or a client certificate"),
@@ -90,11 +93,12 @@ async fn every_error_of_the_dictionary_is_made_by_a_real_prometheus_and_told_by_
     }
     let directory = tempfile::tempdir().unwrap();
     let (guarded, _guarded) = guarded(&directory.path().join("guarded")).await;
-    let (pages, redis) = (servers::serve(page), servers::serve(redis));
+    let (pages, redis, resets) = (servers::serve(page), servers::serve(redis), servers::serve(reset));
     let jobs = SCRAPES.map(|(name, at, settings, _)| {
         let address = match at {
             At::Pages => format!("127.0.0.1:{pages}"),
             At::Redis => format!("127.0.0.1:{redis}"),
+            At::Resets => format!("127.0.0.1:{resets}"),
             At::Guarded => format!("127.0.0.1:{guarded}"),
             At::Nobody => format!("127.0.0.1:{}", free_port()),
             At::Unknown => "no..host:80".to_owned(),
@@ -119,7 +123,7 @@ async fn every_error_of_the_dictionary_is_made_by_a_real_prometheus_and_told_by_
     let look = async || {
         let (_, told) = doctor(&admin, &["-n", &namespace, "--prometheus-url", &url]).await;
         let evidence = evidence(&told);
-        // Of a client without a certificate a scrape now and then only sees that the other side hung up.
+        // Of a client without a certificate a scrape now and then only sees that the other side cut it off.
         let wrong: Vec<_> = SCRAPES
             .into_iter()
             .filter(|(name, .., words)| !evidence.get(*name).is_some_and(|told| told.contains(words)))
@@ -199,6 +203,13 @@ async fn guarded(directory: &Path) -> (u16, Running) {
 fn redis(mut stream: TcpStream) -> std::io::Result<()> {
     let _ = stream.read(&mut [0; 1024])?;
     stream.write_all(b"-ERR unknown command\r\n")
+}
+
+/// What is closed while something that came in was not read is reset, as Linux does it.
+fn reset(stream: TcpStream) -> std::io::Result<()> {
+    stream.peek(&mut [0])?;
+    drop(stream);
+    Ok(())
 }
 
 fn page(mut stream: TcpStream) -> std::io::Result<()> {

@@ -150,8 +150,9 @@ async fn told(stage: &Stage, operator: &Operator, world: &World) -> Vec<(&'stati
     let (_, diff, diff_error) = observed(admin, &["diff", PRINTED, "-n", n]).await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("seen.tar.gz");
-    let (prometheus, alertmanager) = (world.url("prometheus"), world.url("alertmanager"));
-    let servers = ["--prometheus-url", &prometheus, "--alertmanager-url", &alertmanager];
+    let servers = ["prometheus", "alertmanager", "grafana"];
+    let servers = servers.map(|server| format!("--{server}-url={}", world.url(server)));
+    let servers = servers.each_ref().map(String::as_str);
     let bundle = ["doctor", "-n", n, "--bundle", file.to_str().unwrap()];
     observed(admin, &[&bundle[..], &servers[..]].concat()).await;
     let mut objects = String::new();

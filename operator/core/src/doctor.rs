@@ -18,10 +18,13 @@ mod scraping;
 mod selectors;
 mod snapshot;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use answers::{
-    AlertmanagerAnswers, Group, LoadedRule, PrometheusAnswers, Query, Sample, TARGET_LABELS, Target, TargetHealth,
+    AlertmanagerAnswers, GrafanaAnswers, Group, LoadedRule, PrometheusAnswers, Query, Sample, TARGET_LABELS, Target,
+    TargetHealth,
 };
 pub use bundle::bundle;
 pub use finding::{Change, Finding, Fix, Found, Reference, Severity};
@@ -71,7 +74,7 @@ pub struct Diagnosis {
 /// Runs every rule that the snapshot has enough for.
 pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
-    let related = snapshot.scope.name.as_ref().map(|_| related::related(snapshot));
+    let related = related::of_scope(snapshot);
     for rule in RULES {
         let lacking: Vec<String> = rule.needs.iter().filter_map(|need| need.lacking(snapshot)).collect();
         if !lacking.is_empty() {
@@ -100,6 +103,11 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
 /// Labels by which ConfigMaps with dashboards are found, as far as the workloads in the snapshot tell.
 pub fn dashboard_labels(snapshot: &Snapshot) -> Vec<String> {
     dashboards::labels(snapshot)
+}
+
+/// The uids of dashboards in the snapshot to ask Grafana for.
+pub fn dashboard_uids(snapshot: &Snapshot) -> BTreeSet<String> {
+    dashboards::uids(snapshot)
 }
 
 /// What to ask the pods in the snapshot: what the kubelet asks for their readiness.

@@ -18,6 +18,7 @@ pub mod facts;
 pub mod finding;
 pub mod gift;
 pub mod grafana;
+pub mod grafana_api;
 pub mod lint;
 pub mod names;
 pub mod objectives;

@@ -9,6 +9,8 @@ pub enum Cause {
     Refused,
     /// No answer within the scrape timeout.
     TimedOut,
+    /// The connection came about, and was cut off before an answer.
+    CutOff,
     /// HTTP 404.
     NotFound,
     /// HTTP 401 or 403.
@@ -38,7 +40,7 @@ pub enum Cause {
 }
 
 /// Parts of the error's text, in lower case, and what they mean. The first that is found counts.
-const DICTIONARY: [(&str, Cause); 24] = [
+const DICTIONARY: [(&str, Cause); 26] = [
     // What follows is the page's own text, which may have any words.
     ("while parsing", Cause::NotText),
     ("sample limit exceeded", Cause::SampleLimit),
@@ -58,6 +60,8 @@ const DICTIONARY: [(&str, Cause); 24] = [
     ("malformed http", Cause::NotHttp),
     ("no such host", Cause::UnknownHost),
     ("connection refused", Cause::Refused),
+    ("connection reset by peer", Cause::CutOff),
+    ("broken pipe", Cause::CutOff),
     ("context deadline exceeded", Cause::TimedOut),
     ("i/o timeout", Cause::TimedOut),
     ("http status 404", Cause::NotFound),
@@ -95,6 +99,10 @@ impl Cause {
         match self {
             Self::Refused => "nothing listens on that port of the pod, or only on 127.0.0.1",
             Self::TimedOut => "the page took longer than the scrape timeout, or a NetworkPolicy drops the request",
+            Self::CutOff => {
+                "the connection was cut off before an answer: by a mesh that takes nothing but mTLS, by a server that wants a client \
+                 certificate, by a firewall, or because the process ended"
+            }
             Self::NotFound => "there is no page at that path",
             Self::Unauthorized => "the page wants credentials or a client certificate",
             Self::Status => "the page answers with an error",
@@ -117,6 +125,10 @@ impl Cause {
             Self::Refused => "Name the port that serves metrics, and let the server listen on 0.0.0.0",
             Self::TimedOut => {
                 "Measure the page from inside the cluster; then raise scrapeTimeout, or allow Prometheus in the NetworkPolicy"
+            }
+            Self::CutOff => {
+                "In a mesh with strict mTLS exempt the port of the metrics or scrape through the mesh; else look for restarts and into \
+                 the log of the pod at the time of the scrape"
             }
             Self::NotFound => "Set path to where the metrics are",
             Self::Unauthorized => "Give the monitor authorization, basicAuth or tlsConfig",
@@ -173,6 +185,14 @@ mod tests {
                 "Get \"http://10.0.0.1:8000/metrics\": context deadline exceeded",
                 Cause::TimedOut,
             ),
+            (
+                "Get \"http://10.0.0.1:8000/metrics\": read tcp 10.0.0.9:40312->10.0.0.1:8000: read: connection reset by peer",
+                Cause::CutOff,
+            ),
+            (
+                "Get \"https://10.0.0.1:8443/metrics\": write tcp 10.0.0.9:40312->10.0.0.1:8443: write: broken pipe",
+                Cause::CutOff,
+            ),
             ("server returned HTTP status 404 Not Found", Cause::NotFound),
             ("server returned HTTP status 401 Unauthorized", Cause::Unauthorized),
             ("server returned HTTP status 403 Forbidden", Cause::Unauthorized),
@@ -191,6 +211,11 @@ mod tests {
             ),
             (
                 "strconv.ParseFloat: parsing \"refused\": invalid syntax while parsing: \"connection refused\"",
+                Cause::NotText,
+            ),
+            // The page's own words are no word of the network.
+            (
+                "expected equal, got \"broken pipe\" while parsing: \"broken pipe\"",
                 Cause::NotText,
             ),
             (

@@ -17,7 +17,7 @@ use super::input;
 use super::output;
 use super::{Error, Outcome};
 use crate::settings::Servers;
-use crate::settings::access::{AlertmanagerAccess, PrometheusAccess};
+use crate::settings::access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
 use crate::snapshot::snapshot;
 
 pub(super) const EXAMPLES: &str = "\
@@ -31,6 +31,7 @@ Examples:
   observed doctor -f manifests/                files, without a cluster
   observed doctor --in-cluster                 in a pod of the operator: whether it can do its work
   observed doctor --prometheus-url http://localhost:9090 --alertmanager-url http://localhost:9093
+  observed doctor --grafana-url http://localhost:3000 --grafana-token-file token
 
 It reads with your own rights, and writes nothing but what --fix asks about. What you may not read is named, and the rest is judged. docs/doctor.md lists every
 rule.";
@@ -56,6 +57,8 @@ pub(super) struct Args {
     prometheus: PrometheusAccess,
     #[command(flatten)]
     alertmanager: AlertmanagerAccess,
+    #[command(flatten)]
+    grafana: GrafanaAccess,
     /// Form of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
@@ -98,7 +101,7 @@ impl Args {
         Servers {
             prometheus: (&self.prometheus).into(),
             alertmanager: (&self.alertmanager).into(),
-            ..Servers::default()
+            grafana: (&self.grafana).into(),
         }
     }
 }

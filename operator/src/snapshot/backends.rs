@@ -1,13 +1,16 @@
-//! Finds every Prometheus and Alertmanager and asks it: at an address, or through the API server's service proxy.
+//! Finds every Prometheus and Alertmanager and asks it: at an address, or through the API server's service proxy. Grafana is
+//! asked at an address only.
 
 use std::time::Duration;
 
-use futures::future::{join, join_all};
+use futures::future::{OptionFuture, join_all, join3};
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
 use kube::Client;
 use kube::client::Body;
-use observed_core::doctor::{AlertmanagerAnswers, Kind, Object, PrometheusAnswers, Query, Sample, Snapshot};
+use observed_core::doctor::{
+    AlertmanagerAnswers, Kind, Object, PrometheusAnswers, Query, Sample, Snapshot, dashboard_uids,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -63,15 +66,19 @@ const ALERTMANAGER: Web = Web {
 pub(super) async fn ask(client: &Client, servers: Servers, snapshot: &mut Snapshot) -> Result<(), verify::Error> {
     let prometheuses = backends(client, &PROMETHEUS, servers.prometheus.url.as_deref(), snapshot).await;
     let alertmanagers = backends(client, &ALERTMANAGER, servers.alertmanager.url.as_deref(), snapshot).await;
+    let grafana = servers.grafana.url.clone();
     let http = Prometheus::new(servers)?;
     let asker = Asker { client, http: &http };
-    let (prometheuses, alertmanagers) = join(
+    let uids = dashboard_uids(snapshot);
+    let (prometheuses, alertmanagers, grafana) = join3(
         join_all(prometheuses.iter().map(|backend| asker.prometheus(backend))),
         join_all(alertmanagers.iter().map(|backend| asker.alertmanager(backend))),
+        OptionFuture::from(grafana.map(|url| super::grafana::ask(&http, url, uids))),
     )
     .await;
     snapshot.prometheuses = prometheuses;
     snapshot.alertmanagers = alertmanagers;
+    snapshot.grafana = grafana;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Whether Grafana has the dashboard: by the settings of its sidecars, and by its own word where its address is known.
 
 use observed_core::check::{Check, DashboardFile, Truth, Verdict};
+use observed_core::grafana_api::{self, Judged, Known, Standing};
 use observed_core::sidecar;
 use observed_crds::v1alpha1::conditions::Reason;
 use serde::Deserialize;
@@ -8,10 +9,6 @@ use serde::Deserialize;
 use super::access::Server;
 use super::prometheus::not_json;
 use super::{Backends, Prometheus, verdict};
-use crate::api_error::shorten;
-
-/// Longest foreign text in a message.
-const LONGEST: usize = 200;
 
 #[derive(Deserialize)]
 struct Found {
@@ -36,10 +33,13 @@ struct Refusal {
     message: String,
 }
 
-/// What Grafana says of a uid.
-enum Answer {
-    Has(Found),
-    HasNot,
+impl From<Found> for Known {
+    fn from(found: Found) -> Self {
+        Self {
+            title: found.dashboard.title,
+            folder: found.meta.folder_title,
+        }
+    }
 }
 
 pub(super) async fn dashboard(backends: &Backends<'_>, check: &Check, file: &DashboardFile) -> Verdict {
@@ -48,37 +48,26 @@ pub(super) async fn dashboard(backends: &Backends<'_>, check: &Check, file: &Das
     let Some(url) = backends.grafana_url else {
         return told(truth, reason, words);
     };
-    match ask(backends.prometheus, url, &file.uid).await {
-        Ok(Answer::Has(found)) if found.dashboard.title == file.title => {
-            // What a sidecar does not load came in another way, and two with one uid cannot both be there.
-            let folder = shorten(&found.meta.folder_title, LONGEST);
-            let message = format!(
-                "Grafana at {url} has the dashboard {:?} in the folder {folder:?}",
-                file.title
-            );
-            match reason {
-                Reason::DashboardTaken => told(truth, reason, words),
-                _ => told(Truth::True, Reason::Loaded, message),
+    match known(backends.prometheus, url, &file.uid).await {
+        Ok(known) => {
+            let judged = grafana_api::judge(url, &file.uid, &file.title, known.as_ref());
+            let Judged {
+                words: answered,
+                next_step,
+                ..
+            } = judged;
+            match judged.standing {
+                // What a sidecar does not load came in another way, and two with one uid cannot both be there.
+                Standing::Loaded if reason == Reason::DashboardTaken => told(truth, reason, words),
+                Standing::Loaded => told(Truth::True, Reason::Loaded, answered),
+                Standing::Taken => told(Truth::False, Reason::DashboardTaken, format!("{answered}. {next_step}")),
+                Standing::NotLoaded if truth == Truth::False => told(truth, reason, words),
+                Standing::NotLoaded => told(
+                    Truth::False,
+                    Reason::NotLoaded,
+                    format!("{answered}. {next_step}. {words}"),
+                ),
             }
-        }
-        Ok(Answer::Has(found)) => {
-            let message = format!(
-                "In Grafana at {url} the uid {:?} belongs to the dashboard {:?} in the folder {:?}, so that this one cannot be \
-                 loaded. Delete that one, or give it another uid",
-                file.uid,
-                shorten(&found.dashboard.title, LONGEST),
-                shorten(&found.meta.folder_title, LONGEST)
-            );
-            told(Truth::False, Reason::DashboardTaken, message)
-        }
-        Ok(Answer::HasNot) if truth == Truth::False => told(truth, reason, words),
-        Ok(Answer::HasNot) => {
-            let message = format!(
-                "Grafana at {url} has no dashboard with the uid {:?} yet. It can take two minutes; if it stays so, the logs of \
-                 Grafana and of its sidecar say why. {words}",
-                file.uid
-            );
-            told(Truth::False, Reason::NotLoaded, message)
         }
         Err(error) if truth == Truth::Unknown => told(
             Truth::Unknown,
@@ -93,7 +82,11 @@ pub(super) async fn dashboard(backends: &Backends<'_>, check: &Check, file: &Das
     }
 }
 
-async fn ask(http: &Prometheus, url: &str, uid: &str) -> Result<Answer, String> {
+/// What Grafana has under a uid. None: nothing.
+///
+/// # Errors
+/// It could not be asked, or its answer is not that of Grafana, in words.
+pub async fn known(http: &Prometheus, url: &str, uid: &str) -> Result<Option<Known>, String> {
     let path = format!("/api/dashboards/uid/{uid}");
     let answered = http.answer(Server::Grafana, url, &path).await;
     let (status, body) = answered.map_err(|error| error.to_string())?;
@@ -103,13 +96,11 @@ async fn ask(http: &Prometheus, url: &str, uid: &str) -> Result<Answer, String> 
             .map(|refusal| refusal.message)
     };
     match status {
-        200 => serde_json::from_slice(&body)
-            .map(Answer::Has)
+        200 => serde_json::from_slice::<Found>(&body)
+            .map(|found| Some(found.into()))
             .map_err(|error| format!("the answer of {url} is not that of Grafana: {}", not_json(&error))),
         // A proxy, or another path prefix, says 404 too, and not in these words.
-        404 if refusal().is_some_and(|words| words.to_lowercase().contains("dashboard not found")) => {
-            Ok(Answer::HasNot)
-        }
+        404 if refusal().is_some_and(|words| words.to_lowercase().contains("dashboard not found")) => Ok(None),
         401 | 403 => Err(format!(
             "{url} answers HTTP {status}: see whether --grafana-token-file holds a token of a service account that may read \
              dashboards (dashboards:read)"

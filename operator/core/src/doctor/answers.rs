@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::snapshot::Object;
+use crate::grafana_api::Known;
 
 /// What one Prometheus answered. An error is the reason why it did not, in words.
 #[derive(Clone, Debug)]
@@ -40,6 +41,15 @@ pub struct AlertmanagerAnswers {
     pub resource: (String, String),
     /// `config.original` of `/api/v2/status`.
     pub config: Result<String, String>,
+}
+
+/// What one Grafana answered.
+#[derive(Clone, Debug, Default)]
+pub struct GrafanaAnswers {
+    /// Its address.
+    pub url: String,
+    /// `/api/dashboards/uid/UID`: what it has under each uid. None: nothing.
+    pub dashboards: BTreeMap<String, Result<Option<Known>, String>>,
 }
 
 /// A target that is scraped.

@@ -36,6 +36,13 @@ pub fn bundle(snapshot: &Snapshot, diagnosis: &Diagnosis, versions: &Value) -> V
             redactor.words(prometheus(answers)),
         ));
     }
+    if let Some(grafana) = &snapshot.grafana {
+        let dashboards = grafana.dashboards.iter();
+        let dashboards: std::collections::BTreeMap<_, _> =
+            dashboards.map(|(uid, known)| (uid, either(known.as_ref()))).collect();
+        let answers = json!({"who": grafana.url, "dashboards": dashboards});
+        files.push(("answers/grafana.json".into(), redactor.words(answers)));
+    }
     if let Some(answers) = &snapshot.probes {
         files.push(("answers/probes.json".into(), redactor.words(json!(answers))));
     }

@@ -1,9 +1,13 @@
 //! Dashboards in ConfigMaps, and the sidecars of Grafana that load them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::kind::Kind;
+use super::related;
 use super::snapshot::{Object, Snapshot};
+use crate::grafana_api::{self, Judged};
 use crate::sidecar::{self, Sidecar};
 
 /// Label by which the charts of Grafana find dashboards unless they are told otherwise.
@@ -16,6 +20,49 @@ pub(super) struct Dashboard<'a> {
     pub(super) key: &'a str,
     pub(super) text: &'a str,
     pub(super) json: Result<Value, String>,
+}
+
+/// Longest uid that Grafana takes.
+const LONGEST_UID: usize = 40;
+
+impl Dashboard<'_> {
+    /// Its uid, if it has one that Grafana takes: whoever wrote it decides on a part of an address.
+    pub(super) fn uid(&self) -> Option<&str> {
+        let uid = self.json.as_ref().ok()?["uid"].as_str()?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        (!uid.is_empty() && uid.len() <= LONGEST_UID && uid.chars().all(is_plain)).then_some(uid)
+    }
+
+    /// What Grafana itself says of it, if it was asked and answered.
+    pub(super) fn in_grafana(&self, snapshot: &Snapshot) -> Option<Judged> {
+        let grafana = snapshot.grafana.as_ref()?;
+        let (uid, title) = (self.uid()?, self.json.as_ref().ok()?["title"].as_str()?);
+        let known = grafana.dashboards.get(uid)?.as_ref().ok()?;
+        Some(grafana_api::judge(&grafana.url, uid, title, known.as_ref()))
+    }
+}
+
+/// The uids of the dashboards that are asked about.
+pub(super) fn uids(snapshot: &Snapshot) -> BTreeSet<String> {
+    let related = related::of_scope(snapshot);
+    let namespace = snapshot.scope.namespace.as_ref();
+    let all = dashboards(snapshot).into_iter().filter(|dashboard| {
+        let map = dashboard.object;
+        namespace.is_none_or(|namespace| *namespace == map.namespace)
+            && related
+                .as_ref()
+                .is_none_or(|related| related.contains(&map.reference()))
+    });
+    all.filter_map(|dashboard| dashboard.uid().map(str::to_owned)).collect()
+}
+
+/// Why each sidecar does not load a ConfigMap. None: one does, or none is seen, and then Grafana may load it in another way.
+pub(super) fn missed(sidecars: &[Sidecar], map: &Object) -> Option<Vec<String>> {
+    let missed: Option<Vec<String>> = sidecars
+        .iter()
+        .map(|sidecar| sidecar.misses(&map.namespace, &map.labels))
+        .collect();
+    missed.filter(|missed| !missed.is_empty())
 }
 
 /// Every sidecar.

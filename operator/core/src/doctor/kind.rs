@@ -150,6 +150,8 @@ pub enum Need {
     Prometheus,
     /// An answer of an Alertmanager.
     Alertmanager,
+    /// An answer of a Grafana.
+    Grafana,
     /// The answers of pods to what their probes ask.
     Probes,
 }
@@ -181,6 +183,7 @@ impl Need {
             }
             Self::Prometheus => snapshot.prometheus_silence(),
             Self::Alertmanager => snapshot.alertmanager_silence(),
+            Self::Grafana => snapshot.grafana_silence(),
             Self::Probes => snapshot.probe_silence(),
         }
     }
@@ -195,6 +198,7 @@ impl Need {
             }
             Self::Prometheus => "an answer of Prometheus".to_owned(),
             Self::Alertmanager => "an answer of Alertmanager".to_owned(),
+            Self::Grafana => "an answer of Grafana".to_owned(),
             Self::Probes => "answers of pods".to_owned(),
         }
     }

@@ -177,7 +177,11 @@ pub(super) const MISTAKES: &[Mistake] = &[
     ),
     mistake(
         "The sidecar of Grafana looks for another label or namespace, or two dashboards have one uid or title",
-        &["dashboard-not-loaded", "dashboard-duplicate"],
+        &[
+            "dashboard-not-loaded",
+            "dashboard-duplicate",
+            "dashboard-not-in-grafana",
+        ],
         &["kiwigrid/helm-charts#433", "grafana/grafana#43530"],
     ),
     mistake(

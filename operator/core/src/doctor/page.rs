@@ -23,7 +23,9 @@ pub fn page() -> String {
          Exit status: 0 nothing is dead, 1 an error was found (with `--strict` also a warning), 2 wrong usage, or nothing could be read.\n\n\
          Prometheus and Alertmanager are found through their resources and asked through the API server's service proxy, which needs \
          the right to get `services/proxy`; `--prometheus-url` and `--alertmanager-url` ask an address instead, with the \
-         token, password, certificates and headers that `observed run` would take (`observed doctor --help`). Of each workload one \
+         token, password, certificates and headers that `observed run` would take (`observed doctor --help`). Grafana is asked only \
+         where `--grafana-url` names it, with the flags of `observed run` too, and for each dashboard by its uid, as the operator \
+         asks it. Of each workload one \
          ready pod, the newest, is asked once what the kubelet asks it for its readiness over HTTP, through the API server, which \
          needs the right to get `pods/proxy`; of the answer nothing is kept but what kind of content it has. A probe with headers or a \
          host of its own is not asked. What you may not \
@@ -51,7 +53,7 @@ pub fn page() -> String {
             "\n## {}\n\n{}.\n\n- **Effect:** {}.\n- **Fix:** {}.\n",
             rule.id, rule.title, rule.effect, rule.fix
         );
-        if [Need::Prometheus, Need::Alertmanager, Need::Probes]
+        if [Need::Prometheus, Need::Alertmanager, Need::Grafana, Need::Probes]
             .iter()
             .any(|need| rule.needs.contains(need))
         {

@@ -67,7 +67,7 @@ impl ProbeAnswer {
 /// One pod of each workload that runs, is ready and has a readiness probe over HTTP: the newest, which is the workload as it
 /// stands. Workloads of the system are not the user's to change.
 pub(super) fn questions(snapshot: &Snapshot) -> Vec<ProbeQuestion> {
-    let related = snapshot.scope.name.as_ref().map(|_| related::related(snapshot));
+    let related = related::of_scope(snapshot);
     let workloads = pods::workloads(snapshot).filter(|workload| {
         workload.namespace != SYSTEM
             && related

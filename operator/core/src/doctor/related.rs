@@ -11,6 +11,11 @@ use crate::selection;
 /// Labels that name the service that an object belongs to.
 const NAMING: [&str; 3] = ["app", "app.kubernetes.io/name", "app.kubernetes.io/instance"];
 
+/// The objects that belong to the name of the scope. None: it has no name.
+pub(super) fn of_scope(snapshot: &Snapshot) -> Option<BTreeSet<Reference>> {
+    snapshot.scope.name.as_ref().map(|_| related(snapshot))
+}
+
 /// The objects that belong to the name of the scope.
 pub(super) fn related(snapshot: &Snapshot) -> BTreeSet<Reference> {
     let (Some(name), Some(namespace)) = (&snapshot.scope.name, &snapshot.scope.namespace) else {

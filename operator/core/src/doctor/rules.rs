@@ -10,6 +10,7 @@ mod alertmanager_config_not_selected;
 mod counters_of_several_processes;
 mod dashboard_duplicate;
 mod dashboard_for_import;
+mod dashboard_not_in_grafana;
 mod dashboard_not_loaded;
 mod dashboard_too_large;
 mod dashboard_unreadable;
@@ -82,6 +83,7 @@ pub const RULES: &[Rule] = &[
     dashboard_too_large::RULE,
     dashboard_not_loaded::RULE,
     dashboard_duplicate::RULE,
+    dashboard_not_in_grafana::RULE,
     risky_probe::RULE,
     liveness_too_slow::RULE,
     readiness_never_fails::RULE,

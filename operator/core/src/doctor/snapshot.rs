@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use strum::IntoEnumIterator;
 
-use super::answers::{AlertmanagerAnswers, PrometheusAnswers};
+use super::answers::{AlertmanagerAnswers, GrafanaAnswers, PrometheusAnswers};
 use super::finding::Reference;
 use super::kind::Kind;
 use super::probes::ProbeAnswer;
@@ -49,7 +49,7 @@ impl Unseen {
     }
 }
 
-/// The objects, and what Prometheus, Alertmanager and pods answered.
+/// The objects, and what Prometheus, Alertmanager, Grafana and pods answered.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// What is asked about.
@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub prometheuses: Vec<PrometheusAnswers>,
     /// What each Alertmanager answered.
     pub alertmanagers: Vec<AlertmanagerAnswers>,
+    /// What Grafana answered. None: none was asked.
+    pub grafana: Option<GrafanaAnswers>,
     /// What pods answered to what their probes ask. None: nobody was asked.
     pub probes: Option<Vec<ProbeAnswer>>,
 }
@@ -176,16 +178,21 @@ impl Snapshot {
         self.objects.entry(object.kind).or_default().push(object);
     }
 
-    /// What could not be looked at in a cluster, in words: kinds, and pods that gave no answer while others did.
+    /// What could not be looked at in a cluster, in words: kinds, and what gave no answer while others did.
     pub fn not_seen(&self) -> Vec<String> {
         let kinds = Kind::iter().filter_map(|kind| Some((kind, self.unseen.get(&kind)?)));
         let kinds = kinds.filter(|(_, unseen)| **unseen != Unseen::NotGiven);
         let mut words: Vec<String> = kinds.map(|(kind, unseen)| unseen.words(kind)).collect();
         // Where nobody answered, the rule that was not run says so.
+        let mut silent = BTreeSet::new();
         if self.probe_silence().is_none() {
-            let silent: BTreeSet<String> = self.probes.iter().flatten().filter_map(ProbeAnswer::silence).collect();
-            words.extend(silent);
+            silent.extend(self.probes.iter().flatten().filter_map(ProbeAnswer::silence));
         }
+        if self.grafana_silence().is_none() {
+            let dashboards = self.grafana.iter().flat_map(|grafana| grafana.dashboards.values());
+            silent.extend(dashboards.filter_map(|known| known.as_ref().err().cloned()));
+        }
+        words.extend(silent);
         words
     }
 
@@ -194,9 +201,15 @@ impl Snapshot {
         let Some(answers) = &self.probes else {
             return Some("no pod was asked".to_owned());
         };
-        let silent: Option<BTreeSet<String>> = answers.iter().map(ProbeAnswer::silence).collect();
-        let silent = silent.filter(|silent| !silent.is_empty())?;
-        Some(silent.into_iter().collect::<Vec<_>>().join("; "))
+        all_silent(answers.iter().map(ProbeAnswer::silence))
+    }
+
+    /// Why Grafana gave no answer, if one was to be given.
+    pub(super) fn grafana_silence(&self) -> Option<String> {
+        let Some(grafana) = &self.grafana else {
+            return Some("no Grafana was asked: give its address with --grafana-url".to_owned());
+        };
+        all_silent(grafana.dashboards.values().map(|known| known.as_ref().err().cloned()))
     }
 
     /// Why no Prometheus answered, if none did.
@@ -210,6 +223,12 @@ impl Snapshot {
         let silent = self.alertmanagers.iter().map(|answers| answers.config.as_ref().err());
         silence("Alertmanager", silent)
     }
+}
+
+/// What each says that gave no answer, unless one did or nobody was to give one.
+fn all_silent(answers: impl Iterator<Item = Option<String>>) -> Option<String> {
+    let silent: BTreeSet<String> = answers.collect::<Option<_>>()?;
+    (!silent.is_empty()).then(|| silent.into_iter().collect::<Vec<_>>().join("; "))
 }
 
 fn silence<'a>(who: &str, errors: impl Iterator<Item = Option<&'a String>>) -> Option<String> {

@@ -15,6 +15,7 @@ use super::answers::{AlertmanagerAnswers, PrometheusAnswers, Query, Sample, Targ
 use super::mistakes::Seen;
 use super::*;
 use crate::facts::AnswerOutcome;
+use crate::grafana_api::Known;
 use crate::lint::Source;
 
 const HEALTHY: &str = include_str!("tests/healthy.yaml");
@@ -103,6 +104,10 @@ fn healthy() -> Snapshot {
         resource: ("monitoring".into(), "main".into()),
         config: Ok(ROUTES.into()),
     }];
+    snapshot.grafana = Some(GrafanaAnswers {
+        url: "http://grafana".into(),
+        dashboards: BTreeMap::new(),
+    });
     snapshot.probes = Some(vec![probed::answered(Ok(AnswerOutcome::Status(200)))]);
     snapshot
 }
@@ -195,6 +200,16 @@ fn expr(snapshot: &mut Snapshot, text: &str) {
 
 fn dashboard(snapshot: &mut Snapshot, text: &str) {
     set(snapshot, MAP, "/data", json!({"api.json": text}));
+}
+
+/// Grafana has this under the uid `api`.
+fn in_grafana(snapshot: &mut Snapshot, title: Option<&str>) {
+    let known = title.map(|title| Known {
+        title: title.into(),
+        folder: "Services".into(),
+    });
+    let grafana = snapshot.grafana.as_mut().unwrap();
+    grafana.dashboards.insert("api".into(), Ok(known));
 }
 
 /// Prometheus has loaded none of it yet, and may not say so.

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::super::dashboards::{maps, sidecars};
+use super::super::dashboards::{dashboards, maps, missed, sidecars};
 use super::super::kind::{Kind, Need};
 use super::super::{Found, Rule, Severity, Snapshot};
+use crate::grafana_api::Standing;
 use crate::sidecar::Sidecar;
 
 pub(super) const RULE: Rule = Rule {
@@ -16,16 +17,20 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(snapshot: &Snapshot) -> Vec<Found> {
     let sidecars = sidecars(snapshot);
+    let all = dashboards(snapshot);
     let mut found = Vec::new();
     for map in maps(snapshot) {
-        let missed: Option<Vec<String>> = sidecars
-            .iter()
-            .map(|sidecar| sidecar.misses(&map.namespace, &map.labels))
-            .collect();
-        // Without a sidecar that is seen, Grafana may load it in another way.
-        let Some(missed) = missed.filter(|missed| !missed.is_empty()) else {
+        let Some(missed) = missed(&sidecars, map) else {
             continue;
         };
+        // What Grafana says that it has came in another way.
+        let is_there = all.iter().any(|dashboard| {
+            let judged = dashboard.in_grafana(snapshot);
+            dashboard.object == map && judged.is_some_and(|judged| judged.standing == Standing::Loaded)
+        });
+        if is_there {
+            continue;
+        }
         let evidence = missed.join("; ");
         let near = sidecars
             .iter()

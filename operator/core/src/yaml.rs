@@ -8,6 +8,8 @@ mod scalar;
 
 pub use compose::parse;
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
@@ -167,10 +169,11 @@ pub(crate) fn list(value: &Value) -> &[Value] {
 }
 
 /// Documents as YAML that every reader, of YAML 1.1 or 1.2, understands the same. Long lines stay whole.
+/// What is given as it is made is let go of as soon as it is written.
 ///
 /// # Errors
 /// A value cannot be written as YAML.
-pub fn to_string<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Result<String, serde_saphyr::ser::Error> {
+pub fn to_string(documents: impl IntoIterator<Item = impl Borrow<Value>>) -> Result<String, serde_saphyr::ser::Error> {
     let mut text = String::new();
     for document in documents {
         let options = serde_saphyr::ser_options! {
@@ -180,7 +183,7 @@ pub fn to_string<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Result<S
         if !text.is_empty() {
             text.push_str("---\n");
         }
-        serde_saphyr::to_fmt_writer_with_options(&mut text, document, options)?;
+        serde_saphyr::to_fmt_writer_with_options(&mut text, document.borrow(), options)?;
         if !text.ends_with('\n') {
             text.push('\n');
         }

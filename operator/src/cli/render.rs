@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
-use observed_core::child::Body;
+use observed_core::child::{Body, Child};
 use observed_core::gift::Gift;
 use observed_core::outputs::{self, OUTPUTS, Ownership};
 use observed_core::packs::Packs;
@@ -50,7 +50,7 @@ pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
     }
     let text = match args.only.as_deref() {
         Some(only) if is_gift(only) => patch(args.output, &planned.plans)?,
-        only => objects(args.output, &planned.plans, only)?,
+        only => objects(args.output, planned.plans, only)?,
     };
     output::print_exactly(&text)?;
     Ok(Outcome::Fine)
@@ -62,27 +62,29 @@ fn is_gift(id: &str) -> bool {
 }
 
 /// The objects that are Observed's own; what would be given to the workload is told beside them.
-fn objects(format: Format, plans: &[(Plan, Option<Gift>)], only: Option<&str>) -> Result<String, Error> {
-    let mut objects: Vec<Value> = Vec::new();
+fn objects(format: Format, plans: Vec<(Plan, Option<Gift>)>, only: Option<&str>) -> Result<String, Error> {
     let wanted = || {
         OUTPUTS
             .iter()
             .filter(|output| only.is_none_or(|only| only == output.id()))
     };
-    for (plan, gift) in plans {
-        for child in wanted().flat_map(|output| output.render(plan)) {
-            match child.body {
-                Body::Owned(object) => objects.push(object),
-                Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => {}
-            }
+    // One plan after the other, each let go of with what was made of it: to hold thousands costs as much as to make them.
+    let objects = plans.into_iter().flat_map(|(plan, gift)| {
+        if let (Some(gift), None) = (&gift, only) {
+            output::note(&given(&plan, gift));
         }
-        if let (Some(gift), None) = (gift, only) {
-            output::note(&given(plan, gift));
-        }
-    }
+        let children: Vec<Child> = wanted().flat_map(|output| output.render(&plan)).collect();
+        children.into_iter().filter_map(|child| match child.body {
+            Body::Owned(object) => Some(object),
+            Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => None,
+        })
+    });
     match format {
-        Format::Yaml => Ok(yaml::to_string(&objects)?),
-        Format::Json => output::json(&json!({"apiVersion": "v1", "kind": "List", "items": objects})),
+        Format::Yaml => Ok(yaml::to_string(objects)?),
+        Format::Json => {
+            let items: Vec<Value> = objects.collect();
+            output::json(&json!({"apiVersion": "v1", "kind": "List", "items": items}))
+        }
     }
 }
 

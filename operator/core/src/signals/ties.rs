@@ -18,8 +18,8 @@ use crate::promql::{Declared, Error, Expression, HistogramPart, Match, Pattern, 
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
     adapted: &'a Adapted<'a>,
-    /// The names of the workload's pods.
-    pods: Pattern,
+    /// The names of the workload's pods, if a series is tied by them: nothing here costs as much as to compile a pattern.
+    pods: Option<Pattern>,
     target_kind: TargetKind,
     /// What the packs are about, if that is not the service itself.
     dependency: Option<plan::Dependency>,
@@ -45,21 +45,11 @@ impl<'a> Ties<'a> {
             let scope = scope(&expr, &scopes);
             scopes.insert(record.r#as.clone(), scope);
         }
-        let pods = names::pod_pattern(binding.target_kind, binding.target_name);
-        let pods = Pattern::new("pod", &pods).map_err(|error| {
-            Finding::error(
-                Code::Expression,
-                "spec.targetRef.name",
-                format!(
-                    "the pods of {:?} cannot be told by their names: {error}",
-                    binding.target_name
-                ),
-                "Give the name of the workload as Kubernetes has it",
-            )
-        })?;
+        let mut series = chosen.iter().flat_map(|pack| &pack.spec.series);
+        let pods = series.any(|series| series.scope == Scope::Pod).then(|| pods(binding));
         let mut bound = Self {
             adapted,
-            pods,
+            pods: pods.transpose()?,
             target_kind: binding.target_kind,
             dependency: binding.dependency.cloned(),
             ties: BTreeMap::new(),
@@ -91,7 +81,10 @@ impl<'a> Ties<'a> {
         let namespace = ("namespace", Match::Is(binding.namespace));
         let matches = |scope| match (scope, binding.dependency) {
             (Scope::Service | Scope::Scrape, _) => vec![namespace, ("job", Match::Is(binding.job))],
-            (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&self.pods))],
+            (Scope::Pod, _) => {
+                let pods = self.pods.iter().map(|pods| ("pod", Match::Like(pods)));
+                std::iter::once(namespace).chain(pods).collect()
+            }
             (Scope::Workload | Scope::Namespace, _) => vec![namespace],
             (Scope::Dependency, dependency) => {
                 let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
@@ -311,6 +304,22 @@ impl<'a> Ties<'a> {
             |series: &&Series| has(series, self.target_kind, self.dependency.as_ref()) && self.priced(series).is_none();
         pack.spec.series.iter().filter(has).map(at_service).collect()
     }
+}
+
+/// The names of the workload's pods.
+fn pods(binding: &Binding<'_>) -> Result<Pattern, Finding> {
+    let pods = names::pod_pattern(binding.target_kind, binding.target_name);
+    Pattern::new("pod", &pods).map_err(|error| {
+        Finding::error(
+            Code::Expression,
+            "spec.targetRef.name",
+            format!(
+                "the pods of {:?} cannot be told by their names: {error}",
+                binding.target_name
+            ),
+            "Give the name of the workload as Kubernetes has it",
+        )
+    })
 }
 
 /// The value of a setting of the service.

@@ -30,8 +30,11 @@ pub(super) async fn advice(backends: &Backends<'_>, who: &str, url: &str, reads:
                 .map(|priced| prices(backends, who, url, reads, priced))
         ),
     );
-    let priced = priced.into_iter().flatten();
-    unseen.into_iter().chain(renamed).chain(priced).collect()
+    unseen
+        .into_iter()
+        .chain(renamed)
+        .chain(priced.into_iter().flatten())
+        .collect()
 }
 
 /// Of a service that is not scraped nothing can be there, and another condition says so.
@@ -100,7 +103,7 @@ async fn renamed(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads) -
 }
 
 /// Prices of what is not used, and what is used without a price.
-async fn prices(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads, priced: &Priced) -> Option<String> {
+async fn prices(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads, priced: &Priced) -> Vec<String> {
     let Priced { metric, label, values } = priced;
     let samples = backends.prometheus.label_values(url, metric, label).await;
     let used: BTreeSet<String> = samples
@@ -110,21 +113,24 @@ async fn prices(backends: &Backends<'_>, who: &str, url: &str, reads: &Reads, pr
         .filter(|value| !value.is_empty())
         .collect();
     // Of a service that has counted nothing yet, nobody knows what it uses.
-    let example = used.first()?;
-    let mut told = Vec::new();
+    let Some(example) = used.first() else {
+        return Vec::new();
+    };
     let (idle, free) = (listed(names(values, &used)), listed(names(&used, values)));
-    if !idle.is_empty() {
-        told.push(format!(
-            "spec.signals.prices has a price for {idle}, and {metric} has no such {label}, now, 6 h or 24 h ago. Write it as the \
-             service counts it, for instance {example}, or take the price out"
-        ));
-    }
-    if !free.is_empty() {
-        told.push(format!(
-            "the {label} {free} has no price in spec.signals.prices and costs nothing in rules and budgets. Add its price"
-        ));
-    }
-    (!told.is_empty()).then(|| format!("asked for the {label} of {metric}, {who} says: {}", told.join(". ")))
+    let asked = format!("asked which {label} {metric} counts, {who}");
+    let idle = (!idle.is_empty()).then(|| {
+        format!(
+            "{asked} knows none called {idle}, now, 6 h ago or 24 h ago, for which spec.signals.prices has a price. Write it as \
+             the service counts it, for instance {example}, or take the price out"
+        )
+    });
+    let free = (!free.is_empty()).then(|| {
+        format!(
+            "{asked} knows {free}, for which spec.signals.prices has no price, so that it costs nothing in rules and budgets. \
+             Add its price"
+        )
+    });
+    idle.into_iter().chain(free).collect()
 }
 
 /// The names that only the first has.

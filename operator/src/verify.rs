@@ -4,6 +4,7 @@
 mod access;
 mod age;
 mod alertmanager;
+mod exporters;
 pub mod grafana;
 mod kin;
 mod prometheus;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
 
-use crate::plan::Priced;
+use crate::plan::{Exporter, Priced};
 
 /// Something to ask a Prometheus about, the Alertmanagers that it sends to, or a Grafana.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub enum Check {
         job: String,
         /// Pods that should be up.
         expected: i32,
+        /// By the name of a dependency the exporter that it is read from.
+        exporters: BTreeMap<String, Exporter>,
     },
     /// The rules are loaded and evaluated without error.
     Rules {

@@ -10,7 +10,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use super::kin::{self, Asked};
 use super::prometheus::{Error, Found, Health};
-use super::{Backends, LONGEST_WORDS, listed, unreachable, verdict};
+use super::{Backends, LONGEST_WORDS, exporters, listed, unreachable, verdict};
 use crate::api_error::shorten;
 
 /// Whether a Prometheus scrapes every pod, and once.
@@ -20,6 +20,7 @@ pub(super) async fn targets(backends: &Backends<'_>, who: &str, url: &str, check
         namespace,
         name,
         expected,
+        exporters,
         ..
     } = check
     else {
@@ -87,6 +88,10 @@ pub(super) async fn targets(backends: &Backends<'_>, who: &str, url: &str, check
         return verdict(check, Truth::Unknown, Reason::Stale, message, count);
     }
     let mut message = format!("{who} scrapes {up} of {all} pods");
+    for advice in exporters::advice(backends, who, url, exporters).await {
+        message.push_str(". Worth knowing: ");
+        message.push_str(&advice);
+    }
     let Some(again) = &found.again else {
         return verdict(check, Truth::True, Reason::TargetsUp, message, count);
     };

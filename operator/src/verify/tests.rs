@@ -24,6 +24,7 @@ mod agents;
 mod budget;
 mod coverage;
 mod dashboards;
+mod exporters;
 mod hostile;
 mod kin;
 mod routes;
@@ -127,6 +128,7 @@ fn targets_check(expected: i32) -> Check {
         labels: BTreeMap::new(),
         job: "api".into(),
         expected,
+        exporters: BTreeMap::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::duration;
 use crate::names;
-use crate::plan::{Plan, Via};
+use crate::plan::{Exporter, Plan, Via};
 
 const SERVICE_MONITOR: &ResourceKind = &monitor("ServiceMonitor", "servicemonitors");
 const POD_MONITOR: &ResourceKind = &monitor("PodMonitor", "podmonitors");
@@ -139,8 +139,17 @@ impl Output for ServiceMonitor {
             labels,
             job: plan.scrape.job.clone(),
             expected: plan.target.replicas,
+            exporters: exporters(plan),
         }]
     }
+}
+
+/// What the packs about dependencies read.
+fn exporters(plan: &Plan) -> BTreeMap<String, Exporter> {
+    let dependencies = plan.packs.iter().filter_map(|pack| pack.dependency.as_ref());
+    dependencies
+        .filter_map(|dependency| Some((dependency.name.clone(), dependency.exporter.clone()?)))
+        .collect()
 }
 
 fn kind(plan: &Plan) -> &'static ResourceKind {

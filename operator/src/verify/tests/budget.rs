@@ -75,6 +75,7 @@ fn checks(service: usize) -> [Check; 3] {
         labels: BTreeMap::new(),
         job: "api".into(),
         expected: 3,
+        exporters: exporters::of_db("postgres-exporter"),
     };
     let rules = Check::Rules {
         namespace: "prod".into(),
@@ -125,8 +126,9 @@ async fn a_thousand_services_ask_no_more_than_five_times_a_second() {
     let one = Arc::new(client());
     look(&url, || Arc::clone(&one), SERVICES).await;
     let requests = asked.load(Ordering::Relaxed);
-    // Targets, twelve pages of rules, who is told of alerts, its routes, its silences and which alerts it has.
-    let often: u32 = 1 + 12 + 1 + 1 + 1 + 1;
+    // Targets, which jobs are up, twelve pages of rules, who is told of alerts, its routes, its silences and which alerts it
+    // has.
+    let often: u32 = 1 + 1 + 12 + 1 + 1 + 1 + 1;
     // The names of all metrics, the series with each of the labels that a target has, and the models that tokens are counted of.
     let seldom: u32 = 1 + 7 + 1;
     assert_eq!(requests, usize::try_from(often + seldom).unwrap());
@@ -138,7 +140,7 @@ async fn a_thousand_services_ask_no_more_than_five_times_a_second() {
 async fn services_that_share_nothing_ask_for_each_of_them() {
     let (url, asked) = of_many().await;
     look(&url, || Arc::new(client()), 3).await;
-    assert_eq!(asked.load(Ordering::Relaxed), 3 * 26);
+    assert_eq!(asked.load(Ordering::Relaxed), 3 * 27);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 use serde_json::{Value, json};
 
 use super::*;
+use observed_crds::v1alpha1::Signals;
+
 use crate::child::Body;
 use crate::facts::Facts;
 use crate::packs::Packs;
+use crate::signals::sample;
 
 fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     let mut facts = json!({
@@ -113,6 +116,7 @@ fn the_check_asks_about_the_very_object_that_is_rendered() {
                 labels,
                 job,
                 expected,
+                ..
             },
         ] = checks.as_slice()
         else {
@@ -125,4 +129,24 @@ fn the_check_asks_about_the_very_object_that_is_rendered() {
         assert_eq!(json!(labels), object["metadata"]["labels"]);
         assert_eq!(*job, plan.scrape.job);
     }
+}
+
+#[test]
+fn the_check_names_the_exporters_that_dependencies_are_read_from_and_no_dependency_without_one() {
+    let mut plan = sample::plan(&sample::binding(&Signals::default())).unwrap();
+    let dependencies = plan.packs.iter_mut().filter_map(|pack| pack.dependency.as_mut());
+    for cache in dependencies.filter(|dependency| dependency.name == "cache") {
+        cache.exporter = None;
+    }
+    let checks = ServiceMonitor.checks(&plan);
+    let [Check::Targets { exporters, .. }] = checks.as_slice() else {
+        panic!("one check: {checks:?}");
+    };
+    let jobs = exporters
+        .iter()
+        .map(|(name, exporter)| (name.as_str(), exporter.job.as_str()));
+    assert_eq!(
+        jobs.collect::<Vec<_>>(),
+        [("db", "db-exporter"), ("models", "models-exporter")]
+    );
 }

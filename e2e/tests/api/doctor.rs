@@ -134,17 +134,8 @@ metadata: {name: shop, namespace: NAMESPACE, labels: {grafana_dashboard: '1'}}
 data: {NAMESPACE.json: '{\"title\": \"NAMESPACE\", \"uid\": \"NAMESPACE\", \"panels\": []}'}
 ";
 
-#[tokio::test]
-async fn who_may_only_look_into_one_namespace_gets_as_far_as_that_and_writes_nothing() {
-    let stage = Stage::own(Monitoring::Installed, "doctor-view").await;
-    let namespace = stage.namespace.clone();
-    stage
-        .apply(&HEALTHY.replace("scrapeTimeout: 10s", "scrapeTimeout: 1m"))
-        .await;
-    // The role `view` of Kubernetes, and reading what prometheus-operator's CRDs add to it: no verb that writes.
-    stage
-        .apply(
-            "
+/// The role `view` of Kubernetes: no verb that writes.
+pub const VIEWER: &str = "
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: viewer, namespace: NAMESPACE}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -152,7 +143,10 @@ kind: RoleBinding
 metadata: {name: viewer, namespace: NAMESPACE}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{kind: ServiceAccount, name: viewer, namespace: NAMESPACE}]
----
+";
+
+/// Reading what prometheus-operator's CRDs add to it.
+const MONITORS: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: monitors, namespace: NAMESPACE}
@@ -163,9 +157,17 @@ kind: RoleBinding
 metadata: {name: monitors, namespace: NAMESPACE}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: monitors}
 subjects: [{kind: ServiceAccount, name: viewer, namespace: NAMESPACE}]
-",
-        )
+";
+
+#[tokio::test]
+async fn who_may_only_look_into_one_namespace_gets_as_far_as_that_and_writes_nothing() {
+    let stage = Stage::own(Monitoring::Installed, "doctor-view").await;
+    let namespace = stage.namespace.clone();
+    stage
+        .apply(&HEALTHY.replace("scrapeTimeout: 10s", "scrapeTimeout: 1m"))
         .await;
+    stage.apply(VIEWER).await;
+    stage.apply(MONITORS).await;
     let viewer = stage
         .cluster
         .kubeconfig_for_service_account(&namespace, "viewer")

@@ -10,7 +10,7 @@ use observed_e2e::tools::debian::Debian;
 use observed_e2e::{Cache, Progress, wait};
 use sha2::Digest as _;
 
-use super::doctor::{doctor, found};
+use super::doctor::{VIEWER, doctor, found};
 use super::operator::{DEPLOYMENT, Operator, SOON, Stage, free_port};
 use super::shop;
 use super::signals::{own_address, running, runs};
@@ -291,17 +291,6 @@ async fn doctor_tells_of_a_readiness_probe_that_never_fails_by_asking_the_pod_th
         "{told:#}"
     );
 }
-
-/// The role `view` of Kubernetes.
-const VIEWER: &str = "
-{apiVersion: v1, kind: ServiceAccount, metadata: {name: viewer, namespace: NAMESPACE}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: viewer, namespace: NAMESPACE}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
-subjects: [{kind: ServiceAccount, name: viewer, namespace: NAMESPACE}]
-";
 
 async fn has(stage: &Stage, probe: &str) -> bool {
     let deployment = stage.objects(DEPLOYMENT).get("shop").await.unwrap();

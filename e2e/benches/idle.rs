@@ -47,6 +47,8 @@ impl Operator {
         let address = format!("127.0.0.1:{port}");
         let child = Command::new(program)
             .args(["run", "--watch-namespace", namespace, "--listen", &address])
+            // Each leads in its own namespace.
+            .args(["--lease-name", namespace])
             .env("KUBECONFIG", cluster.kubeconfig())
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -86,20 +88,20 @@ impl Operator {
 }
 
 /// Workloads without pods, their Services, and an ObservedService for each.
-fn objects(namespace: &str, number: usize) -> serde_json::Value {
+fn objects(namespace: &str, number: usize) -> [serde_json::Value; 3] {
     let name = format!("api-{number}");
     let (metadata, labels) = (json!({"name": name, "namespace": namespace}), json!({"app": name}));
     let container =
         json!({"name": "api", "image": "observed.local/none:1", "ports": [{"name": "http", "containerPort": 8080}]});
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
-    json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
-            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "labels": labels},
-            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}},
-        {"apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService", "metadata": metadata,
-            "spec": {"targetRef": {"name": name}}},
-    ]})
+    [
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}}),
+        json!({"apiVersion": "observed.rs/v1alpha1", "kind": "ObservedService", "metadata": metadata,
+            "spec": {"targetRef": {"name": name}}}),
+    ]
 }
 
 async fn measured(program: &Path, cluster: &Cluster, services: usize) -> String {
@@ -108,7 +110,8 @@ async fn measured(program: &Path, cluster: &Cluster, services: usize) -> String 
     for some in numbers.chunks(AT_ONCE) {
         let all: Vec<String> = some
             .iter()
-            .map(|number| objects(&namespace, *number).to_string())
+            .flat_map(|number| objects(&namespace, *number))
+            .map(|object| object.to_string())
             .collect();
         cluster.apply(&all.join("\n---\n")).await.unwrap();
     }

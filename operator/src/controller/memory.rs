@@ -20,6 +20,8 @@ use lived::Lived;
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How long something new is looked at every few seconds: prometheus-operator and Prometheus need up to two minutes.
 const HURRY: Duration = Duration::from_secs(180);
+/// Time for each service that is looked at often: a look at one asks the API server some ten times.
+const EACH: Duration = Duration::from_millis(100);
 /// How long what a metrics page says counts as new: a service that is looked at every few seconds is not asked as often.
 const PAGE_LASTS: Duration = Duration::from_secs(15);
 /// Gifts that vanish within this time are a contest. A rollout lies between two of them, and may be slow.
@@ -57,6 +59,12 @@ pub(super) struct Summary {
     pub(super) early: bool,
     /// The sign that their liveness depends on something else.
     pub(super) sign: Option<LivenessSign>,
+}
+
+impl Service {
+    fn hurries(&self, now: Instant) -> bool {
+        self.hurry_until.is_some_and(|until| now < until)
+    }
 }
 
 impl Memory {
@@ -100,10 +108,14 @@ impl Memory {
 
     /// Whether the service is looked at often.
     pub(super) fn hurries(&self, key: &Key, now: Instant) -> bool {
-        self.lock()
-            .get(key)
-            .and_then(|service| service.hurry_until)
-            .is_some_and(|until| now < until)
+        self.lock().get(key).is_some_and(|service| service.hurries(now))
+    }
+
+    /// How far apart two looks at one service are at least, so that all that are looked at often leave time for the others:
+    /// kube's queue has no order, and one that never empties may never come to a service that is new.
+    pub(super) fn crowd(&self, now: Instant) -> Duration {
+        let crowd = self.lock().values().filter(|service| service.hurries(now)).count();
+        EACH.saturating_mul(u32::try_from(crowd).unwrap_or(u32::MAX))
     }
 
     /// The reconcile succeeded.

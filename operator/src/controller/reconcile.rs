@@ -38,9 +38,9 @@ use crate::verify::{self, Backends, verify};
 
 /// How long one reconcile may take: an API server may take its time for each answer.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Time between two looks at a service that is on its way.
+/// Time between two looks at a service that is on its way, unless there are many.
 const HURRIED: Duration = Duration::from_secs(2);
-/// Longest time between two looks at a gift that is on trial.
+/// Longest time between two looks at a gift that is on trial, unless there are many.
 const ON_TRIAL: Duration = Duration::from_secs(10);
 /// Failures in a row that the status does not speak of yet.
 const BLIPS: u32 = 2;
@@ -283,8 +283,10 @@ async fn six_calls(
         return Err(error);
     }
     let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
-    let next = if hurry { HURRIED } else { spread(settings.resync, 0.1) };
-    Ok(Some(if on_trial { next.min(ON_TRIAL) } else { next }))
+    let resync = spread(settings.resync, 0.1);
+    let crowd = memory.crowd(Instant::now()).min(resync);
+    let next = if hurry { HURRIED.max(crowd) } else { resync };
+    Ok(Some(if on_trial { next.min(ON_TRIAL.max(crowd)) } else { next }))
 }
 
 async fn tell_gift(

@@ -218,6 +218,20 @@ fn what_is_new_changed_or_written_is_looked_at_often_and_not_for_ever() {
 }
 
 #[test]
+fn the_more_services_are_looked_at_often_the_longer_each_waits_and_the_others_do_not_count() {
+    let story = Story::new();
+    let later = |seconds| story.start + Duration::from_secs(seconds);
+    assert_eq!(story.memory.crowd(later(1)), EACH);
+    for number in 0..999 {
+        let key = ("prod".into(), format!("api-{number}"));
+        story.memory.begin(&key, "uid", 1, later(100));
+    }
+    assert_eq!(story.memory.crowd(later(101)), 1000 * EACH);
+    assert_eq!(story.memory.crowd(later(200)), 999 * EACH, "the first is old by then");
+    assert_eq!(story.memory.crowd(later(300)), Duration::ZERO);
+}
+
+#[test]
 fn a_metrics_page_is_asked_for_again_after_a_while_or_when_the_spec_has_changed() {
     let story = Story::new();
     let due = |seconds: u64| {

@@ -171,15 +171,21 @@ spec:
   signals: {packs: [http, llm]}
 ";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_api_of_the_guide_gets_no_probe_that_never_fails_or_that_kills_it_and_is_told_what_is_wrong_with_it() {
+/// The API, listening, and the database that it asks.
+async fn beside_a_database() -> (Database, SocketAddr, Api) {
     let python = tokio::task::spawn_blocking(Python::ensure).await.unwrap();
-    let stage = Stage::shared("python").await;
     let database = Database::start();
     let at = SocketAddr::new(own_address(), free_port());
-    let _api = Api::start(&python, &database, at);
+    let api = Api::start(&python, &database, at);
     let listens = || async { tokio::net::TcpStream::connect(at).await.map(drop) };
     wait::until(SOON, "the API to listen", listens).await.unwrap();
+    (database, at, api)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_of_the_guide_gets_no_probe_that_never_fails_or_that_kills_it_and_is_told_what_is_wrong_with_it() {
+    let stage = Stage::shared("python").await;
+    let (database, at, _api) = beside_a_database().await;
     running(&stage, at).await;
     let operator = Operator::start(&stage).await;
     stage.apply(SERVICE).await;
@@ -235,13 +241,8 @@ pub const EXPECTED: &str = "readiness-never-fails Deployment shop";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_tells_of_a_readiness_probe_that_never_fails_by_asking_the_pod_through_the_api_server() {
-    let python = tokio::task::spawn_blocking(Python::ensure).await.unwrap();
     let stage = Stage::shared("readiness").await;
-    let database = Database::start();
-    let at = SocketAddr::new(own_address(), free_port());
-    let _api = Api::start(&python, &database, at);
-    let listens = || async { tokio::net::TcpStream::connect(at).await.map(drop) };
-    wait::until(SOON, "the API to listen", listens).await.unwrap();
+    let (database, at, _api) = beside_a_database().await;
     let container = "image: 'observed.local/none:1'";
     let probed = shop::TARGET.replace(
         container,

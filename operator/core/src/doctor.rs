@@ -74,7 +74,7 @@ pub struct Diagnosis {
 /// Runs every rule that the snapshot has enough for.
 pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
-    let related = related::of_scope(snapshot);
+    let in_scope = related::in_scope(snapshot);
     for rule in RULES {
         let lacking: Vec<String> = rule.needs.iter().filter_map(|need| need.lacking(snapshot)).collect();
         if !lacking.is_empty() {
@@ -84,15 +84,8 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
             });
             continue;
         }
-        let found = (rule.find)(snapshot).into_iter().filter(|found| {
-            let object = &found.object;
-            let in_namespace = snapshot
-                .scope
-                .namespace
-                .as_ref()
-                .is_none_or(|namespace| *namespace == object.namespace);
-            in_namespace && related.as_ref().is_none_or(|related| related.contains(object))
-        });
+        let found = (rule.find)(snapshot).into_iter();
+        let found = found.filter(|found| in_scope(&found.object));
         diagnosis.findings.extend(found.map(|found| found.of(rule)));
     }
     diagnosis.findings.sort();

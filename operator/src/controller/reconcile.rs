@@ -284,9 +284,9 @@ async fn six_calls(
     }
     let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
     let resync = spread(settings.resync, 0.1);
-    let crowd = memory.crowd(Instant::now()).min(resync);
-    let next = if hurry { HURRIED.max(crowd) } else { resync };
-    Ok(Some(if on_trial { next.min(ON_TRIAL.max(crowd)) } else { next }))
+    let soon = |usual: Duration| usual.max(memory.crowd(Instant::now()).min(resync));
+    let next = if hurry { soon(HURRIED) } else { resync };
+    Ok(Some(if on_trial { next.min(soon(ON_TRIAL)) } else { next }))
 }
 
 async fn tell_gift(

@@ -1,5 +1,7 @@
 //! The files of a support archive: what was found and what it was found in, without what is nobody's business.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
@@ -38,8 +40,7 @@ pub fn bundle(snapshot: &Snapshot, diagnosis: &Diagnosis, versions: &Value) -> V
     }
     if let Some(grafana) = &snapshot.grafana {
         let dashboards = grafana.dashboards.iter();
-        let dashboards: std::collections::BTreeMap<_, _> =
-            dashboards.map(|(uid, known)| (uid, either(known.as_ref()))).collect();
+        let dashboards: BTreeMap<_, _> = dashboards.map(|(uid, known)| (uid, either(known.as_ref()))).collect();
         let answers = json!({"who": grafana.url, "dashboards": dashboards});
         files.push(("answers/grafana.json".into(), redactor.words(answers)));
     }

@@ -44,15 +44,9 @@ impl Dashboard<'_> {
 
 /// The uids of the dashboards that are asked about.
 pub(super) fn uids(snapshot: &Snapshot) -> BTreeSet<String> {
-    let related = related::of_scope(snapshot);
-    let namespace = snapshot.scope.namespace.as_ref();
-    let all = dashboards(snapshot).into_iter().filter(|dashboard| {
-        let map = dashboard.object;
-        namespace.is_none_or(|namespace| *namespace == map.namespace)
-            && related
-                .as_ref()
-                .is_none_or(|related| related.contains(&map.reference()))
-    });
+    let in_scope = related::in_scope(snapshot);
+    let all = dashboards(snapshot).into_iter();
+    let all = all.filter(|dashboard| in_scope(&dashboard.object.reference()));
     all.filter_map(|dashboard| dashboard.uid().map(str::to_owned)).collect()
 }
 

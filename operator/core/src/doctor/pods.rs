@@ -21,10 +21,14 @@ pub(super) fn template_labels(workload: &Object) -> BTreeMap<String, String> {
 
 /// Containers of a workload's template, native sidecars too.
 pub(super) fn containers(workload: &Object) -> impl Iterator<Item = &Value> {
-    let sidecars = workload.list("/spec/template/spec/initContainers").iter();
-    let sidecars =
-        sidecars.filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
-    workload.list("/spec/template/spec/containers").iter().chain(sidecars)
+    containers_of(workload.at("/spec/template/spec"))
+}
+
+/// The same of the spec of a pod.
+pub(super) fn containers_of(spec: &Value) -> impl Iterator<Item = &Value> {
+    let sidecars = list(&spec["initContainers"]).iter();
+    let sidecars = sidecars.filter(|container| container["restartPolicy"] == "Always");
+    list(&spec["containers"]).iter().chain(sidecars)
 }
 
 /// Name and number of each port that a workload's containers declare.
@@ -43,10 +47,19 @@ pub(super) fn selected<'a>(snapshot: &'a Snapshot, namespace: &str, selector: &L
         .collect()
 }
 
-/// Whether a pod of the namespace has the labels, made by a workload that is seen or not.
+/// The pods of a namespace that have the labels, made by a workload that is seen or not.
+pub(super) fn labelled<'a>(
+    snapshot: &'a Snapshot,
+    namespace: &str,
+    selector: &LabelSelector,
+) -> impl Iterator<Item = &'a Object> {
+    let pods = snapshot.of(Kind::Pod).iter();
+    pods.filter(move |pod| pod.namespace == namespace && selection::matches(selector, &pod.labels))
+}
+
+/// Whether there is one.
 pub(super) fn any(snapshot: &Snapshot, namespace: &str, selector: &LabelSelector) -> bool {
-    let mut pods = snapshot.of(Kind::Pod).iter().filter(|pod| pod.namespace == namespace);
-    pods.any(|pod| selection::matches(selector, &pod.labels))
+    labelled(snapshot, namespace, selector).next().is_some()
 }
 
 /// Whether it would be seen if the namespace had a pod with some labels.

@@ -8,7 +8,6 @@ use super::kind::{Kind, SYSTEM};
 use super::snapshot::{Object, Snapshot, list};
 use super::{pods, related};
 use crate::facts::AnswerOutcome;
-use crate::selection;
 
 /// What one pod is asked for one container's readiness.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,30 +66,18 @@ impl ProbeAnswer {
 /// One pod of each workload that runs, is ready and has a readiness probe over HTTP: the newest, which is the workload as it
 /// stands. Workloads of the system are not the user's to change.
 pub(super) fn questions(snapshot: &Snapshot) -> Vec<ProbeQuestion> {
-    let related = related::of_scope(snapshot);
-    let workloads = pods::workloads(snapshot).filter(|workload| {
-        workload.namespace != SYSTEM
-            && related
-                .as_ref()
-                .is_none_or(|related| related.contains(&workload.reference()))
-    });
+    let in_scope = related::in_scope(snapshot);
+    let workloads = pods::workloads(snapshot);
+    let workloads = workloads.filter(|workload| workload.namespace != SYSTEM && in_scope(&workload.reference()));
     let asked = workloads.filter_map(|workload| {
-        let pod = of(snapshot, workload).max_by_key(|pod| (pod.text("/metadata/creationTimestamp"), &pod.name))?;
-        Some(containers(pod).filter_map(move |container| question(workload, pod, container)))
+        let selector = pods::selector(workload.at("/spec/selector"));
+        let pods = pods::labelled(snapshot, &workload.namespace, &selector);
+        let pods = pods.filter(|pod| is_ready(pod) && is_owned(pod, workload));
+        let pod = pods.max_by_key(|pod| (pod.text("/metadata/creationTimestamp"), &pod.name))?;
+        let containers = pods::containers_of(pod.at("/spec"));
+        Some(containers.filter_map(move |container| question(workload, pod, container)))
     });
     asked.flatten().collect()
-}
-
-/// The ready pods of a workload.
-fn of<'a>(snapshot: &'a Snapshot, workload: &'a Object) -> impl Iterator<Item = &'a Object> {
-    let selector = pods::selector(workload.at("/spec/selector"));
-    let pods = snapshot.of(Kind::Pod).iter();
-    pods.filter(move |pod| {
-        pod.namespace == workload.namespace
-            && selection::matches(&selector, &pod.labels)
-            && is_ready(pod)
-            && is_owned(pod, workload)
-    })
 }
 
 fn is_ready(pod: &Object) -> bool {
@@ -115,13 +102,6 @@ fn is_owned(pod: &Object, workload: &Object) -> bool {
                 _ => owner["kind"] == kind && name == workload.name,
             }
     })
-}
-
-/// Containers of a pod that stay, native sidecars too.
-fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
-    let sidecars = pod.list("/spec/initContainers").iter();
-    let sidecars = sidecars.filter(|container| container["restartPolicy"] == "Always");
-    pod.list("/spec/containers").iter().chain(sidecars)
 }
 
 /// What the kubelet asks. None: not over HTTP, another host than the pod, or with headers, which the API server would take for

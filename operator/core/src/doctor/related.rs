@@ -4,16 +4,23 @@ use std::collections::BTreeSet;
 
 use super::finding::Reference;
 use super::kind::Kind;
-use super::snapshot::{Object, Snapshot};
+use super::snapshot::{Object, Scope, Snapshot};
 use super::{alerts, pods, scraping};
 use crate::selection;
 
 /// Labels that name the service that an object belongs to.
 const NAMING: [&str; 3] = ["app", "app.kubernetes.io/name", "app.kubernetes.io/instance"];
 
-/// The objects that belong to the name of the scope. None: it has no name.
-pub(super) fn of_scope(snapshot: &Snapshot) -> Option<BTreeSet<Reference>> {
-    snapshot.scope.name.as_ref().map(|_| related(snapshot))
+/// Tells what is asked about: what is in the namespace of the scope and belongs to its name, as far as it has them.
+pub(super) fn in_scope(snapshot: &Snapshot) -> impl Fn(&Reference) -> bool {
+    let Scope { namespace, name } = &snapshot.scope;
+    let related = name.as_ref().map(|_| related(snapshot));
+    move |object| {
+        namespace
+            .as_ref()
+            .is_none_or(|namespace| *namespace == object.namespace)
+            && related.as_ref().is_none_or(|related| related.contains(object))
+    }
 }
 
 /// The objects that belong to the name of the scope.

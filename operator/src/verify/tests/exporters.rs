@@ -31,26 +31,10 @@ async fn told(job: &str, shards: Option<i32>) -> Verdict {
         shards,
         ..prometheus("main", &serve(router).await, Some(LabelSelector::default()))
     };
-    let Check::Targets {
-        kind,
-        namespace,
-        name,
-        labels,
-        job: own,
-        ..
-    } = targets_check(1)
-    else {
-        panic!()
-    };
-    let check = Check::Targets {
-        kind,
-        namespace,
-        name,
-        labels,
-        job: own,
-        expected: 1,
-        exporters: of_db(job),
-    };
+    let mut check = targets_check(1);
+    if let Check::Targets { exporters, .. } = &mut check {
+        *exporters = of_db(job);
+    }
     let verdict = ask(vec![prometheus], None, check).await;
     assert_eq!(
         (verdict.truth, verdict.reason),

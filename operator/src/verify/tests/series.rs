@@ -66,25 +66,9 @@ fn reading(metrics: &[(&str, &str)]) -> Check {
         alerts: [(*alert).to_owned()].into(),
         when_missing: "Let Prometheus scrape kube-state-metrics.".into(),
     };
-    let Check::Rules {
-        namespace,
-        name,
-        labels,
-        groups,
-        reach,
-        ..
-    } = rules_check(1)
-    else {
-        panic!()
-    };
-    Check::Rules {
-        namespace,
-        name,
-        labels,
-        groups,
-        expected: 1,
-        reach,
-        reads: Reads {
+    let mut check = rules_check(1);
+    if let Check::Rules { reads, .. } = &mut check {
+        *reads = Reads {
             kind: "ServiceMonitor",
             monitor: "api".into(),
             job: "api".into(),
@@ -95,8 +79,9 @@ fn reading(metrics: &[(&str, &str)]) -> Check {
                 values: ["large", "small"].map(str::to_owned).into(),
             }]
             .into(),
-        },
+        };
     }
+    check
 }
 
 async fn told(fake: Fake, check: Check) -> String {

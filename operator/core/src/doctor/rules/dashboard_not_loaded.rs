@@ -24,9 +24,10 @@ fn find(snapshot: &Snapshot) -> Vec<Found> {
             continue;
         };
         // What Grafana says that it has came in another way.
-        let is_there = all.iter().any(|dashboard| {
+        let mut in_map = all.iter().filter(|dashboard| std::ptr::eq(dashboard.object, map));
+        let is_there = in_map.any(|dashboard| {
             let judged = dashboard.in_grafana(snapshot);
-            dashboard.object == map && judged.is_some_and(|judged| judged.standing == Standing::Loaded)
+            judged.is_some_and(|judged| judged.standing == Standing::Loaded)
         });
         if is_there {
             continue;

@@ -1,8 +1,7 @@
+use observed_crds::v1alpha1::Signals;
 use serde_json::{Value, json};
 
 use super::*;
-use observed_crds::v1alpha1::Signals;
-
 use crate::child::Body;
 use crate::facts::Facts;
 use crate::packs::Packs;

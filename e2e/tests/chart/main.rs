@@ -4,6 +4,7 @@
 
 mod components;
 mod definitions;
+mod edits;
 mod helm;
 mod install;
 mod life;

@@ -12,4 +12,5 @@ mod matrix;
 mod operator;
 mod rendered;
 mod schema;
+mod upgrade;
 mod values;

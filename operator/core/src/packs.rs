@@ -44,6 +44,8 @@ pub struct Packs {
     parsed: HashMap<String, Expression>,
     /// Series that are recorded by a signal of a user's pack.
     own_records: BTreeSet<String>,
+    /// Nobody wants the proof of alerts.
+    undrilled: bool,
 }
 
 impl Packs {
@@ -69,11 +71,12 @@ impl Packs {
             parsed: parsed(&packs),
             packs,
             own_records: BTreeSet::new(),
+            undrilled: false,
         }
     }
 
-    /// The packs without the proof of their alerts, which only `observed drill` and the tests need: to compute its numbers
-    /// costs more than all the rest.
+    /// The packs without the proof of their alerts and of those of objectives, which only `observed drill`, the preview and
+    /// the tests need: to compute its numbers costs more than all the rest. Those of users' packs stay.
     #[must_use]
     pub fn without_drills(mut self) -> Self {
         let signals = self.packs.iter_mut().flat_map(|pack| &mut pack.spec.signals);
@@ -81,7 +84,13 @@ impl Packs {
             alert.drill.fires.clear();
             alert.drill.silent.clear();
         }
+        self.undrilled = true;
         self
+    }
+
+    /// Whether anybody wants the proof of alerts.
+    pub fn has_drills(&self) -> bool {
+        !self.undrilled
     }
 
     /// An expression of a pack.

@@ -26,8 +26,16 @@ fn set_with(
     packs: Option<&[Pack]>,
     bounds: Option<&[f64]>,
 ) -> Result<(Vec<plan::Objective>, Vec<Finding>), Vec<Finding>> {
+    set_for(written, &service(packs, bounds))
+}
+
+fn set_for(written: &Value, service: &Service<'_>) -> Result<(Vec<plan::Objective>, Vec<Finding>), Vec<Finding>> {
     let written: Vec<api::Objective> = serde_json::from_value(written.clone()).unwrap();
-    let service = Service {
+    objectives(&written, service)
+}
+
+fn service<'a>(packs: Option<&'a [Pack]>, bounds: Option<&'a [f64]>) -> Service<'a> {
+    Service {
         namespace: "prod",
         name: "claude",
         job: "claude-api",
@@ -38,8 +46,7 @@ fn set_with(
         known: &PACKS,
         packs,
         bounds,
-    };
-    objectives(&written, &service)
+    }
 }
 
 fn one(objective: &Value) -> (plan::Objective, Vec<Finding>) {
@@ -377,6 +384,34 @@ fn every_alert_has_cases_on_both_sides() {
         warnings[0].message.contains("no bad event could be imagined"),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn where_nobody_wants_drills_alerts_and_findings_are_the_same_and_have_no_cases() {
+    let undrilled = PACKS.clone().without_drills();
+    let written = json!([
+        {"name": "a", "target": "99%", "sli": {"ratio": {"bad": "b_total", "total": "a_total"}}},
+        {"name": "b", "target": "99%", "sli": {"ratio": {"good": "a_total", "total": "a_total"}}},
+    ]);
+    let of = |known| {
+        set_for(
+            &written,
+            &Service {
+                known,
+                ..service(None, None)
+            },
+        )
+        .unwrap()
+    };
+    let ((mut drilled, warnings), (bare, same)) = (of(&PACKS), of(&undrilled));
+    assert_ne!(drilled, bare);
+    for alert in drilled.iter_mut().flat_map(|objective| &mut objective.alerts) {
+        alert.fires.clear();
+        alert.silent.clear();
+    }
+    assert_eq!(drilled, bare);
+    assert_eq!(warnings, same);
+    assert_eq!(warnings.len(), 1);
 }
 
 proptest! {

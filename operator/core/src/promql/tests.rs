@@ -68,7 +68,23 @@ fn a_panel_has_grafanas_range_for_the_window_and_no_other() {
         .unwrap();
     assert!(panel.expr.contains("[$__rate_interval]"), "{}", panel.expr);
     assert!(panel.expr.contains("[15m]"), "{}", panel.expr);
-    assert!(!panel.plain.to_string().contains('$'), "{}", panel.plain);
+    let tied = panel.tied.to_string();
+    assert_eq!(parsed(&tied).to_string(), tied);
+}
+
+#[test]
+fn what_reads_as_the_mark_of_grafanas_range_stays_as_it_is() {
+    for text in [
+        "rate(requests_total[5m]) / increase(requests_total[7d1ms])",
+        "rate(requests_total{a=\"[7d1ms]\"}[5m])",
+        "rate(requests_total{a=\"[7d1ms] [7d2ms]\"}[5m]) / increase(requests_total[7d3ms])",
+    ] {
+        let expected = rule(&tie(&[]), text);
+        let panel = tie(&[]).panel(&parsed(text)).unwrap().expr;
+        let panel = panel.replace(",pod=~\"$pod\"", "");
+        assert_eq!(panel.matches("[$__rate_interval]").count(), 1, "{panel}");
+        assert_eq!(panel.replace("[$__rate_interval]", "[10m]"), expected);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod parts;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -208,19 +209,29 @@ impl Tie {
     /// # Errors
     /// It cannot be tied.
     pub fn panel(&self, expr: &Expression) -> Result<Panel, Error> {
-        let plain = self.apply(expr, &|_| self.pack_window)?;
-        // A range that cannot be taken for anything else in the expression stands for Grafana's variable.
-        let printed = plain.to_string();
-        let sentinel = (1..)
-            .map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400))
-            .find(|candidate| !printed.contains(&display_duration(candidate)))
-            .unwrap_or_default();
-        let marked = self.changed(expr, &|_| sentinel, Purpose::Panel)?.to_string();
-        let expr = marked.replace(
-            &format!("[{}]", display_duration(&sentinel)),
-            &format!("[{RATE_INTERVAL}]"),
-        );
-        Ok(Panel { expr, plain })
+        // A range that nothing else in the expression can be taken for stands for Grafana's variable.
+        let mark = |millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400);
+        let marked = |mark, marks: &Cell<usize>| {
+            let count = |_: &Series| {
+                marks.set(marks.get() + 1);
+                mark
+            };
+            self.changed(expr, &count, Purpose::Panel)
+        };
+        let (first, marks) = (mark(1), Cell::new(0));
+        let tied = marked(first, &marks)?;
+        let printed = tied.to_string();
+        if printed.matches(&display_duration(&first)).count() == marks.get() {
+            let expr = filled(&printed, first);
+            return Ok(Panel { expr, tied });
+        }
+        // Something else reads as the first mark does, or what is marked is printed twice.
+        let plain = self.apply(expr, &|_| self.pack_window)?.to_string();
+        let other = (2..).map(mark).find(|mark| !plain.contains(&display_duration(mark)));
+        let other = other.unwrap_or_default();
+        let tied = marked(other, &marks)?;
+        let expr = filled(&tied.to_string(), other);
+        Ok(Panel { expr, tied })
     }
 
     fn apply(&self, expr: &Expression, range: &dyn Fn(&Series) -> Duration) -> Result<Expression, Error> {
@@ -268,8 +279,13 @@ impl Tie {
 pub struct Panel {
     /// For Grafana.
     pub expr: String,
-    /// The same with the pack's window, which is PromQL that can be parsed.
-    pub plain: Expression,
+    /// The same with a range in place of Grafana's variable.
+    pub tied: Expression,
+}
+
+/// The expression with Grafana's rate interval for the ranges that are marked.
+fn filled(marked: &str, mark: Duration) -> String {
+    marked.replace(&format!("[{}]", display_duration(&mark)), &format!("[{RATE_INTERVAL}]"))
 }
 
 struct Application<'a> {
@@ -347,10 +363,12 @@ impl Change for Application<'_> {
     }
 
     fn selector(&self, vector: &mut VectorSelector, range: Option<&mut Duration>) -> Result<(), Error> {
-        let written = vector.to_string();
-        let name = vector.name.as_deref().ok_or_else(|| Error::Nameless(written.clone()))?;
+        let name = vector
+            .name
+            .as_deref()
+            .ok_or_else(|| Error::Nameless(vector.to_string()))?;
         if !vector.matchers.or_matchers.is_empty() {
-            return Err(Error::Alternatives(written));
+            return Err(Error::Alternatives(vector.to_string()));
         }
         if vector
             .matchers
@@ -358,10 +376,10 @@ impl Change for Application<'_> {
             .iter()
             .any(|matcher| matcher.name == METRIC_NAME)
         {
-            return Err(Error::Nameless(written));
+            return Err(Error::Nameless(vector.to_string()));
         }
         if self.tie.priced.contains_key(name) {
-            return Err(Error::Computed(written));
+            return Err(Error::Computed(vector.to_string()));
         }
         let series = self
             .tie
@@ -371,7 +389,7 @@ impl Change for Application<'_> {
         let tied = |label: &str| series.matchers.iter().any(|matcher| matcher.name == label);
         if let Some(own) = vector.matchers.matchers.iter().find(|own| tied(&own.name)) {
             return Err(Error::Contradiction {
-                selector: written,
+                selector: vector.to_string(),
                 label: own.name.clone(),
             });
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use promql_parser::label::Labels;
-use promql_parser::parser::{Expr, LabelModifier, Offset, VectorMatchCardinality, VectorSelector};
+use promql_parser::parser::{Expr, LabelModifier, Offset, VectorMatchCardinality, VectorSelector, token};
 
 use super::Error;
 
@@ -92,7 +92,7 @@ pub(super) fn change(expr: &mut Expr, with: &impl Change) -> Result<(), Error> {
         Expr::MatrixSelector(matrix) => with.selector(&mut matrix.vs, Some(&mut matrix.range)),
         Expr::Subquery(query) => change(&mut query.expr, with),
         Expr::Aggregate(aggregate) => {
-            if aggregate.op.to_string() == "count_values" {
+            if aggregate.op.id() == token::T_COUNT_VALUES {
                 return Err(Error::LabelFunction("count_values"));
             }
             if let Some(modifier) = &mut aggregate.modifier {

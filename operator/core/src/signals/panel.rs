@@ -69,7 +69,7 @@ fn query(
     let expr = ties.parsed(expr)?;
     let own = ties.scope(&expr) == Scope::Service;
     let panel = tie.panel(&expr)?;
-    panel.plain.prove_in(&binding.namespaces())?;
+    panel.tied.prove_in(&binding.namespaces())?;
     Ok(plan::PanelQuery {
         expr: panel.expr,
         legend,

@@ -15,6 +15,7 @@ mod doctor_mistakes;
 mod faults;
 mod grafana;
 mod guarded;
+mod metrics;
 mod operator;
 mod packs;
 mod probes;

@@ -3,6 +3,7 @@
 mod compare;
 mod gift;
 mod owned;
+mod settled;
 mod withdraw;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,6 +17,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 use crate::api_error::{self, Retry};
 
 pub use gift::{Held, let_go, workloads};
+pub use settled::Settled;
 pub use withdraw::{Done, withdraw};
 
 /// Whether anything may be written.

@@ -1,5 +1,6 @@
 //! Starts the operator: what is watched, and what a change of it makes the controller look at again.
 
+mod changes;
 mod memory;
 mod orphans;
 mod packs;
@@ -31,6 +32,7 @@ use crate::settings::Settings;
 use crate::skew;
 use crate::telemetry;
 use crate::verify;
+use changes::Changes;
 use memory::Memory;
 use orphans::Orphans;
 use reconcile::{Context, after_error, reconcile};
@@ -206,28 +208,31 @@ async fn control(
     let (changed_sender, changed) = futures::channel::mpsc::unbounded::<Guarded>();
     let (tell, orphans) = Orphans::new();
     let tell_of = tell.clone();
+    let changes = Changes::default();
     let services = watcher(
         watches::scoped::<Guarded>(&client, namespace),
         watcher::Config::default(),
     )
-    .default_backoff()
-    .reflect(writer)
-    .inspect(move |event| {
-        if let Ok(watcher::Event::Delete(service)) = event {
-            let _ = gone_sender.unbounded_send(service.clone());
-        }
-    })
-    .applied_objects()
-    // Without this every status write would lead to another reconcile.
-    .predicate_filter(
-        predicates::generation
-            .combine(predicates::annotations)
-            .combine(predicates::finalizers),
-        Default::default(),
-    );
-    let queue = metrics.queue.clone();
+    .default_backoff();
+    let services = watches::relied_on(services, "observedservices", &changes)
+        .reflect(writer)
+        .inspect(move |event| {
+            if let Ok(watcher::Event::Delete(service)) = event {
+                let _ = gone_sender.unbounded_send(service.clone());
+            }
+        })
+        .applied_objects()
+        // Without this every status write would lead to another reconcile.
+        .predicate_filter(
+            predicates::generation
+                .combine(predicates::annotations)
+                .combine(predicates::finalizers),
+            Default::default(),
+        );
+    let (queue, told) = (metrics.queue.clone(), changes.clone());
     let services = watches::logged(services, "observedservices", &metrics.watch_errors).map(move |service| {
         queue.triggered(&service.namespace().unwrap_or_default(), &service.name_any());
+        told.of((service.namespace().unwrap_or_default(), service.name_any()));
         let _ = changed_sender.unbounded_send(service.clone());
         Ok(service)
     });
@@ -242,17 +247,21 @@ async fn control(
         future::pending::<()>().await
     };
 
-    let queue = metrics.queue.clone();
+    let (queue, told) = (metrics.queue.clone(), changes.clone());
     let counted = move |triggers: Triggers| {
-        let queue = queue.clone();
-        triggers
-            .inspect(move |service| queue.triggered(service.namespace.as_deref().unwrap_or_default(), &service.name))
+        let (queue, told) = (queue.clone(), told.clone());
+        triggers.inspect(move |service| {
+            let namespace = service.namespace.clone().unwrap_or_default();
+            queue.triggered(&namespace, &service.name);
+            told.of((namespace, service.name.clone()));
+        })
     };
     let watch = watches::Watch {
         client: client.clone(),
         namespace: settings.watch_namespace.clone(),
         known: known.clone(),
         errors: metrics.watch_errors.clone(),
+        changes: changes.clone(),
     };
     let (packs, of_packs) = watch.packs();
     let builtin = Packs::builtin()?;
@@ -268,6 +277,7 @@ async fn control(
         prometheus: verify::Prometheus::new(settings.servers())?,
         events: Events::new(client.clone()),
         memory: Memory::default(),
+        changes: changes.clone(),
         known: known.clone(),
         surroundings,
         metrics,
@@ -279,7 +289,7 @@ async fn control(
         .reconcile_on(counted(rivals.boxed()))
         .reconcile_on(counted(watch.services()))
         .reconcile_on(counted(of_packs))
-        .reconcile_all_on(watches::served_changes(served.clone()))
+        .reconcile_all_on(watches::served_changes(served.clone()).inspect(move |()| changes.of_any()))
         .graceful_shutdown_on(end);
     for triggers in watch.workloads(&tell).into_iter().chain(watch.children(&served)) {
         controller = controller.reconcile_on(counted(triggers));
@@ -295,6 +305,7 @@ async fn control(
         if let Err(controller::Error::ObjectNotFound(gone)) = done {
             let key = (gone.namespace.unwrap_or_default(), gone.name);
             forgetful.memory.forget(&key);
+            forgetful.changes.forget(&key);
             forgetful.metrics.forget(&key);
         }
         future::ready(())

@@ -8,12 +8,13 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use observed_core::facts::{self, Exposed, Facts};
 use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::signal_pack::SignalPack;
 use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
 use serde_json::Value;
 
@@ -118,19 +119,44 @@ impl Error {
     }
 }
 
+/// What is read of one service alone. Each part of it is watched.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    target: Option<facts::Target>,
+    services: Vec<facts::Service>,
+    packs: Vec<SignalPack>,
+    unreadable_packs: BTreeMap<String, String>,
+}
+
+impl Own {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Something of it could not be read. A missing workload is a fact, not an error.
+    pub async fn read(client: &Client, service: &ObservedService) -> Result<Self, Error> {
+        let namespace = service.namespace().unwrap_or_default();
+        let target = read_target(client, &namespace, &service.spec.target_ref).await?;
+        let services = match &target {
+            Some(target) => list_services(client, &namespace, &target.pod_labels).await?,
+            None => Vec::new(),
+        };
+        let (packs, unreadable_packs) = packs::packs(client, &namespace, &service.spec).await?;
+        Ok(Self {
+            target,
+            services,
+            packs,
+            unreadable_packs,
+        })
+    }
+}
+
 /// Everything that Kubernetes says about one service. What the pods answer and
 /// what the last status said is left empty: nobody was asked yet.
 ///
 /// # Errors
-/// Something that a plan cannot do without could not be read. A missing workload is a fact, not an error.
-pub async fn gather(client: &Client, service: &ObservedService, context: &GatherContext<'_>) -> Result<Facts, Error> {
+/// Something that a plan cannot do without could not be read.
+pub async fn gather(service: &ObservedService, own: Own, context: &GatherContext<'_>) -> Result<Facts, Error> {
     let namespace = service.namespace().unwrap_or_default();
-    let target = read_target(client, &namespace, &service.spec.target_ref).await?;
-    let services = match &target {
-        Some(target) => list_services(client, &namespace, &target.pod_labels).await?,
-        None => Vec::new(),
-    };
-    let (packs, unreadable_packs) = packs::packs(client, &namespace, &service.spec).await?;
     let Look {
         served,
         prometheuses,
@@ -142,14 +168,14 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
     let namespace_labels = if prometheuses.is_empty() && agents.is_empty() {
         BTreeMap::new()
     } else {
-        read_namespace_labels(client, &namespace).await?
+        context.surroundings.namespace_labels(&namespace).await?
     };
     Ok(Facts {
         name: service.name_any(),
         uid: service.uid().unwrap_or_default(),
         generation: service.metadata.generation.unwrap_or_default(),
-        target,
-        services,
+        target: own.target,
+        services: own.services,
         taken_by: taken_by(service, &context.same_target),
         served,
         prometheuses,
@@ -167,8 +193,8 @@ pub async fn gather(client: &Client, service: &ObservedService, context: &Gather
             .map(|status| status.signals.clone())
             .unwrap_or_default(),
         dependency_namespaces: context.dependency_namespaces.clone(),
-        packs,
-        unreadable_packs,
+        packs: own.packs,
+        unreadable_packs: own.unreadable_packs,
         contested: None,
         given: None,
         dependent: None,
@@ -288,18 +314,6 @@ fn select(service: &Service, pod_labels: &BTreeMap<String, String>) -> Option<fa
             })
             .collect(),
     })
-}
-
-async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
-    match Api::<Namespace>::all(client.clone()).get_opt(namespace).await {
-        Ok(found) => Ok(found.map(|found| found.labels().clone()).unwrap_or_default()),
-        // An operator that may only see its own namespace goes on without: it then counts as unlabelled.
-        Err(error) if api_error::is_forbidden(&error) => Ok(BTreeMap::new()),
-        Err(source) => Err(Error::ReadNamespace {
-            namespace: namespace.to_owned(),
-            source,
-        }),
-    }
 }
 
 /// Name of the ObservedService that has the workload, if that is another one: the older, then the first by name.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReferen
 use kube::api::ListParams;
 use kube::core::Selector;
 use kube::{Api, Client, ResourceExt};
-use observed_core::facts::{Facts, Target};
+use observed_core::facts::Target;
 use observed_crds::v1alpha1::TargetKind;
 use observed_crds::v1alpha1::conditions::Reason;
 
@@ -100,14 +100,12 @@ pub async fn of_target(client: &Client, namespace: &str, target: &Target) -> Res
     Ok(pods)
 }
 
-/// Names of the target's pods that are ready. None: they could not be listed.
-pub async fn ready(client: &Client, facts: &Facts) -> Option<BTreeSet<String>> {
-    let target = facts.target.as_ref()?;
-    let pods = of_target(client, &facts.namespace, target).await.ok()?;
+/// Names of the pods that are ready and are not ending.
+pub fn names_of_ready(pods: &[Pod]) -> BTreeSet<String> {
     let ready = pods
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod));
-    Some(ready.map(ResourceExt::name_any).collect())
+    ready.map(ResourceExt::name_any).collect()
 }
 
 /// Whether the condition `Ready` of the pod is true.

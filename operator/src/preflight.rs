@@ -17,13 +17,11 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use observed_core::facts::{Answer, AnswerOutcome, Exposed, Facts, PageOutcome, PageQuestion, Question};
+use observed_core::facts::{Answer, AnswerOutcome, Exposed, PageOutcome, PageQuestion, Question, Target};
 use observed_core::gift::ProbeKind;
-use observed_crds::v1alpha1::conditions::Reason;
 use reqwest::redirect;
 use tokio::sync::Semaphore;
 
-use crate::api_error::Retry;
 use crate::pods;
 
 /// Pods that are asked at most: enough to see what they answer, however many there are.
@@ -35,34 +33,10 @@ const MOST_REQUESTS: usize = 20;
 /// How long all pods together have, so that nothing else of the service waits for them.
 const ALL_WITHIN: Duration = Duration::from_secs(20);
 
-/// The pods could not be found out.
+/// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The pods.
-    #[error(transparent)]
-    Pods(#[from] pods::Error),
-    /// The HTTP client.
-    #[error("could not set up the HTTP client")]
-    Client(#[source] reqwest::Error),
-}
-
-impl Error {
-    /// The reason that it is reported under.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Pods(error) => error.reason(),
-            Self::Client(_) => Reason::ApiError,
-        }
-    }
-
-    /// When to try again.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Pods(error) => error.retry(),
-            Self::Client(_) => Retry::Seldom,
-        }
-    }
-}
+#[error("could not set up the HTTP client")]
+pub struct Error(#[source] reqwest::Error);
 
 /// What the pods said.
 #[derive(Debug, Default)]
@@ -73,6 +47,43 @@ pub struct Heard {
     pub exposed: Exposed,
     /// Seconds that they took to become ready, by container.
     pub starts: BTreeMap<String, u32>,
+}
+
+impl Heard {
+    /// Whether every pod that was asked is there, and answered a probe as it should.
+    pub fn is_well(&self) -> bool {
+        let mut pages = self.exposed.pages.iter();
+        self.answers.values().flatten().all(|answer| answer.outcome.is_well())
+            && pages.all(|page| page.outcome != PageOutcome::Unanswered)
+    }
+}
+
+/// The pods of a target, as far as anybody asks or counts them.
+#[derive(Clone, Debug, Default)]
+pub struct Pods {
+    running: Vec<RunningPod>,
+    starts: BTreeMap<String, u32>,
+    /// Names of those that are ready.
+    pub ready: BTreeSet<String>,
+    /// None of them is about to become ready, or to end.
+    pub settled: bool,
+}
+
+impl Pods {
+    /// Reads the pods of the target.
+    ///
+    /// # Errors
+    /// They could not be listed.
+    pub async fn read(client: &Client, namespace: &str, target: &Target) -> Result<Self, pods::Error> {
+        let all = pods::of_target(client, namespace, target).await?;
+        let ready = pods::names_of_ready(&all);
+        Ok(Self {
+            running: running_pods(&all),
+            starts: start::starts(&all),
+            settled: ready.len() == all.len(),
+            ready,
+        })
+    }
 }
 
 /// Asks pods.
@@ -95,31 +106,22 @@ impl Preflight {
             .pool_max_idle_per_host(0)
             .user_agent("observed-preflight")
             .build()
-            .map_err(Error::Client)?;
+            .map_err(Error)?;
         Ok(Self {
             http,
             permits: Semaphore::new(MOST_REQUESTS),
         })
     }
 
-    /// Asks the running pods of the target, some of them for the metrics page too. Without a question nothing is read and
-    /// nobody is asked.
-    ///
-    /// # Errors
-    /// The pods could not be listed. What a pod answers, or that it does not, is never an error.
+    /// Asks the running pods of the target, some of them for the metrics page too. What a pod answers, or that it does not,
+    /// is never an error.
     pub async fn ask(
         &self,
-        client: &Client,
-        facts: &Facts,
+        pods: &Pods,
+        target: &Target,
         questions: &[Question],
         page: Option<&PageQuestion>,
-    ) -> Result<Heard, Error> {
-        let is_asked = !questions.is_empty() || page.is_some();
-        let Some(target) = facts.target.as_ref().filter(|_| is_asked) else {
-            return Ok(Heard::default());
-        };
-        let all = pods::of_target(client, &facts.namespace, target).await?;
-        let pods = running_pods(&all);
+    ) -> Heard {
         let declared: BTreeSet<i32> = target
             .containers
             .iter()
@@ -129,14 +131,14 @@ impl Preflight {
         let page = page.filter(|page| declared.contains(&page.port));
         let end = tokio::time::Instant::now() + ALL_WITHIN;
         let (answers, exposed) = tokio::join!(
-            self.answers(&pods, &declared, questions, end),
-            self.exposed(&pods, page, end)
+            self.answers(&pods.running, &declared, questions, end),
+            self.exposed(&pods.running, page, end)
         );
-        Ok(Heard {
+        Heard {
             answers,
             exposed,
-            starts: start::starts(&all),
-        })
+            starts: pods.starts.clone(),
+        }
     }
 
     async fn answers(
@@ -238,7 +240,7 @@ fn same(a: &Question, b: &Question) -> bool {
     (a.port, &a.ask, a.timeout_seconds) == (b.port, &b.ask, b.timeout_seconds)
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RunningPod {
     name: String,
     address: IpAddr,

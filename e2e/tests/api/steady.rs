@@ -66,6 +66,55 @@ async fn three_resyncs_write_nothing_and_the_counter_would_have_shown_it() {
     wait::until(SOON, "the repair to be counted", look).await.unwrap();
 }
 
+/// Requests to the API server for each look, while the operator looks so often.
+async fn requests_for_a_look(operator: &Operator, looks: f64) -> f64 {
+    let counted = async || {
+        (
+            operator.counter("rest_client_requests_total").await,
+            operator.counter("controller_runtime_reconcile_total").await,
+        )
+    };
+    let before = counted().await;
+    operator.reconciles(looks).await;
+    let after = counted().await;
+    (after.0 - before.0) / (after.1 - before.1)
+}
+
+#[tokio::test]
+async fn at_rest_the_api_server_is_not_asked_about_a_service_until_something_of_it_changes() {
+    let stage = Stage::shared("rest").await;
+    let operator = Operator::start(&stage).await;
+    let names: Vec<String> = (0..10).map(|number| format!("api-{number}")).collect();
+    for name in &names {
+        stage.workload(name).await;
+        stage.observe(name, name).await;
+    }
+    for name in &names {
+        stage.becomes(name, "DashboardLoaded", "Unknown", "NoGrafana").await;
+    }
+    // What is asked for all services alike, and the Lease, come on top: at a look a second they are a few in ten.
+    let quiet = async || match requests_for_a_look(&operator, 40.0).await {
+        requests if requests < 1.0 => Ok(()),
+        requests => Err(format!("{requests} requests for each look")),
+    };
+    wait::until(SOON, "the operator to be at rest", quiet).await.unwrap();
+
+    // The twin: what changes all the time is read all the time.
+    let changed = async || {
+        for number in 0.. {
+            for name in &names {
+                let note = Patch::Merge(json!({"metadata": {"annotations": {"note": number.to_string()}}}));
+                let deployments = stage.objects(DEPLOYMENT);
+                deployments.patch(name, &PatchParams::default(), &note).await.unwrap();
+            }
+        }
+    };
+    tokio::select! {
+        requests = requests_for_a_look(&operator, 40.0) => assert!(requests > 3.0, "{requests}"),
+        () = changed() => {}
+    }
+}
+
 #[tokio::test]
 async fn an_operator_that_is_started_again_finds_everything_done() {
     let stage = Stage::shared("restart").await;

@@ -13,6 +13,10 @@ use observed_core::gift::{Gift, ProbeKind};
 use observed_core::status::was_contested;
 use observed_crds::v1alpha1::{LivenessSign, ObservedServiceStatus};
 
+use super::changes::Ticket;
+use crate::apply::Settled;
+use crate::gather::Own;
+use crate::preflight::Pods;
 use asked::Asked;
 use lived::Lived;
 
@@ -22,6 +26,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const HURRY: Duration = Duration::from_secs(180);
 /// Time for each service that is looked at often: a look at one asks the API server some ten times.
 const EACH: Duration = Duration::from_millis(100);
+/// How long what was read is kept at most, though nothing is told of a change.
+const KEPT: Duration = Duration::from_secs(1800);
 /// How long what a metrics page says counts as new: a service that is looked at every few seconds is not asked as often.
 const PAGE_LASTS: Duration = Duration::from_secs(15);
 /// Gifts that vanish within this time are a contest. A rollout lies between two of them, and may be slow.
@@ -49,6 +55,20 @@ struct Service {
     contest: Contest,
     asked: Asked,
     lived: Lived,
+    kept: Option<(Ticket, Kept)>,
+}
+
+/// What was read of a service at a look after which there was nothing to do.
+#[derive(Clone)]
+pub(super) struct Kept {
+    /// When it is read anew, though nothing is told of a change.
+    pub(super) until: Instant,
+    /// What gathering read.
+    pub(super) own: Own,
+    /// The pods, if they were read and were all well.
+    pub(super) pods: Option<Pods>,
+    /// The children.
+    pub(super) children: Settled,
 }
 
 /// What the running pods answered so far.
@@ -59,6 +79,13 @@ pub(super) struct Summary {
     pub(super) early: bool,
     /// The sign that their liveness depends on something else.
     pub(super) sign: Option<LivenessSign>,
+}
+
+impl Kept {
+    /// Until when something is kept that is read now. Not everything is read anew at the same time.
+    pub(super) fn until(now: Instant) -> Instant {
+        now + spread(KEPT, 0.5)
+    }
 }
 
 impl Service {
@@ -82,6 +109,21 @@ impl Memory {
             service.generation = generation;
             service.hurry_until = Some(now + HURRY);
             service.page_read = None;
+            service.kept = None;
+        }
+    }
+
+    /// What was read, if nothing has changed since.
+    pub(super) fn kept(&self, key: &Key, ticket: Ticket, now: Instant) -> Option<Kept> {
+        let services = self.lock();
+        let (of, kept) = services.get(key)?.kept.as_ref()?;
+        (*of == ticket && now < kept.until).then(|| kept.clone())
+    }
+
+    /// Keeps what was read, or forgets what was read before.
+    pub(super) fn keep(&self, key: &Key, kept: Option<(Ticket, Kept)>) {
+        if let Some(service) = self.lock().get_mut(key) {
+            service.kept = kept;
         }
     }
 

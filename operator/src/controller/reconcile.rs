@@ -1,6 +1,7 @@
-//! One reconcile: the six calls of the house, with a limit in time and a net below it.
+//! One reconcile: a look at a service, with a limit in time and a net below it.
 
 mod error;
+mod look;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,36 +13,29 @@ use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::{Api, Client, Resource, ResourceExt};
-use observed_core::child::{Applied, ApplyOutcome, Body, Children};
 use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
-use observed_core::{outputs, resolve, status};
-use observed_crds::v1alpha1::conditions::ConditionType;
-use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+use observed_core::status;
+use observed_crds::v1alpha1::ObservedService;
 
 pub use error::Error;
 
+use super::changes::{Changes, Ticket};
 use super::memory::{Key, Memory, spread};
-use super::watches::{self, Guarded, Known};
+use super::watches::{Guarded, Known};
 use super::write_status::write_status;
 use crate::api_error::{self, Retry};
-use crate::apply::{self, Writing, apply};
 use crate::events::Events;
-use crate::gather::{GatherContext, Surroundings, gather};
+use crate::gather::Surroundings;
 use crate::metrics::{Metrics, ReconcileResult};
-use crate::pods;
-use crate::preflight::{Heard, Preflight};
+use crate::preflight::Preflight;
 use crate::settings::Settings;
-use crate::trial;
-use crate::verify::{self, Backends, verify};
+use crate::verify;
+use look::{Looked, Turn, look};
 
 /// How long one reconcile may take: an API server may take its time for each answer.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Time between two looks at a service that is on its way, unless there are many.
-const HURRIED: Duration = Duration::from_secs(2);
-/// Longest time between two looks at a gift that is on trial, unless there are many.
-const ON_TRIAL: Duration = Duration::from_secs(10);
 /// Failures in a row that the status does not speak of yet.
 const BLIPS: u32 = 2;
 /// Time until an error is tried again that somebody has to do something about.
@@ -59,6 +53,7 @@ pub(super) struct Context {
     pub(super) events: Events,
     pub(super) metrics: Metrics,
     pub(super) memory: Memory,
+    pub(super) changes: Changes,
 }
 
 /// Brings one service to where it should be, or says why that cannot be.
@@ -134,12 +129,16 @@ fn key(service: &impl Resource<DynamicType = ()>) -> Key {
 /// When to look again; None: only once something has changed.
 async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Error> {
     let key = key(seen);
-    // What the watch saw may be old; what is written must follow from what is.
     let api: Api<DynamicObject> = Api::namespaced_with(
         context.client.clone(),
         &key.0,
         &ApiResource::erase::<ObservedService>(&()),
     );
+    let ticket = context.changes.ticket(&key, Instant::now());
+    if let Turn::Done(next) = quietly(seen, &key, &api, ticket, context).await? {
+        return Ok(Some(next));
+    }
+    // What the watch saw may be old; what is written must follow from what is.
     let live = api.get_opt(&key.1).await.map_err(Error::Read)?;
     let Some(live) = live.filter(|live| live.metadata.deletion_timestamp.is_none()) else {
         context.metrics.forget(&key);
@@ -156,8 +155,16 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
         .begin(&key, &live.uid().unwrap_or_default(), generation, Instant::now());
     match live.clone().try_parse::<ObservedService>() {
         Ok(service) => {
-            let done = six_calls(&api, &key, &service, previous.as_ref(), generation, context).await;
-            if let Err(error @ (Error::Gather(_) | Error::Preflight(_) | Error::Pods(_))) = &done
+            let looked = Looked {
+                api: api.clone(),
+                key: &key,
+                service: &service,
+                previous: previous.as_ref(),
+                kept: None,
+                ticket,
+            };
+            let done = look(&looked, context).await;
+            if let Err(error @ (Error::Gather(_) | Error::Pods(_))) = &done
                 && !is_blip(context, &key, error)
             {
                 let (reason, words) = (error.reason(), error.to_string());
@@ -166,7 +173,10 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
                     .await
                     .map_err(Error::Status)?;
             }
-            done
+            let Turn::Done(next) = done? else {
+                return Ok(Some(Duration::ZERO));
+            };
+            Ok(Some(next))
         }
         Err(error) => {
             let facts = Facts {
@@ -190,148 +200,40 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
     }
 }
 
-async fn six_calls(
+/// A look with what was read before, where nothing has changed since.
+async fn quietly(
+    seen: &Guarded,
+    key: &Key,
     api: &Api<DynamicObject>,
-    key: &Key,
-    service: &ObservedService,
-    previous: Option<&ObservedServiceStatus>,
-    generation: i64,
+    ticket: Option<Ticket>,
     context: &Context,
-) -> Result<Option<Duration>, Error> {
-    let Context {
-        client,
-        settings,
-        memory,
-        ..
-    } = context;
-    let same_target = watches::same_target(&context.known, service);
-    let around = GatherContext {
-        surroundings: &context.surroundings,
-        same_target,
-        dependency_namespaces: settings.dependency_namespaces(),
+) -> Result<Turn, Error> {
+    let known = seen.0.as_ref().ok();
+    let known = known.filter(|service| service.metadata.deletion_timestamp.is_none());
+    let (Some(service), Some(since)) = (known, ticket) else {
+        return Ok(Turn::Stale);
     };
-    let mut facts = gather(client, service, &around).await?;
-    facts.contested = memory.contested(key, &facts, previous, Instant::now());
-    facts.given = previous.and_then(|previous| previous.given.clone());
-    facts.trial_over = status::trial_over(previous, Timestamp::now());
-    let on_trial = resolve::on_trial(&service.spec, &facts);
-    if on_trial {
-        facts.trial = trial::look(client, &facts, Timestamp::now()).await?;
-    }
-    let questions = resolve::questions(&service.spec, &facts);
-    // What is known already is not asked anew at every turn.
-    let page = resolve::page(&service.spec, &facts)
-        .filter(|_| facts.seen.is_empty() || memory.page_is_due(key, Instant::now()));
-    let asked = context.preflight.ask(client, &facts, &questions, page.as_ref()).await;
-    // That the pods cannot be listed holds the probes up, and nothing else.
-    let (heard, mut failed) = asked.map_or_else(|error| (Heard::default(), Some(error.into())), |heard| (heard, None));
-    let window = Duration::from_secs(resolve::preflight_seconds(&service.spec).into());
-    let asked = memory.asked(key, &facts, heard.answers, window, Instant::now());
-    (facts.preflight, facts.asking) = (asked.answers, asked.early);
-    facts.exposed = heard.exposed;
-    facts.starts = heard.starts;
-    let before = previous.and_then(|previous| previous.dependent_liveness.as_ref());
-    facts.dependent = resolve::dependent(&service.spec, &facts, before, asked.sign);
-
-    let now = match resolve::resolve(&service.spec, &facts, &context.packs) {
-        Ok(plan) => {
-            let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
-            let (applied, unwritten) = apply(client, &facts, outputs::render(&plan), writing).await;
-            if applied
-                .items
-                .iter()
-                .any(|applied| applied.outcome == ApplyOutcome::Written)
-            {
-                memory.hurry(key, Instant::now());
-            }
-            tell_gift(context, key, service, &facts, &applied).await;
-            if let Some(error) = unwritten.map(Error::from) {
-                // What became of a gift is remembered, whatever else went wrong.
-                if is_blip(context, key, &error) && !applied.items.iter().any(Applied::wrote_gift) {
-                    return Err(error);
-                }
-                failed = Some(error);
-            }
-            let ready_pods = || pods::ready(client, &facts).boxed();
-            let backends = Backends::of(&facts, &context.prometheus, settings, &ready_pods);
-            let asked = Instant::now();
-            let verdicts = verify(&backends, &outputs::checks(&plan)).await;
-            context.metrics.verified(asked.elapsed());
-            status::status(
-                &plan,
-                &facts,
-                &applied,
-                &verdicts,
-                previous,
-                generation,
-                Timestamp::now(),
-            )
-        }
-        Err(findings) => {
-            failed = apply::let_go(client, &facts).await.err().map(Error::from).or(failed);
-            status::refused(&findings, &facts, previous, generation, Timestamp::now())
-        }
+    let (uid, generation, now) = (service.uid(), service.metadata.generation, Instant::now());
+    let memory = &context.memory;
+    memory.begin(key, &uid.unwrap_or_default(), generation.unwrap_or_default(), now);
+    let Some(kept) = memory.kept(key, since, now) else {
+        return Ok(Turn::Stale);
     };
-    write_status::<ObservedService, _>(api, &service.metadata, previous, &now)
-        .await
-        .map_err(Error::Status)?;
-    if facts.exposed.is_known() {
-        memory.page_was_read(key, Instant::now());
-    }
-    context.events.tell(service, previous, &now).await;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let hurry = on_its_way(&now) && memory.hurries(key, Instant::now());
-    let resync = spread(settings.resync, 0.1);
-    let soon = |usual: Duration| usual.max(memory.crowd(Instant::now()).min(resync));
-    let next = if hurry { soon(HURRIED) } else { resync };
-    Ok(Some(if on_trial { next.min(soon(ON_TRIAL)) } else { next }))
-}
-
-async fn tell_gift(
-    context: &Context,
-    key: &Key,
-    service: &ObservedService,
-    facts: &Facts,
-    applied: &Children<Applied>,
-) {
-    for applied in applied
-        .items
-        .iter()
-        .filter(|applied| applied.outcome == ApplyOutcome::Written)
-    {
-        if applied.wrote_gift() {
-            context.metrics.rolled(&key.0, &key.1, 1);
-        }
-        match &applied.child.body {
-            Body::Gift(gift) => {
-                context.memory.gave(key, gift);
-                let words: Vec<_> = gift
-                    .probes
-                    .iter()
-                    .map(|(kind, shape)| format!("{kind}: {}", shape.words()))
-                    .collect();
-                context.events.given(service, facts, &words.join("; ")).await;
-            }
-            Body::TakeBack(taken) => {
-                context.memory.took_back(key);
-                context.events.taken_back(service, facts, &taken.because).await;
-            }
-            Body::Owned(_) | Body::Will(_) => {}
-        }
+    let looked = Looked {
+        api: api.clone(),
+        key,
+        service,
+        previous: service.status.as_ref(),
+        kept: Some(kept),
+        ticket,
+    };
+    match look(&looked, context).await {
+        Err(Error::Gather(_) | Error::Pods(_)) => Ok(Turn::Stale),
+        done => done,
     }
 }
 
 /// Whether an error may be one of those that pass before anybody reads of it: it is tried again without a word.
 fn is_blip(context: &Context, key: &Key, error: &Error) -> bool {
     error.retry() == Retry::Backoff && context.memory.failures(key) < BLIPS
-}
-
-/// Whether the next look may well see something else, without anybody changing anything.
-fn on_its_way(status: &ObservedServiceStatus) -> bool {
-    status
-        .conditions
-        .iter()
-        .any(|condition| condition.type_ == ConditionType::Reconciling.as_str())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
@@ -24,6 +24,7 @@ use observed_crds::{GROUP, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_LABEL};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::changes::Changes;
 use super::orphans::Tell;
 use crate::api_error;
 use crate::gather::{self, Surroundings};
@@ -107,6 +108,24 @@ pub(super) fn logged<T: Send + 'static>(
         .boxed()
 }
 
+/// Tells whether the watch can be relied on.
+pub(super) fn relied_on<K, S>(
+    stream: S,
+    what: &'static str,
+    changes: &Changes,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + use<K, S>
+where
+    S: Stream<Item = watcher::Result<watcher::Event<K>>>,
+{
+    let changes = changes.clone();
+    stream.inspect(move |event| match event {
+        Ok(watcher::Event::Init) => changes.list(what),
+        Ok(watcher::Event::InitDone) => changes.listed(what),
+        Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitApply(_)) => {}
+        Err(_) => changes.broke(Instant::now()),
+    })
+}
+
 /// A change of the spec of a service, as its own trigger, and of the services that point at the same workload.
 pub(super) fn rivals(known: &Known, changed: &Guarded) -> Vec<ObjectRef<Guarded>> {
     let Ok(changed) = &changed.0 else { return Vec::new() };
@@ -153,12 +172,14 @@ pub(super) fn is_pointed_at(known: &Known, namespace: &str, kind: TargetKind, na
 }
 
 /// What every watch needs.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) client: Client,
     /// Only this one, if any.
     pub(super) namespace: Option<String>,
     pub(super) known: Known,
     pub(super) errors: WatchErrors,
+    pub(super) changes: Changes,
 }
 
 impl Watch {
@@ -185,7 +206,7 @@ impl Watch {
     {
         let known = self.known.clone();
         let api = self.scoped::<PartialObjectMeta<W>>();
-        metadata(api, watcher::Config::default(), kind.plural(), &self.errors)
+        self.metadata(api, watcher::Config::default(), kind.plural())
             .flat_map(move |changed| {
                 tell.workload(kind, &changed.metadata);
                 let (namespace, name) = (changed.metadata.namespace.as_deref(), changed.name_any());
@@ -198,7 +219,7 @@ impl Watch {
     pub(super) fn services(&self) -> Triggers {
         let known = self.known.clone();
         let api = self.scoped::<PartialObjectMeta<Service>>();
-        metadata(api, watcher::Config::default(), "services", &self.errors)
+        self.metadata(api, watcher::Config::default(), "services")
             .flat_map(move |changed| {
                 let of_namespace = known.state_filter(|service| service.meta().namespace == changed.metadata.namespace);
                 stream::iter(refs(&of_namespace))
@@ -213,8 +234,8 @@ impl Watch {
         let (store, writer) = reflector::store();
         let (tell_gone, gone) = futures::channel::mpsc::unbounded::<GuardedPack>();
         let (tell_changed, changed) = futures::channel::mpsc::unbounded::<GuardedPack>();
-        let packs = watcher(self.scoped::<GuardedPack>(), watcher::Config::default())
-            .default_backoff()
+        let packs = watcher(self.scoped::<GuardedPack>(), watcher::Config::default()).default_backoff();
+        let packs = relied_on(packs, "signalpacks", &self.changes)
             .reflect(writer)
             .inspect(move |event| {
                 if let Ok(watcher::Event::Delete(pack)) = event {
@@ -265,12 +286,21 @@ impl Watch {
                 let _ = served.wait_for(|served| served.contains(kind.kind)).await;
             }
         };
-        let errors = self.errors.clone();
+        let watch = self.clone();
         let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
         stream::once(appeared)
-            .flat_map(move |()| metadata(api.clone(), ours.clone(), kind.plural, &errors))
+            .flat_map(move |()| watch.metadata(api.clone(), ours.clone(), kind.plural))
             .flat_map(|child| stream::iter(owners(&child.metadata)))
             .boxed()
+    }
+
+    fn metadata<K>(&self, api: Api<K>, config: watcher::Config, what: &'static str) -> BoxStream<'static, K>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone + Debug + Eq + std::hash::Hash,
+    {
+        let events = relied_on(watcher(api, config).default_backoff(), what, &self.changes);
+        logged(events.touched_objects(), what, &self.errors)
     }
 }
 
@@ -286,14 +316,6 @@ fn owners(child: &kube::api::ObjectMeta) -> Vec<ObjectRef<Guarded>> {
         .into_iter()
         .map(|name| ObjectRef::new(name).within(&namespace))
         .collect()
-}
-
-fn metadata<K>(api: Api<K>, config: watcher::Config, what: &'static str, errors: &WatchErrors) -> BoxStream<'static, K>
-where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Clone + Debug + Eq + std::hash::Hash,
-{
-    logged(watcher(api, config).default_backoff().touched_objects(), what, errors)
 }
 
 /// Asks again and again which optional kinds are served, until nobody listens any more.

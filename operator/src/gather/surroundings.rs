@@ -1,10 +1,11 @@
-//! What the cluster offers to all services alike: the optional kinds that are served, the Prometheus resources and agents,
-//! and the sidecars of Grafana.
+//! What the cluster offers to more than one service: the optional kinds that are served, the Prometheus resources and
+//! agents, the sidecars of Grafana, and the labels of namespaces.
 //! Asked once every few seconds, however many services there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, DeserializeGuard, GroupVersionKind};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -22,8 +23,8 @@ use crate::api_error;
 
 /// How long an answer is good.
 const FRESH: Duration = Duration::from_secs(10);
-/// The same of the sidecars, for which all workloads are read.
-const FRESH_SIDECARS: Duration = Duration::from_secs(30);
+/// The same of the labels of a namespace, and of the sidecars, for which all workloads are read.
+const FRESH_LONG: Duration = Duration::from_secs(30);
 /// The Service that governs the pods of a Prometheus which names none.
 const GOVERNING_SERVICE: &str = "prometheus-operated";
 /// What prometheus-operator sets where nothing is said.
@@ -54,7 +55,10 @@ pub struct Surroundings {
     namespace: Option<String>,
     last: Mutex<Option<(Instant, Look)>>,
     sidecars: Mutex<Option<(Instant, Sidecars)>>,
+    namespaces: Mutex<BTreeMap<String, (Instant, Labels)>>,
 }
+
+type Labels = BTreeMap<String, String>;
 
 impl Surroundings {
     /// Knows nothing yet.
@@ -64,6 +68,7 @@ impl Surroundings {
             namespace,
             last: Mutex::new(None),
             sidecars: Mutex::new(None),
+            namespaces: Mutex::default(),
         }
     }
 
@@ -71,13 +76,31 @@ impl Surroundings {
     pub async fn sidecars(&self) -> Sidecars {
         let mut last = self.sidecars.lock().await;
         if let Some((when, sidecars)) = last.as_ref()
-            && when.elapsed() < FRESH_SIDECARS
+            && when.elapsed() < FRESH_LONG
         {
             return sidecars.clone();
         }
         let sidecars = grafana::sidecars(&self.client, self.namespace.as_deref()).await;
         *last = Some((Instant::now(), sidecars.clone()));
         sidecars
+    }
+
+    /// The labels of a namespace. At most half a minute old.
+    ///
+    /// # Errors
+    /// The API server did not answer. No right to read them is an answer: it then counts as unlabelled.
+    pub async fn namespace_labels(&self, namespace: &str) -> Result<Labels, Error> {
+        if let Some((when, labels)) = self.namespaces.lock().await.get(namespace)
+            && when.elapsed() < FRESH_LONG
+        {
+            return Ok(labels.clone());
+        }
+        // Other namespaces do not wait for this one.
+        let labels = read_namespace_labels(&self.client, namespace).await?;
+        let mut all = self.namespaces.lock().await;
+        all.retain(|_, (when, _)| when.elapsed() < FRESH_LONG);
+        all.insert(namespace.to_owned(), (Instant::now(), labels.clone()));
+        Ok(labels)
     }
 
     /// The optional kinds that are served, every Prometheus and every agent. At most ten seconds old.
@@ -151,6 +174,18 @@ async fn served(client: &Client) -> Result<BTreeSet<String>, Error> {
                 .any(|owned| owned.optional && owned.kind == kind)
     });
     Ok(served)
+}
+
+async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<Labels, Error> {
+    match Api::<Namespace>::all(client.clone()).get_opt(namespace).await {
+        Ok(found) => Ok(found.map(|found| found.labels().clone()).unwrap_or_default()),
+        // An operator that may only see its own namespace goes on without.
+        Err(error) if api_error::is_forbidden(&error) => Ok(Labels::new()),
+        Err(source) => Err(Error::ReadNamespace {
+            namespace: namespace.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Whether the policy is there. Where it cannot be found out, nothing follows from it.

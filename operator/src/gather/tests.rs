@@ -88,16 +88,16 @@ async fn gathered(
         }
     });
     let surroundings = Surroundings::new(client.clone(), None);
-    let facts = gather(
-        &client,
-        &service("api", LATE),
-        &GatherContext {
-            surroundings: &surroundings,
-            same_target,
-            dependency_namespaces: None,
-        },
-    )
-    .await;
+    let context = GatherContext {
+        surroundings: &surroundings,
+        same_target,
+        dependency_namespaces: None,
+    };
+    let service = service("api", LATE);
+    let facts = match Own::read(&client, &service).await {
+        Ok(own) => gather(&service, own, &context).await,
+        Err(error) => Err(error),
+    };
     assert!(log.writes().is_empty());
     facts
 }
@@ -384,4 +384,22 @@ async fn an_agent_is_a_fact_with_the_monitors_that_it_selects_and_without_a_righ
             .unwrap();
         assert_eq!((facts.agents.len(), facts.prometheuses.len()), (0, 1));
     }
+}
+
+#[tokio::test]
+async fn the_labels_of_a_namespace_are_read_once_for_all_its_services() {
+    let (client, log) = mock::client(|asked| {
+        (
+            200,
+            json!({"metadata": {"name": asked.path, "labels": {"env": "prod"}}}),
+        )
+    });
+    let surroundings = Surroundings::new(client, None);
+    for namespace in ["prod", "prod", "shop", "prod"] {
+        assert_eq!(surroundings.namespace_labels(namespace).await.unwrap()["env"], "prod");
+    }
+    assert_eq!(
+        log.lines(),
+        ["GET /api/v1/namespaces/prod", "GET /api/v1/namespaces/shop"]
+    );
 }

@@ -167,8 +167,8 @@ async fn asked(pod: Value) -> Vec<String> {
         uid: "target-uid".into(),
         ..Default::default()
     };
-    let pods = running_pods(&pods::of_target(&client, "prod", &target).await.unwrap());
-    pods.into_iter().map(|pod| pod.address.to_string()).collect()
+    let pods = Pods::read(&client, "prod", &target).await.unwrap();
+    pods.running.into_iter().map(|pod| pod.address.to_string()).collect()
 }
 
 #[tokio::test]
@@ -202,39 +202,33 @@ fn question(probe: ProbeKind, port: i32) -> Question {
     }
 }
 
-fn facts() -> Facts {
+fn target() -> Target {
     let ports = vec![observed_core::facts::ContainerPort { name: None, port: 8000 }];
     let container = observed_core::facts::Container {
         name: "api".into(),
         ports,
         ..Default::default()
     };
-    let target = Target {
+    Target {
         name: "api".into(),
         uid: "target-uid".into(),
         containers: vec![container],
         ..Default::default()
-    };
-    Facts {
-        namespace: "prod".into(),
-        target: Some(target),
-        ..Default::default()
     }
 }
 
-#[tokio::test]
-async fn without_a_question_nothing_is_read_and_nobody_is_asked() {
-    let (client, log) = mock::client(|_| mock::list(&[]));
-    let heard = preflight().ask(&client, &facts(), &[], None).await.unwrap();
-    assert!(heard.answers.is_empty() && heard.exposed == Exposed::default());
-    assert!(log.all().is_empty());
+/// What the pods of a cluster answer.
+async fn heard(client: &Client, questions: &[Question], page: Option<&PageQuestion>) -> Heard {
+    let target = target();
+    let pods = Pods::read(client, "prod", &target).await.unwrap();
+    preflight().ask(&pods, &target, questions, page).await
 }
 
 #[tokio::test]
 async fn every_question_gets_a_list_of_answers_even_where_no_pod_runs() {
     let (client, _) = mock::client(|_| mock::list(&[]));
     let questions = [question(ProbeKind::Liveness, 8000), question(ProbeKind::Startup, 8000)];
-    let heard = preflight().ask(&client, &facts(), &questions, None).await.unwrap();
+    let heard = heard(&client, &questions, None).await;
     let answers = heard.answers;
     assert_eq!(
         answers.keys().copied().collect::<Vec<_>>(),
@@ -260,7 +254,7 @@ async fn the_page_is_asked_of_a_few_pods_those_that_are_ready_first() {
         port: 8000,
         path: "/metrics".into(),
     };
-    let heard = preflight().ask(&client, &facts(), &[], Some(&page)).await.unwrap();
+    let heard = heard(&client, &[], Some(&page)).await;
     let asked: Vec<&str> = heard.exposed.pages.iter().map(|page| page.pod.as_str()).collect();
     assert_eq!(asked, ["api-8", "api-9", "api-1"]);
     assert!(!heard.exposed.is_known() && heard.answers.is_empty());
@@ -274,7 +268,7 @@ async fn a_page_on_a_port_that_is_not_declared_is_not_asked() {
         port: 8001,
         path: "/metrics".into(),
     };
-    let heard = preflight().ask(&client, &facts(), &[], Some(&page)).await.unwrap();
+    let heard = heard(&client, &[], Some(&page)).await;
     assert_eq!(heard.exposed, Exposed::default());
 }
 
@@ -376,23 +370,39 @@ async fn the_pods_that_are_ready_are_those_of_the_target_that_say_so_and_are_not
     let ending = json!({"/metadata": {"name": "ending", "deletionTimestamp": "2026-11-24T15:00:00Z",
         "ownerReferences": pod(&json!({}))["metadata"]["ownerReferences"]}});
     let stranger = json!({"/metadata/ownerReferences/0/uid": "other-set-uid"});
-    let facts = Facts {
-        namespace: "prod".into(),
-        target: Some(Target {
-            uid: "target-uid".into(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    for (pod, expected) in [
-        (ready("True", json!({})), 1),
-        (ready("False", json!({})), 0),
-        (ready("True", ending), 0),
-        (ready("True", stranger), 0),
+    for (pod, expected, settled) in [
+        (ready("True", json!({})), 1, true),
+        (ready("False", json!({})), 0, false),
+        (ready("True", ending), 0, false),
+        (ready("True", stranger), 0, true),
     ] {
         let (client, _) = cluster(vec![pod.clone()]);
-        assert_eq!(pods::ready(&client, &facts).await.unwrap().len(), expected, "{pod}");
+        let pods = Pods::read(&client, "prod", &target()).await.unwrap();
+        assert_eq!((pods.ready.len(), pods.settled), (expected, settled), "{pod}");
     }
     let (client, _) = mock::client(|_| mock::refusal(403, "Forbidden", "no"));
-    assert_eq!(pods::ready(&client, &facts).await, None, "nobody knows");
+    assert!(Pods::read(&client, "prod", &target()).await.is_err());
+}
+
+#[test]
+fn pods_are_well_where_each_answered_its_probes_and_sent_a_page_whatever_is_on_it() {
+    let heard = |outcome: AnswerOutcome, page: PageOutcome| {
+        let answer = Answer {
+            pod: "a".into(),
+            outcome,
+            millis: 1,
+            restarts: 0,
+        };
+        let mut heard = Heard {
+            answers: [(ProbeKind::Liveness, vec![answer])].into(),
+            ..Heard::default()
+        };
+        heard.exposed.add("a", page, BTreeMap::new());
+        heard.is_well()
+    };
+    assert!(Heard::default().is_well());
+    assert!(heard(AnswerOutcome::Status(200), PageOutcome::Read));
+    assert!(heard(AnswerOutcome::Status(200), PageOutcome::Status(404)));
+    assert!(!heard(AnswerOutcome::Status(503), PageOutcome::Read));
+    assert!(!heard(AnswerOutcome::Status(200), PageOutcome::Unanswered));
 }

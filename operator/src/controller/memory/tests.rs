@@ -1,9 +1,11 @@
+use observed_core::child::Children;
 use observed_core::facts::{Container, LiveProbe, Target};
 use observed_core::gift::{Gift, Gifted, ProbeShape};
 use observed_crds::v1alpha1::DeletionPolicy;
 use serde_json::json;
 
 use super::*;
+use crate::controller::changes::Changes;
 
 fn key() -> Key {
     ("prod".into(), "api".into())
@@ -246,4 +248,43 @@ fn a_metrics_page_is_asked_for_again_after_a_while_or_when_the_spec_has_changed(
     assert!(!due(1), "nothing has changed");
     story.memory.begin(&key(), "our-uid", 2, story.start);
     assert!(due(1));
+}
+
+/// What is kept of a service whose look at `start` left nothing to do, after `then`.
+fn kept_after(then: impl FnOnce(&Memory, &Changes, Instant), seconds: u64) -> bool {
+    let (story, changes) = (Story::new(), Changes::default());
+    let ticket = changes.ticket(&key(), story.start);
+    let kept = Kept {
+        until: Kept::until(story.start),
+        own: Own::default(),
+        pods: None,
+        children: Settled::of(&Children { items: Vec::new() }).unwrap(),
+    };
+    story.memory.keep(&key(), ticket.map(|ticket| (ticket, kept)));
+    then(&story.memory, &changes, story.start);
+    let now = story.start + Duration::from_secs(seconds);
+    let ticket = changes.ticket(&key(), now).unwrap();
+    story.memory.kept(&key(), ticket, now).is_some()
+}
+
+#[test]
+fn what_was_read_is_kept_until_a_change_is_told_or_its_time_is_over() {
+    assert!(kept_after(|_, _, _| {}, 0));
+    assert!(kept_after(
+        |memory, _, now| memory.begin(&key(), "our-uid", 1, now),
+        899
+    ));
+    assert!(!kept_after(|_, changes, _| changes.of(key()), 0));
+    assert!(!kept_after(|_, changes, _| changes.of_any(), 0));
+    assert!(!kept_after(|_, _, _| {}, 2701), "the longest time");
+}
+
+#[test]
+fn what_was_read_of_another_spec_or_another_service_of_that_name_is_not_kept() {
+    for (uid, generation) in [("our-uid", 2), ("other-uid", 1)] {
+        let begin = |memory: &Memory, _: &Changes, now| memory.begin(&key(), uid, generation, now);
+        assert!(!kept_after(begin, 0), "{uid} {generation}");
+    }
+    assert!(!kept_after(|memory, _, _| memory.forget(&key()), 0));
+    assert!(!kept_after(|memory, _, _| memory.keep(&key(), None), 0));
 }

@@ -4,7 +4,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use super::LONGEST;
 use crate::api_error::{self, Retry};
-use crate::{apply, gather, pods, preflight};
+use crate::{apply, gather, pods};
 
 /// A service could not be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +15,7 @@ pub enum Error {
     /// What the plan depends on.
     #[error(transparent)]
     Gather(Box<gather::Error>),
-    /// The running pods.
-    #[error(transparent)]
-    Preflight(Box<preflight::Error>),
-    /// The pods that run with a gift.
+    /// The pods.
     #[error(transparent)]
     Pods(Box<pods::Error>),
     /// The children and the gift.
@@ -41,12 +38,6 @@ impl From<gather::Error> for Error {
     }
 }
 
-impl From<preflight::Error> for Error {
-    fn from(error: preflight::Error) -> Self {
-        Self::Preflight(Box::new(error))
-    }
-}
-
 impl From<pods::Error> for Error {
     fn from(error: pods::Error) -> Self {
         Self::Pods(Box::new(error))
@@ -64,7 +55,6 @@ impl Error {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Gather(error) => error.reason(),
-            Self::Preflight(error) => error.reason(),
             Self::Pods(error) => error.reason(),
             Self::Apply(error) => error.reason(),
             Self::Read(error) | Self::Status(error) => api_error::reason(error),
@@ -76,7 +66,6 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Gather(error) => error.retry(),
-            Self::Preflight(error) => error.retry(),
             Self::Pods(error) => error.retry(),
             Self::Apply(error) => error.retry(),
             Self::Read(error) | Self::Status(error) => api_error::retry(error),

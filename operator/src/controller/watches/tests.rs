@@ -36,6 +36,7 @@ fn watch(client: Client) -> Watch {
         namespace: None,
         known: known(),
         errors: WatchErrors::default(),
+        changes: Changes::default(),
     }
 }
 
@@ -120,4 +121,70 @@ async fn a_watch_that_breaks_off_is_counted_and_one_that_works_is_not() {
         .collect::<Vec<_>>()
         .await;
     assert_eq!(errors.of("services").get(), 0);
+}
+
+/// Whether nothing but what is told counts as a change of `api`, after these events of one watch.
+async fn is_relied_on(events: Vec<watcher::Result<watcher::Event<u8>>>) -> bool {
+    let changes = Changes::default();
+    let events: Vec<_> = relied_on(stream::iter(events), "services", &changes).collect().await;
+    assert!(!events.is_empty(), "they pass");
+    let key = ("prod".to_owned(), "api".to_owned());
+    changes.ticket(&key, Instant::now()).is_some()
+}
+
+#[tokio::test]
+async fn a_watch_is_relied_on_once_it_knows_what_there_is_and_not_when_it_broke_off() {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let broke = || Err(watcher::Error::NoResourceVersion);
+    assert!(
+        is_relied_on(vec![
+            Ok(Init),
+            Ok(InitApply(1)),
+            Ok(InitDone),
+            Ok(Apply(2)),
+            Ok(Delete(2))
+        ])
+        .await
+    );
+    for events in [
+        vec![Ok(Init)],
+        vec![Ok(Init), Ok(InitApply(1))],
+        vec![Ok(Init), Ok(InitDone), Ok(Init)],
+        vec![Ok(Init), Ok(InitDone), broke()],
+        vec![Ok(Init), broke(), Ok(Init), Ok(InitDone)],
+    ] {
+        assert!(!is_relied_on(events).await);
+    }
+}
+
+#[tokio::test]
+async fn every_watch_says_whether_it_can_be_relied_on() {
+    let failing = || mock::client(|_| mock::refusal(500, "InternalError", "oops")).0;
+    let (_sender, served) =
+        tokio::sync::watch::channel(outputs::owned_kinds().iter().map(|kind| kind.kind.to_owned()).collect());
+    let watches = |watch: &Watch| {
+        let mut all = watch.workloads(&Orphans::new().0);
+        all.extend(watch.children(&served));
+        all.push(watch.services());
+        let packs = watch.packs().0.changes;
+        all.push(packs.filter_map(async |_| None).boxed());
+        all
+    };
+    let count = watches(&watch(failing())).len();
+    for number in 0..count {
+        let watch = watch(failing());
+        let mut triggers = watches(&watch).remove(number);
+        let broke = async {
+            while watch
+                .changes
+                .ticket(&("prod".into(), "api".into()), Instant::now())
+                .is_some()
+            {
+                assert!(futures::poll!(triggers.next()).is_pending());
+                tokio::task::yield_now().await;
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(10), broke).await;
+        assert!(told.is_ok(), "watch {number} of {count}");
+    }
 }

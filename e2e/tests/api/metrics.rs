@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use nix::sys::signal::Signal;
 use observed_e2e::wait;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::operator::{Operator, SOON, Stage, free_port, printed};
+use super::servers;
 use super::writes::proxy::{by_way_of, forward};
 
 /// An operator's ServiceAccount in the stage's namespace, with what the program says that it needs.
@@ -162,6 +165,68 @@ async fn who_has_the_role_reads_the_metrics_by_verified_tls_and_nobody_else() {
     let (status, _) = wait::until(SOON, "the renewed certificate", look).await.unwrap();
     assert_eq!(status, 200);
     assert!(scrape(port, &trust, Some(&reader)).await.is_err());
+}
+
+/// What a real Prometheus says of its last scrape of the operator: `None` while there was none.
+async fn last_scrape(prometheus: &Client) -> Option<(String, String)> {
+    let request = http::Request::get("/api/v1/targets").body(Vec::new()).unwrap();
+    let answer: Value = serde_json::from_str(&prometheus.request_text(request).await.ok()?).unwrap();
+    let target = &answer["data"]["activeTargets"][0];
+    let text = |field: &str| target[field].as_str().unwrap_or_default().to_owned();
+    let seen = (text("health"), text("lastError"));
+    matches!(seen.0.as_str(), "up" | "down").then_some(seen)
+}
+
+#[tokio::test]
+async fn a_real_prometheus_scrapes_with_its_token_and_the_operator_ends_as_it_should_beside_it() {
+    let stage = Stage::shared("metrics-scraped").await;
+    let kubeconfig = account(&stage, &["--secure-metrics"]).await;
+    let files = tempfile::tempdir().unwrap();
+    let (cert, key, _) = certificate(files.path());
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let settings = [
+        ("OBSERVED_METRICS_LISTEN", address.as_str()),
+        ("OBSERVED_METRICS_CERT_FILE", cert.as_str()),
+        ("OBSERVED_METRICS_KEY_FILE", key.as_str()),
+    ];
+    let mut operator = Operator::start_as(&stage, &kubeconfig, &settings).await;
+    let token = files.path().join("token");
+    std::fs::write(&token, scraper(&stage, "prometheus").await).unwrap();
+    // What prometheus-operator makes of the chart's ServiceMonitor.
+    let config = json!({
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [{
+            "job_name": "observed", "scheme": "https",
+            "authorization": {"credentials_file": token},
+            "tls_config": {"ca_file": cert, "server_name": "localhost"},
+            "static_configs": [{"targets": [address]}],
+        }],
+    });
+    let file = files.path().join("prometheus.yaml");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let at = free_port();
+    let _prometheus = servers::prometheus(at, &file, files.path(), &[]).await;
+    let mut way = kube::Config::new(format!("http://127.0.0.1:{at}").parse().unwrap());
+    way.default_retry = false;
+    let prometheus = Client::try_from(way).unwrap();
+    let seen = async || last_scrape(&prometheus).await.ok_or("no scrape yet");
+    let (health, error) = wait::until(SOON, "a scrape", seen).await.unwrap();
+    assert_eq!(health, "down");
+    assert!(error.contains("403"), "{error}");
+
+    may_read(&stage, "prometheus").await;
+    let up = async || match last_scrape(&prometheus).await {
+        Some((health, _)) if health == "up" => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    wait::until(SOON, "a scrape that is let in", up).await.unwrap();
+
+    // A connection that Prometheus keeps holds nothing up.
+    let told = Instant::now();
+    operator.signal(Signal::SIGTERM);
+    assert!(operator.ends().await.success());
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
 }
 
 /// The way to the API server, on which the questions about tokens can get stuck.

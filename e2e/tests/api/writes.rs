@@ -1,7 +1,8 @@
-//! Nothing lost in between: every write of the operator is a point where it may die, be refused, or get no answer.
+//! Nothing lost in between: every write of the operator is a point where it may die, be refused, or get no answer, and at
+//! every moment a watch may break off, miss something, or fall silent.
 //!
 //! For each workload a reference run is recorded, without a fault, on the real API server with a proxy between it and
-//! the operator. From the writes that it made the cases are generated: one fault at one write. After each case the
+//! the operator. From it the cases are generated: one fault at one write, or of the watches of one kind at one step. After each case the
 //! oracle holds: the same end state as in the reference run (which counts rollouts, as generations do), nobody else's
 //! field changed, no field held, and quiet afterwards. `cargo faults` runs all of them, `cargo test` a subset in which
 //! each workload meets each of its writes and each kind of write meets each fault.
@@ -11,13 +12,14 @@ mod plan;
 pub mod proxy;
 mod rivals;
 mod scene;
+mod watches;
 
 use std::collections::BTreeSet;
 
 use comfy_table::{Table, presets};
 use futures::{StreamExt, stream};
 
-use plan::{Case, Fault, WORKLOADS, Workload};
+use plan::{Case, Fault, WATCHED, WORKLOADS, WatchFault, Workload};
 use proxy::{Sabotage, Write};
 use scene::{Reference, Scene};
 
@@ -26,23 +28,33 @@ const AT_ONCE: usize = 8;
 /// Runs that are recorded at once: where nothing hurries them, no write comes that another run would not have.
 const RECORDED_AT_ONCE: usize = 4;
 
-/// Every write of each workload, once with each fault.
+/// Every write of each workload, once with each fault, and each kind that is watched at each of its steps.
 fn all(references: &[(&'static Workload, Reference)]) -> Vec<Case> {
-    let mut cases = Vec::new();
+    let (mut writes, mut watches) = (Vec::new(), Vec::new());
     for (workload, reference) in references {
         for write in &reference.writes {
-            let case = |fault| Case {
+            writes.extend(Fault::ALL.map(|fault| Case::Write {
                 workload: workload.name.to_owned(),
                 write: write.clone(),
                 fault,
-            };
-            cases.extend(Fault::ALL.into_iter().map(case));
+            }));
+        }
+        let steps = 0..workload.steps.len();
+        for (step, watch) in steps.flat_map(|step| WATCHED.map(|watch| (step, watch))) {
+            watches.extend(WatchFault::ALL.map(|fault| Case::Watch {
+                workload: workload.name.to_owned(),
+                step,
+                watch: watch.to_owned(),
+                fault,
+            }));
         }
     }
-    cases
+    writes.extend(watches);
+    writes
 }
 
-/// Of all cases so many that each workload meets each of its kinds of writes, and each kind of write each fault.
+/// Of all cases so many that each workload meets each of its kinds of writes and watches that are ill at each of its steps,
+/// and each kind of write and of watch each of its faults.
 fn pairwise(all: &[Case]) -> Vec<Case> {
     let mut met = BTreeSet::new();
     let mut chosen = Vec::new();
@@ -53,10 +65,7 @@ fn pairwise(all: &[Case]) -> Vec<Case> {
             .filter(move |(at, _)| (at / Fault::ALL.len() + at) % Fault::ALL.len() == turn)
     };
     for (_, case) in (0..Fault::ALL.len()).flat_map(turned) {
-        let pairs = [
-            (case.write.what.clone(), case.workload.clone()),
-            (case.write.what.clone(), format!("{:?}", case.fault)),
-        ];
+        let pairs = case.pairs();
         if pairs.iter().any(|pair| !met.contains(pair)) {
             met.extend(pairs);
             chosen.push(case.clone());
@@ -71,15 +80,15 @@ async fn references() -> Vec<(&'static Workload, Reference)> {
 }
 
 fn reference<'a>(references: &'a [(&'static Workload, Reference)], case: &Case) -> &'a (&'static Workload, Reference) {
-    let of = |(workload, _): &&(&'static Workload, Reference)| workload.name == case.workload;
+    let of = |(workload, _): &&(&'static Workload, Reference)| workload.name == case.workload();
     references
         .iter()
         .find(of)
-        .unwrap_or_else(|| panic!("there is no workload {:?}", case.workload))
+        .unwrap_or_else(|| panic!("there is no workload {:?}", case.workload()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_fault_at_any_write_ends_where_the_run_without_it_ends() {
+async fn a_fault_at_any_write_or_watch_ends_where_the_run_without_it_ends() {
     let references = references().await;
     let all = all(&references);
     let cases = match std::env::var("OBSERVED_FAULTS") {
@@ -97,7 +106,10 @@ async fn a_fault_at_any_write_ends_where_the_run_without_it_ends() {
         .load_style(presets::NOTHING)
         .set_header(["WORKLOAD", "WRITES", "CASES", "MET", "FAILED"]);
     for (workload, reference) in &references {
-        let of: Vec<_> = ran.iter().filter(|(case, _)| case.workload == workload.name).collect();
+        let of: Vec<_> = ran
+            .iter()
+            .filter(|(case, _)| case.workload() == workload.name)
+            .collect();
         let count =
             |wanted: fn(&Result<bool, String>) -> bool| of.iter().filter(|(_, end)| wanted(end)).count().to_string();
         table.add_row([
@@ -146,6 +158,20 @@ async fn an_operator_that_gives_twice_never_lets_go_or_writes_the_time_is_notice
     );
 }
 
+/// The twin of the watches: one that is never heard of again hides a change from an operator that has nothing else to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_watch_that_stays_silent_is_noticed() {
+    let workload = WORKLOADS.iter().find(|workload| workload.name == "at rest").unwrap();
+    let reference = scene::record(workload).await;
+    let end = Scene::new(workload)
+        .await
+        .follow_in_silence(&reference, "deployments")
+        .await;
+    // It goes on to say what was true before.
+    let difference = end.unwrap_err();
+    assert!(difference.contains("ObservedService shop.status"), "{difference}");
+}
+
 #[test]
 fn the_subset_has_every_pair_and_is_much_smaller_than_the_whole() {
     let write = |what: &str, nth| Write {
@@ -162,15 +188,7 @@ fn the_subset_has_every_pair_and_is_much_smaller_than_the_whole() {
     ];
     let all = all(&references);
     let chosen = pairwise(&all);
-    let pairs = |cases: &[Case]| -> BTreeSet<(String, String)> {
-        let of = |case: &Case| {
-            [
-                (case.write.what.clone(), case.workload.clone()),
-                (case.write.what.clone(), format!("{:?}", case.fault)),
-            ]
-        };
-        cases.iter().flat_map(of).collect()
-    };
+    let pairs = |cases: &[Case]| cases.iter().flat_map(Case::pairs).collect::<BTreeSet<_>>();
     assert_eq!(pairs(&chosen), pairs(&all));
     assert!(chosen.len() * 2 < all.len(), "{} of {}", chosen.len(), all.len());
 }

@@ -111,6 +111,15 @@ pub const WORKLOADS: &[Workload] = &[
         ],
     },
     Workload {
+        name: "at rest",
+        steps: &[
+            Step::Target("shop"),
+            Step::Observe(NO_PROBES),
+            Step::Drift,
+            Step::NoTarget("shop"),
+        ],
+    },
+    Workload {
         name: "upgrade",
         steps: &[Step::Target("shop"), Step::Observe(PLAIN), Step::Upgrade],
     },
@@ -150,15 +159,75 @@ impl Fault {
     ];
 }
 
-/// One fault at one write of one workload.
+/// What happens to the watches of one kind.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum WatchFault {
+    /// They break, and are refused for a while, as are the lists that they begin with.
+    Refused,
+    /// They are told that what they know is too old (410).
+    Gone,
+    /// Nothing comes through for a while, and then they break.
+    Silent,
+}
+
+impl WatchFault {
+    pub const ALL: [Self; 3] = [Self::Refused, Self::Gone, Self::Silent];
+}
+
+/// What is watched of a service, by its plural.
+pub const WATCHED: [&str; 5] = [
+    "observedservices",
+    "deployments",
+    "services",
+    "configmaps",
+    "prometheusrules",
+];
+
+/// One fault of one workload.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Case {
-    pub workload: String,
-    pub write: Write,
-    pub fault: Fault,
+#[serde(untagged)]
+pub enum Case {
+    /// At one write.
+    Write {
+        workload: String,
+        write: Write,
+        fault: Fault,
+    },
+    /// Of the watches of one kind, from before a step until a moment after it.
+    Watch {
+        workload: String,
+        step: usize,
+        watch: String,
+        fault: WatchFault,
+    },
 }
 
 impl Case {
+    pub fn workload(&self) -> &str {
+        match self {
+            Self::Write { workload, .. } | Self::Watch { workload, .. } => workload,
+        }
+    }
+
+    /// What it brings together. The subset has every pair once.
+    pub fn pairs(&self) -> [(String, String); 2] {
+        match self {
+            Self::Write { workload, write, fault } => [
+                (write.what.clone(), workload.clone()),
+                (write.what.clone(), format!("{fault:?}")),
+            ],
+            Self::Watch {
+                workload,
+                step,
+                watch,
+                fault,
+            } => [
+                (workload.clone(), format!("watches at step {step}")),
+                (format!("watches of {watch}"), format!("{fault:?}")),
+            ],
+        }
+    }
+
     /// The file that plays it again: `OBSERVED_FAULTS=FILE cargo faults`.
     pub fn plan(&self) -> String {
         serde_saphyr::to_string(self).unwrap()

@@ -1,4 +1,5 @@
-//! Stands between the operator and the API server, numbers the writes, and does to one of them what the case says.
+//! Stands between the operator and the API server, numbers the writes, and does to one of them, or to the watches of one
+//! kind, what the case says.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::plan::Fault;
+use super::watches::Watches;
 
 /// A write, told by what it is and by how many like it came before.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -58,6 +60,8 @@ struct Inner {
 pub struct Proxy {
     client: Client,
     inner: Arc<Mutex<Inner>>,
+    /// What becomes of the watches.
+    pub watches: Watches,
     /// Told when the operator is to die.
     pub killed: Arc<Notify>,
     kubeconfig: PathBuf,
@@ -73,6 +77,7 @@ impl Proxy {
         let proxy = Self {
             client,
             inner: Arc::default(),
+            watches: Watches::default(),
             killed: Arc::default(),
             kubeconfig,
         };
@@ -170,6 +175,9 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     if let Some(before) = rival {
         before().await;
     }
+    if proxy.watches.refuses(&parts) {
+        return refusal(500, "InternalError");
+    }
     match fault {
         Some(Fault::KilledBefore) => {
             proxy.killed.notify_one();
@@ -189,7 +197,12 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
             forward(&proxy.client, &parts, parts.uri.to_string(), body).await;
             broken_off()
         }
-        None => wrong(&proxy.client, &parts, &what, body, sabotage).await,
+        None => {
+            let response = wrong(&proxy.client, &parts, &what, body, sabotage).await;
+            let inner = Arc::clone(&proxy.inner);
+            let met = move || inner.lock().unwrap().met = true;
+            proxy.watches.pass(&parts, response, met)
+        }
     }
 }
 

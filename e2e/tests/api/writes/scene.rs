@@ -13,13 +13,17 @@ use tokio::task::JoinHandle;
 use super::super::operator::{CONFIG_MAP, DEPLOYMENT, Operator, RULE, Stage};
 use super::super::shop;
 use super::oracle::{self, End};
-use super::plan::{Case, Step, Workload};
+use super::plan::{Case, Step, WatchFault, Workload};
 use super::proxy::{Proxy, Write};
+use super::watches::Ill;
 
 /// What anything may take after a fault. The longest pause of the operator is the one after a 403, a minute and a tenth.
 const SOON: Duration = Duration::from_secs(100);
 /// What an operator that is wrong is given to show it.
 const NOTICED: Duration = Duration::from_secs(20);
+
+/// How long watches are ill after a step: longer than the operator needs to see what was done in it.
+const ILL: Duration = Duration::from_secs(4);
 
 const SERVICE: (&str, &str, &str) = ("v1", "Service", "services");
 
@@ -38,6 +42,8 @@ pub struct Scene {
     workload: &'static Workload,
     ready: Arc<AtomicBool>,
     operator: Arc<Mutex<Option<Operator>>>,
+    /// The watches that fall ill before a step, by its number.
+    ill: Option<(usize, Ill)>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -66,6 +72,18 @@ impl Scene {
             workload,
             ready,
             operator,
+            ill: None,
+        }
+    }
+
+    /// What happens in the case.
+    fn plan(&mut self, case: &Case) {
+        match case {
+            Case::Write { write, fault, .. } => self.proxy.plan(write.clone(), *fault),
+            Case::Watch { step, watch, fault, .. } => {
+                let (watch, fault) = (watch.clone(), *fault);
+                self.ill = Some((*step, Ill { watch, fault }));
+            }
         }
     }
 
@@ -165,18 +183,49 @@ impl Scene {
         self.follow_within(reference, NOTICED).await
     }
 
-    async fn follow_within(&mut self, reference: &Reference, limit: Duration) -> Result<(), String> {
-        for (step, wanted) in self.workload.steps.iter().zip(&reference.ends) {
+    /// The same, where the watches of one kind are silent from before the last step, and stay so.
+    pub async fn follow_in_silence(&mut self, reference: &Reference, watch: &str) -> Result<(), String> {
+        let (last, steps) = self.workload.steps.split_last().unwrap();
+        for (step, wanted) in steps.iter().zip(&reference.ends) {
             self.step(*step).await;
-            let look = async || {
-                let seen = self.end().await;
-                if seen == *wanted {
-                    Ok(())
-                } else {
-                    Err(oracle::difference(wanted, &seen))
-                }
-            };
-            let same = wait::until(limit, "the end of the run without a fault", look).await;
+            self.becomes(wanted, SOON).await?;
+        }
+        self.is_quiet().await?;
+        let (watch, fault) = (watch.to_owned(), WatchFault::Silent);
+        self.proxy.watches.fall_ill(Ill { watch, fault });
+        self.step(*last).await;
+        self.becomes(reference.ends.last().unwrap(), NOTICED).await
+    }
+
+    /// Waits until everything is as it was in the reference run.
+    async fn becomes(&self, wanted: &End, limit: Duration) -> Result<(), String> {
+        let look = async || {
+            let seen = self.end().await;
+            if seen == *wanted {
+                Ok(())
+            } else {
+                Err(oracle::difference(wanted, &seen))
+            }
+        };
+        let same = wait::until(limit, "the end of the run without a fault", look).await;
+        same.map_err(|error| error.to_string())
+    }
+
+    async fn follow_within(&mut self, reference: &Reference, limit: Duration) -> Result<(), String> {
+        for (number, (step, wanted)) in self.workload.steps.iter().zip(&reference.ends).enumerate() {
+            let ill = self.ill.take_if(|(at, _)| *at == number);
+            if let Some((_, ill)) = &ill {
+                self.proxy.watches.fall_ill(ill.clone());
+            }
+            self.step(*step).await;
+            if ill.is_some() {
+                let watches = self.proxy.watches.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(ILL).await;
+                    watches.get_well();
+                });
+            }
+            let same = self.becomes(wanted, limit).await;
             same.map_err(|error| format!("after {step:?}: {error}"))?;
         }
         self.is_quiet().await?;
@@ -242,7 +291,7 @@ impl Scene {
 pub async fn replay(workload: &'static Workload, reference: &Reference, case: Option<&Case>) -> Result<bool, String> {
     let mut scene = Scene::new(workload).await;
     if let Some(case) = case {
-        scene.proxy.plan(case.write.clone(), case.fault);
+        scene.plan(case);
     }
     let end = scene.follow_within(reference, SOON).await;
     let told = async |difference: String| match scene.operator.lock().await.as_ref() {

@@ -27,7 +27,7 @@ use crate::gather::Surroundings;
 use crate::lease::{self, Gate, Lease};
 use crate::metrics::Metrics;
 use crate::preflight::{self, Preflight};
-use crate::server::{self, Check, Readiness};
+use crate::server::{self, Check, Guard, Readiness, Secured};
 use crate::settings::Settings;
 use crate::skew;
 use crate::telemetry;
@@ -99,10 +99,27 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         .with_layer(&gate)
         .build();
     let home = ClientBuilder::try_from(config).map_err(Error::Client)?;
-    let home = Api::default_namespaced(home.with_layer(&requests).build());
-    let lease = Lease::new(home, &settings.lease_name, settings.lease_duration, gate.clone());
+    let home = home.with_layer(&requests).build();
+    let secured = settings.metrics_listen.map(|address| Secured {
+        address,
+        files: settings.metrics_identity(),
+        // Who waits for the Lease is scraped too.
+        guard: Guard::new(home.clone()),
+    });
+    let lease = Lease::new(
+        Api::default_namespaced(home),
+        &settings.lease_name,
+        settings.lease_duration,
+        gate.clone(),
+    );
     let readiness = Readiness::default();
-    let served = server::serve(settings.listen, metrics.clone(), readiness.clone(), end.clone());
+    let served = server::serve(
+        settings.listen,
+        secured,
+        metrics.clone(),
+        readiness.clone(),
+        end.clone(),
+    );
     let led = lead(client, lease, gate, settings, metrics, readiness.clone(), end.clone());
     let too_late = async {
         end.await;

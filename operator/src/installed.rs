@@ -10,7 +10,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use observed_core::outputs;
-use observed_core::rbac;
+use observed_core::rbac::{self, MetricsReaders};
 
 use crate::gather::{Look, Surroundings};
 use crate::settings::Servers;
@@ -29,6 +29,8 @@ pub struct Installation<'a> {
     pub namespace: Option<&'a str>,
     /// Name of its Lease.
     pub lease: &'a str,
+    /// Who may read its metrics.
+    pub readers: MetricsReaders,
     /// How it reaches Prometheus and Alertmanager.
     pub servers: &'a Servers,
 }
@@ -141,6 +143,9 @@ fn needed(of: &Installation<'_>) -> BTreeSet<Right> {
     add(rbac::rules(), of.namespace);
     add(rbac::cluster_rules(), None);
     add(rbac::home_rules(), Some(of.home));
+    if of.readers == MetricsReaders::Allowed {
+        add(rbac::review_rules(), None);
+    }
     needed
 }
 
@@ -259,6 +264,7 @@ mod tests {
             home: "home",
             namespace: None,
             lease: "release",
+            readers: MetricsReaders::All,
             servers,
         }
     }
@@ -286,6 +292,16 @@ mod tests {
             namespace: Some("prod"),
             ..here(&Servers::default())
         });
+        let guarded = needed(&Installation {
+            readers: MetricsReaders::Allowed,
+            ..here(&Servers::default())
+        });
+        let more: Vec<_> = guarded.difference(&all).map(Right::words).collect();
+        let reviews = [
+            "create subjectaccessreviews.authorization.k8s.io",
+            "create tokenreviews.authentication.k8s.io",
+        ];
+        assert_eq!(BTreeSet::from_iter(more.iter().map(String::as_str)), reviews.into());
         let elsewhere: Vec<_> = in_one
             .iter()
             .filter(|right| right.namespace.is_none())

@@ -1,31 +1,51 @@
-//! `/livez`, `/readyz` and `/metrics`. Nothing here depends on the API server being reachable.
+//! `/livez`, `/readyz` and `/metrics`. Only who may read the metrics, where that is asked for, depends on the API server.
+
+mod certificate;
+mod guard;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
+use axum_server::Handle;
+use observed_core::rbac::METRICS_PATH;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
+use crate::settings::access::Identity;
+use certificate::Certificate;
+pub use guard::Guard;
+
+/// How long a scrape that is under way may go on after the signal to end.
+const FINISH: Duration = Duration::from_secs(5);
+/// How long a connection to the secured metrics may wait for a request: longer than Prometheus between two scrapes, and not
+/// for ever, as who has shown no token may open one.
+const NEXT_REQUEST: Duration = Duration::from_secs(75);
 
 /// The server could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be listened on.
-    #[error("could not listen on {address}; --listen gives another address")]
+    #[error("could not listen on {address}; {flag} gives another address")]
     Listen {
+        /// What sets it.
+        flag: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// The certificate of `/metrics`.
+    #[error(transparent)]
+    Certificate(#[from] certificate::Error),
     /// The server broke off.
     #[error("the server of /livez, /readyz and /metrics broke off")]
     Serve(#[source] std::io::Error),
@@ -86,42 +106,101 @@ impl Readiness {
     }
 }
 
-#[derive(Clone)]
-struct Shared {
-    metrics: Metrics,
-    readiness: Readiness,
+/// `/metrics` for whoever shows a token that has the right to it: by TLS alone, as a token must not travel in the clear.
+pub struct Secured {
+    /// Where.
+    pub address: SocketAddr,
+    /// Its certificate. None: one is made at the start.
+    pub files: Option<Identity>,
+    /// Who is let in.
+    pub guard: Guard,
 }
 
-/// Serves until `shutdown` is done.
+/// Serves until `shutdown` is done. With `secured`, what is served at `address` is only what the kubelet asks for.
 ///
 /// # Errors
-/// The address cannot be listened on, or the server broke off.
+/// An address cannot be listened on, the certificate cannot be used, or a server broke off.
 pub async fn serve(
     address: SocketAddr,
+    secured: Option<Secured>,
     metrics: Metrics,
     readiness: Readiness,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> Result<(), Error> {
+    let flag = "--listen";
     let listener = TcpListener::bind(address)
         .await
-        .map_err(|source| Error::Listen { address, source })?;
-    axum::serve(listener, router(metrics, readiness))
+        .map_err(|source| Error::Listen { flag, address, source })?;
+    let Some(secured) = secured else {
+        let router = health(readiness).merge(page(metrics));
+        return plain(listener, router, shutdown).await;
+    };
+    let router = health(readiness).route(METRICS_PATH, get(elsewhere));
+    let (plain, by_tls) = (
+        plain(listener, router, shutdown.clone()),
+        secured.serve(metrics, shutdown),
+    );
+    futures::try_join!(plain, by_tls).map(|_| ())
+}
+
+async fn plain(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await
         .map_err(Error::Serve)
 }
 
-fn router(metrics: Metrics, readiness: Readiness) -> Router {
+impl Secured {
+    async fn serve(self, metrics: Metrics, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let (flag, address) = ("--metrics-listen", self.address);
+        let certificate = Certificate::load(self.files).await?;
+        let listener = std::net::TcpListener::bind(address);
+        let server = listener.and_then(|listener| axum_server::from_tcp_rustls(listener, certificate.served.clone()));
+        let mut server = server.map_err(|source| Error::Listen { flag, address, source })?;
+        server.http_builder().http1().header_read_timeout(NEXT_REQUEST);
+        let handle = Handle::new();
+        let served = server
+            .handle(handle.clone())
+            .serve(guarded(metrics, self.guard).into_make_service());
+        let ends = async {
+            shutdown.await;
+            handle.graceful_shutdown(Some(FINISH));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            done = served => done.map_err(Error::Serve),
+            () = certificate.keep() => Ok(()),
+            () = ends => Ok(()),
+        }
+    }
+}
+
+fn health(readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route(
-            "/metrics",
-            get(async |State(shared): State<Shared>| {
-                ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], shared.metrics.encode())
-            }),
-        )
-        .with_state(Shared { metrics, readiness })
+        .with_state(readiness)
+}
+
+fn page(metrics: Metrics) -> Router {
+    let page =
+        async |State(metrics): State<Metrics>| ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.encode());
+    Router::new().route(METRICS_PATH, get(page)).with_state(metrics)
+}
+
+fn guarded(metrics: Metrics, guard: Guard) -> Router {
+    page(metrics).layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+/// Whoever scrapes as before learns where the metrics are now.
+async fn elsewhere() -> Response {
+    let words =
+        "/metrics is served by HTTPS at the address of --metrics-listen, to whoever shows a token that may read it\n";
+    (StatusCode::NOT_FOUND, words).into_response()
 }
 
 /// A lost Lease ends the process by itself: what is left to say here is that something answers.
@@ -129,8 +208,8 @@ async fn livez(RawQuery(query): RawQuery) -> Response {
     report("livez", &[], &BTreeMap::new(), query.as_deref())
 }
 
-async fn readyz(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
-    report("readyz", &Check::ALL, &shared.readiness.failing(), query.as_deref())
+async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> Response {
+    report("readyz", &Check::ALL, &readiness.failing(), query.as_deref())
 }
 
 /// The answer as the programs of Kubernetes give it: `ok`, or a line for each check when it is asked for or when one fails.
@@ -162,7 +241,8 @@ mod tests {
 
     async fn ask(readiness: &Readiness, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router(Metrics::new(), readiness.clone())
+        let response = health(readiness.clone())
+            .merge(page(Metrics::new()))
             .oneshot(request)
             .await
             .unwrap();

@@ -15,7 +15,7 @@ use observed_core::duration;
 pub use access::{Access, Servers};
 pub use page::page;
 
-use access::{AlertmanagerAccess, GrafanaAccess, PrometheusAccess};
+use access::{AlertmanagerAccess, GrafanaAccess, Identity, PrometheusAccess};
 
 /// Settings of the operator.
 #[derive(Args, Clone, Debug)]
@@ -50,7 +50,7 @@ pub struct Settings {
     )]
     pub dependency_namespaces: Vec<String>,
 
-    /// Address of /livez, /readyz and /metrics.
+    /// Address of /livez, /readyz and, without --metrics-listen, /metrics.
     #[arg(
         long,
         env = "OBSERVED_LISTEN",
@@ -58,6 +58,31 @@ pub struct Settings {
         default_value = "0.0.0.0:8080"
     )]
     pub listen: SocketAddr,
+
+    /// Address where /metrics is served by HTTPS to whoever shows the bearer token of somebody who may `get` the
+    /// nonResourceURL /metrics, by a TokenReview and a SubjectAccessReview; then it is not served at --listen. It needs the
+    /// rights that `observed rbac --secure-metrics` prints. Default: /metrics is served at --listen to everybody.
+    #[arg(long, env = "OBSERVED_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// File that holds the certificate, in PEM, of --metrics-listen, and those between it and its CA. Read again within 10 s
+    /// of its renewal. Default: one is made at each start, which keeps tokens secret and cannot be verified.
+    #[arg(
+        long,
+        env = "OBSERVED_METRICS_CERT_FILE",
+        value_name = "FILE",
+        requires_all = ["metrics_key_file", "metrics_listen"]
+    )]
+    pub metrics_cert_file: Option<PathBuf>,
+
+    /// File that holds the private key, in PEM, of the certificate in --metrics-cert-file. Read again with it.
+    #[arg(
+        long,
+        env = "OBSERVED_METRICS_KEY_FILE",
+        value_name = "FILE",
+        requires_all = ["metrics_cert_file", "metrics_listen"]
+    )]
+    pub metrics_key_file: Option<PathBuf>,
 
     /// Form of the log, on standard error. Its level is set by RUST_LOG, for instance RUST_LOG=observed=debug.
     #[arg(long, env = "OBSERVED_LOG", value_enum, default_value = "text")]
@@ -91,6 +116,12 @@ impl Settings {
             alertmanager: (&self.alertmanager).into(),
             grafana: (&self.grafana).into(),
         }
+    }
+
+    /// The certificate of the secured metrics, if there is one.
+    pub fn metrics_identity(&self) -> Option<Identity> {
+        let files = self.metrics_cert_file.clone().zip(self.metrics_key_file.clone());
+        files.map(|(cert_file, key_file)| Identity { cert_file, key_file })
     }
 
     /// The namespaces whose exporters a service of another one may name. None: all of them.
@@ -152,6 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_of_the_metrics_needs_its_key_and_an_address_and_all_that_lacks_is_told_at_once() {
+        let read = |arguments: &[&str]| Line::try_parse_from(["observed"].iter().chain(arguments));
+        let all = [
+            "--metrics-listen=0.0.0.0:8443",
+            "--metrics-cert-file=/c",
+            "--metrics-key-file=/k",
+        ];
+        let settings = read(&all).unwrap().settings;
+        assert_eq!(settings.metrics_listen.unwrap().port(), 8443);
+        assert_eq!(settings.metrics_identity().unwrap().key_file, PathBuf::from("/k"));
+        assert!(read(&all[..1]).unwrap().settings.metrics_identity().is_none());
+        for (given, lacks) in [
+            (&all[1..2], &["--metrics-listen", "--metrics-key-file"][..]),
+            (&all[2..], &["--metrics-listen", "--metrics-cert-file"]),
+            (&all[..2], &["--metrics-key-file"]),
+            (&all[1..], &["--metrics-listen"]),
+        ] {
+            let words = read(given).err().unwrap().to_string();
+            for lacks in lacks {
+                assert!(words.contains(&format!("{lacks} <")), "{given:?}: {words}");
+            }
+        }
+    }
+
+    #[test]
     fn a_value_that_makes_no_sense_is_refused_at_the_start() {
         for wrong in [
             ["--prometheus-url", "prometheus:9090"],
@@ -162,6 +218,7 @@ mod tests {
             ["--resync", "soon"],
             ["--concurrency", "0"],
             ["--listen", "everywhere"],
+            ["--metrics-listen", "8443"],
         ] {
             assert!(
                 Line::try_parse_from(std::iter::once("observed").chain(wrong)).is_err(),

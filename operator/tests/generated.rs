@@ -71,10 +71,17 @@ fn rules_of_the_chart() -> String {
         let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
         objects.iter().find(is_it).unwrap()["rules"].clone()
     };
+    let guarded = objects(&printed(&["rbac", "--watch-namespace", "prod", "--secure-metrics"]));
+    let open = rules(&in_one_namespace, "ClusterRole", "observed-prod");
+    let mut reviews = rules(&guarded, "ClusterRole", "observed-prod");
+    let of_all = open.as_array().unwrap();
+    reviews.as_array_mut().unwrap().retain(|rule| !of_all.contains(rule));
     let rules = serde_json::json!({
         "home": rules(&everywhere, "Role", "observed-lease"),
         "services": rules(&in_one_namespace, "Role", "observed"),
-        "everywhere": rules(&in_one_namespace, "ClusterRole", "observed-prod"),
+        "everywhere": open,
+        "reviews": reviews,
+        "metricsReader": rules(&guarded, "ClusterRole", "observed-prod-metrics-reader"),
         "view": rules(&everywhere, "ClusterRole", "observed-view"),
         "edit": rules(&everywhere, "ClusterRole", "observed-edit"),
     });

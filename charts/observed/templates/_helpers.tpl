@@ -122,3 +122,31 @@ subjects:
 {{- end }}
 {{- toJson (dict "env" $env "volumeMounts" $mounts "volumes" $volumes) }}
 {{- end }}
+
+{{- /* How the operator serves its metrics when not all may read them, as JSON. */}}
+{{- define "observed.metrics" -}}
+{{- $env := list }}
+{{- $mounts := list }}
+{{- $volumes := list }}
+{{- with .Values.metrics }}
+{{- if and .certSecret.name (not .secure) }}
+{{- fail "metrics.certSecret needs metrics.secure: without it /metrics is served without TLS" }}
+{{- end }}
+{{- if and $.Values.serviceMonitor.tokenSecret.name (not .secure) }}
+{{- fail "serviceMonitor.tokenSecret needs metrics.secure: a token does not travel without TLS" }}
+{{- end }}
+{{- if .secure }}
+{{- $env = append $env (dict "name" "OBSERVED_METRICS_LISTEN" "value" "0.0.0.0:8443") }}
+{{- with .certSecret }}
+{{- if .name }}
+{{- $env = append $env (dict "name" "OBSERVED_METRICS_CERT_FILE" "value" "/var/run/secrets/metrics/tls.crt") }}
+{{- $env = append $env (dict "name" "OBSERVED_METRICS_KEY_FILE" "value" "/var/run/secrets/metrics/tls.key") }}
+{{- $items := list (dict "key" .certKey "path" "tls.crt") (dict "key" .keyKey "path" "tls.key") }}
+{{- $mounts = append $mounts (dict "name" "metrics" "mountPath" "/var/run/secrets/metrics" "readOnly" true) }}
+{{- $volumes = append $volumes (dict "name" "metrics" "secret" (dict "secretName" .name "items" $items)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson (dict "env" $env "volumeMounts" $mounts "volumes" $volumes) }}
+{{- end }}

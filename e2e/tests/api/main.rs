@@ -16,6 +16,7 @@ mod edits;
 mod faults;
 mod grafana;
 mod guarded;
+mod metrics;
 mod operator;
 mod packs;
 mod probes;

@@ -9,6 +9,7 @@ mod helm;
 mod install;
 mod life;
 mod matrix;
+mod metrics;
 mod operator;
 mod rendered;
 mod schema;

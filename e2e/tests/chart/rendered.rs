@@ -44,6 +44,14 @@ async fn the_rights_in_every_mode_are_those_of_the_program() {
     assert_eq!(in_one, rights(objects(&of_program)));
     assert_ne!(in_one, everywhere);
 
+    let guarded = render(&chart(), &["--set", "metrics.secure=true"]).await.unwrap();
+    let of_program = observed(&["rbac", "--secure-metrics"]).await;
+    assert_eq!(rights(guarded), rights(objects(&of_program)));
+    let options = [&options[..], &["--set", "metrics.secure=true"]].concat();
+    let guarded = render(&chart(), &options).await.unwrap();
+    let of_program = observed(&["rbac", "--watch-namespace", "prod", "--secure-metrics"]).await;
+    assert_eq!(rights(guarded), rights(objects(&of_program)));
+
     let none = rights(render(&chart(), &["--set", "rbac.create=false"]).await.unwrap());
     assert_eq!(none.len(), 1, "only the ServiceAccount: {none:?}");
 }
@@ -94,7 +102,8 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
             )
         })
         .concat()
-        + "watchNamespace=prod,dependencyNamespaces={databases,monitoring},log.filter=debug";
+        + "watchNamespace=prod,dependencyNamespaces={databases,monitoring},log.filter=debug,metrics.secure=true,\
+           metrics.certSecret.name=f";
     let rendered = render(&chart(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_eq!(set, known);

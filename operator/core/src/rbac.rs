@@ -18,6 +18,21 @@ pub const NAMESPACE: &str = "observed-system";
 /// Name of the MutatingAdmissionPolicy of the chart that takes a gift's handler out where somebody writes another one.
 pub const YIELD_POLICY: &str = "observed-yield";
 
+/// The nonResourceURL of the operator's metrics.
+pub const METRICS_PATH: &str = "/metrics";
+
+/// What who reads them must be allowed to do with it.
+pub const METRICS_VERB: &str = "get";
+
+/// Who reads the operator's metrics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MetricsReaders {
+    /// Everybody who reaches them.
+    All,
+    /// Those whom the API server lets: `observed run --metrics-listen`.
+    Allowed,
+}
+
 /// Where the operator works.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
@@ -79,6 +94,23 @@ pub fn cluster_rules() -> Vec<PolicyRule> {
     ]
 }
 
+/// What it asks of the API server about whoever wants its metrics. Both kinds belong to no namespace, wherever it works.
+pub fn review_rules() -> Vec<PolicyRule> {
+    vec![
+        rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
+        rule("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
+    ]
+}
+
+/// What a Prometheus must be allowed to do to read them.
+pub fn metrics_reader_rules() -> Vec<PolicyRule> {
+    vec![PolicyRule {
+        non_resource_urls: Some(vec![METRICS_PATH.to_owned()]),
+        verbs: vec![METRICS_VERB.to_owned()],
+        ..PolicyRule::default()
+    }]
+}
+
 /// What it does in its own namespace: it holds its Lease. What is not there yet has no name that could be asked for.
 pub fn home_rules() -> Vec<PolicyRule> {
     let leases = |verbs: &[&str]| rule("coordination.k8s.io", &["leases"], verbs);
@@ -89,8 +121,13 @@ pub fn home_rules() -> Vec<PolicyRule> {
     vec![leases(&["create"]), named]
 }
 
-/// The operator's ServiceAccount in `home`, its roles and their bindings.
-pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
+/// The operator's ServiceAccount in `home`, its roles and their bindings; and where not all may read its metrics, the role
+/// for who may, which is bound to nobody.
+pub fn objects(scope: Scope<'_>, home: &str, readers: MetricsReaders) -> Vec<Value> {
+    let mut everywhere = cluster_rules();
+    if readers == MetricsReaders::Allowed {
+        everywhere.extend(review_rules());
+    }
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME, Some(home)),
     });
@@ -98,19 +135,20 @@ pub fn objects(scope: Scope<'_>, home: &str) -> Vec<Value> {
     objects.extend(bound("Role", &format!("{NAME}-lease"), Some(home), &home_rules(), home));
     match scope {
         Scope::Cluster => {
-            objects.extend(bound(
-                "ClusterRole",
-                NAME,
-                None,
-                &[rules(), cluster_rules()].concat(),
-                home,
-            ));
+            objects.extend(bound("ClusterRole", NAME, None, &[rules(), everywhere].concat(), home));
         }
         Scope::Namespace(namespace) => {
             objects.extend(bound("Role", NAME, Some(namespace), &rules(), home));
             let name = format!("{NAME}-{namespace}");
-            objects.extend(bound("ClusterRole", &name, None, &cluster_rules(), home));
+            objects.extend(bound("ClusterRole", &name, None, &everywhere, home));
         }
+    }
+    if readers == MetricsReaders::Allowed {
+        let name = match scope {
+            Scope::Cluster => format!("{NAME}-metrics-reader"),
+            Scope::Namespace(namespace) => format!("{NAME}-{namespace}-metrics-reader"),
+        };
+        objects.push(cluster_role(metadata(&name, None), &metrics_reader_rules()));
     }
     objects
 }
@@ -122,7 +160,7 @@ pub fn user_roles() -> Vec<Value> {
         for to in to {
             metadata["labels"][format!("rbac.authorization.k8s.io/aggregate-to-{to}")] = json!("true");
         }
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
+        cluster_role(metadata, &rules)
     };
     let all = ["observedservices", "signalpacks"];
     vec![
@@ -137,6 +175,11 @@ pub fn user_roles() -> Vec<Value> {
             )],
         ),
     ]
+}
+
+#[allow(clippy::needless_pass_by_value)] // it becomes a part of the object
+fn cluster_role(metadata: Value, rules: &[PolicyRule]) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
 }
 
 /// Labels of everything that is installed for the operator.
@@ -273,14 +316,17 @@ mod tests {
 
     #[test]
     fn there_is_no_wildcard_and_no_secret() {
-        for right in all().into_iter().chain(rights(&home_rules())) {
+        for right in all()
+            .into_iter()
+            .chain(rights(&[home_rules(), review_rules()].concat()))
+        {
             assert!(!right.contains('*') && !right.contains("secrets"), "{right}");
         }
     }
 
     #[test]
     fn in_one_namespace_only_the_search_for_prometheus_and_for_the_policy_needs_the_cluster() {
-        let objects = objects(Scope::Namespace("prod"), "observed-system");
+        let objects = objects(Scope::Namespace("prod"), "observed-system", MetricsReaders::All);
         let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
         assert_eq!(
             kinds,
@@ -297,6 +343,36 @@ mod tests {
         assert_eq!(objects[1]["metadata"]["namespace"], "observed-system");
         assert_eq!(objects[3]["metadata"]["namespace"], "prod");
         assert_eq!(objects[5]["rules"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_right_to_ask_about_tokens_is_there_only_where_not_all_may_read_the_metrics() {
+        for (scope, role, reader) in [
+            (Scope::Cluster, NAME, "observed-metrics-reader"),
+            (
+                Scope::Namespace("prod"),
+                "observed-prod",
+                "observed-prod-metrics-reader",
+            ),
+        ] {
+            let of = |readers| -> Vec<Value> { objects(scope, "home", readers) };
+            let named = |objects: &[Value], name: &str| {
+                let is_it = |object: &&Value| object["kind"] == "ClusterRole" && object["metadata"]["name"] == name;
+                objects.iter().find(is_it).cloned()
+            };
+            let (open, guarded) = (of(MetricsReaders::All), of(MetricsReaders::Allowed));
+            assert!(!json!(open).to_string().contains("reviews") && named(&open, reader).is_none());
+            let rules = named(&guarded, role).unwrap()["rules"].to_string();
+            for kind in ["tokenreviews", "subjectaccessreviews"] {
+                let rule = format!(r#""resources":["{kind}"],"verbs":["create"]"#);
+                assert!(rules.contains(&rule), "{kind}: {rules}");
+            }
+            let expected = json!([{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]);
+            assert_eq!(named(&guarded, reader).unwrap()["rules"], expected);
+            // Nobody is let in by the installation.
+            let bindings = guarded.iter().filter(|object| object["roleRef"]["name"] == reader);
+            assert_eq!(bindings.count(), 0);
+        }
     }
 
     #[test]

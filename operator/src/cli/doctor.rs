@@ -80,6 +80,9 @@ pub(super) struct Args {
     /// Lease of the operator, for --in-cluster.
     #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = observed_core::rbac::NAME)]
     lease_name: String,
+    /// Address of the operator's secured /metrics, for --in-cluster: with it the operator must be allowed to ask who reads them.
+    #[arg(long, env = "OBSERVED_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<std::net::SocketAddr>,
     /// Print the page about every rule, as it is in docs/doctor.md.
     #[arg(long, hide = true, exclusive = true)]
     page: bool,

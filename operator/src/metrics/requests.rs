@@ -169,8 +169,9 @@ fn write(method: &Method, path: &str) -> Option<ByWrite> {
     if rest.len() > 2 && rest.first() == Some(&"namespaces") {
         rest.drain(..2);
     }
-    // The Lease is renewed whatever is to be done.
-    let kind = kind_of(rest.first().filter(|plural| **plural != "leases")?);
+    // The Lease is renewed whatever is to be done, and a review is a question.
+    let written = |plural: &&&str| !matches!(**plural, "leases" | "subjectaccessreviews" | "tokenreviews");
+    let kind = kind_of(rest.first().filter(written)?);
     let kind = rest
         .get(2)
         .map_or_else(|| kind.to_owned(), |subresource| format!("{kind}/{subresource}"));
@@ -272,9 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn a_read_and_the_renewal_of_the_lease_are_no_writes() {
+    fn a_read_a_review_and_the_renewal_of_the_lease_are_no_writes() {
         assert!(write(&Method::GET, "/api/v1/namespaces/prod/configmaps/a").is_none());
         assert!(write(&Method::POST, "/somewhere/else").is_none());
+        assert!(write(&Method::POST, "/apis/authentication.k8s.io/v1/tokenreviews").is_none());
+        assert!(write(&Method::POST, "/apis/authorization.k8s.io/v1/subjectaccessreviews").is_none());
         assert!(
             write(
                 &Method::PUT,

@@ -39,8 +39,13 @@ impl Operator {
     /// One with more settings, by its environment. One that is empty is taken away: `OBSERVED_WATCH_NAMESPACE` for one
     /// that works in all namespaces.
     pub async fn start_with(stage: &Stage, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(stage, &stage.kubeconfig, settings).await
+    }
+
+    /// The same, as somebody else or on another way.
+    pub async fn start_as(stage: &Stage, kubeconfig: &Path, settings: &[(&str, &str)]) -> Self {
         stage.free_lease().await;
-        let operator = Self::spawn_with(stage, &stage.kubeconfig, "15s", settings).await;
+        let operator = Self::spawn_with(stage, kubeconfig, "15s", settings).await;
         operator.once_ready().await
     }
 
@@ -106,6 +111,11 @@ impl Operator {
     /// Whether it has not ended.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Where it is asked whether it lives.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// What it has logged.

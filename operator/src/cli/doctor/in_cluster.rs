@@ -1,5 +1,7 @@
 //! `observed doctor --in-cluster`: one line for each thing that the operator needs.
 
+use observed_core::rbac::MetricsReaders;
+
 use super::super::cluster::connected;
 use super::super::{Error, Outcome, output};
 use super::Args;
@@ -12,6 +14,10 @@ pub(super) fn look(args: &Args) -> Result<Outcome, Error> {
             home: &home,
             namespace: args.namespace.as_deref(),
             lease: &args.lease_name,
+            readers: match args.metrics_listen {
+                Some(_) => MetricsReaders::Allowed,
+                None => MetricsReaders::All,
+            },
             servers: &args.servers(),
         };
         Ok::<_, Error>(look_at(&client, &installation).await)

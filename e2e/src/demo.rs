@@ -3,6 +3,7 @@
 //! [`promise`] lists what is promised. [`stage`] brings up the cluster, [`show`] does the steps, [`look`] reads what is there, [`judge`] says whether it
 //! is what was promised.
 
+pub mod chapter;
 pub mod existing;
 pub mod follow;
 pub mod judge;
@@ -25,6 +26,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{Progress, binaries, cluster, image, monitoring, wait};
+use chapter::Chapter;
 use promise::{Promise, Summary};
 use show::Show;
 use stage::Stage;
@@ -60,6 +62,10 @@ pub struct Options {
     /// Image of the sample API on the cluster of --kubeconfig.
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     pub sample_image: Option<String>,
+
+    /// What is broken.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub chapter: Chapter,
 
     /// Only build the two images and write them to this directory as archives, for `kind load image-archive`, `docker load` or `ctr images import`.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["keep", "kubeconfig"])]
@@ -116,6 +122,9 @@ pub enum Error {
     /// The cluster of `--kubeconfig` lacks something.
     #[error("this cluster cannot be used. It lacks:\n  - {}", .0.join("\n  - "))]
     Missing(Vec<String>),
+    /// `observed preview` failed.
+    #[error("the dashboard could not be drawn: {0}")]
+    Preview(String),
     /// The sample's faults cannot be switched.
     #[error("cannot switch the faults of the sample: {0}")]
     Faults(String),
@@ -208,7 +217,7 @@ pub async fn run(options: Options) -> ExitCode {
 /// From the first step on the cluster to the summary.
 async fn on_stage(options: &Options, stage: Stage, signals: &mut Signals, began: Instant) -> ExitCode {
     let summary = RefCell::new(Summary::default());
-    let show = Show::new(&stage, &summary);
+    let show = Show::new(&stage, options.chapter, &summary);
     let steps = async {
         tokio::select! {
             shown = show.all() => shown,

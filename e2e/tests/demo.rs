@@ -16,9 +16,11 @@ fn demo(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn wrong_usage_is_told_at_once_and_has_a_status_of_its_own() {
-    let (code, text) = demo(&["--image", "a"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("--kubeconfig"), "{text}");
+    for (arguments, told) in [(["--image", "a"], "--kubeconfig"), (["--chapter", "fire"], "errors, panics, slow")] {
+        let (code, text) = demo(&arguments);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
 }
 
 #[test]
@@ -27,6 +29,8 @@ fn its_help_says_what_each_option_does() {
     assert_eq!(code, Some(0), "{text}");
     for word in [
         "--keep",
+        "--chapter",
+        "panics",
         "--kubeconfig",
         "--image",
         "--sample-image",

@@ -1,11 +1,15 @@
 //! Whether what was seen is what was promised. Pure: it only reads what [`super::look`] has read.
 
+mod alert;
+
 use observed_crds::{MANAGER, v1alpha1::conditions::ConditionType};
 use serde_json::Value;
 
-use super::look::{Alerts, Looked, Objects};
+use super::look::{Looked, Objects};
 use super::promise::Promise;
 use super::sample;
+
+pub use alert::{alerts, last};
 
 /// Yes, with a detail worth showing; or no, with what is there instead.
 pub type Judged = Result<String, String>;
@@ -55,25 +59,6 @@ pub fn objects(promise: Promise, seen: &Objects, before: Before) -> Judged {
         Promise::ChildrenGone => gone(seen),
         Promise::NothingManaged => managers(seen),
         other => Err(format!("{other:?} is not about objects")),
-    }
-}
-
-/// Judges a promise about the alert.
-///
-/// # Errors
-/// It does not hold (yet): what was seen instead.
-pub fn alerts(promise: Promise, seen: &Alerts) -> Judged {
-    match promise {
-        Promise::AlertPending => in_prometheus(seen, "pending"),
-        Promise::AlertFiring => in_prometheus(seen, "firing"),
-        Promise::AlertRouted => routed(seen),
-        Promise::AlertReceived => received(seen, "firing"),
-        Promise::AlertEnded => match states(seen)?.as_slice() {
-            [] => Ok(format!("{} is inactive", sample::ALERT)),
-            states => Err(format!("{} is {}", sample::ALERT, states.join(", "))),
-        },
-        Promise::EndReceived => received(seen, "resolved"),
-        other => Err(format!("{other:?} is not about the alert")),
     }
 }
 
@@ -310,61 +295,6 @@ fn managers(seen: &Objects) -> Judged {
         Some(manager) => Err(format!("fields are managed by {manager}")),
         None => Ok(format!("managers: {}", managers.join(", "))),
     }
-}
-
-fn states(seen: &Alerts) -> Result<Vec<&str>, String> {
-    let answer = there(&seen.prometheus, "Prometheus")?;
-    if answer["status"] != "success" {
-        return Err(format!("Prometheus answered {answer}"));
-    }
-    let alerts = list(&answer["data"]["alerts"]).iter();
-    Ok(alerts
-        .filter(|alert| is_ours(&alert["labels"], seen))
-        .filter_map(|alert| alert["state"].as_str())
-        .collect())
-}
-
-fn in_prometheus(seen: &Alerts, state: &str) -> Judged {
-    let states = states(seen)?;
-    if states.contains(&state) {
-        return Ok(sample::ALERT.to_owned());
-    }
-    let is = if states.is_empty() {
-        "inactive".to_owned()
-    } else {
-        states.join(", ")
-    };
-    Err(format!("{} is {is}", sample::ALERT))
-}
-
-fn routed(seen: &Alerts) -> Judged {
-    let alerts = list(there(&seen.alertmanager, "Alertmanager")?);
-    let ours = alerts.iter().find(|alert| is_ours(&alert["labels"], seen));
-    let ours = ours.ok_or_else(|| format!("{} other alerts, no {}", alerts.len(), sample::ALERT))?;
-    let receivers: Vec<_> = list(&ours["receivers"]).iter().map(name_of).collect();
-    Ok(format!("for the receiver {}", receivers.join(", ")))
-}
-
-/// The last notification about the alert says what became of it.
-fn received(seen: &Alerts, status: &str) -> Judged {
-    let notifications = list(there(&seen.received, "the webhook")?);
-    let mut alerts = notifications
-        .iter()
-        .flat_map(|notification| list(&notification["payload"]["alerts"]));
-    let last = alerts.rfind(|alert| is_ours(&alert["labels"], seen));
-    match last.map(|alert| alert["status"].as_str().unwrap_or_default()) {
-        Some(last) if last == status => Ok(format!("{} {status}", sample::ALERT)),
-        Some(last) => Err(format!("the last notification says {last}")),
-        None => Err(format!(
-            "{} notifications, none of {}",
-            notifications.len(),
-            sample::ALERT
-        )),
-    }
-}
-
-fn is_ours(labels: &Value, seen: &Alerts) -> bool {
-    labels["alertname"] == sample::ALERT && labels["namespace"] == seen.namespace.as_str()
 }
 
 fn there<'a>(looked: &'a Looked, what: &str) -> Result<&'a Value, String> {

@@ -11,9 +11,9 @@ pub enum Since {
     Install,
     /// The ObservedService was applied.
     Apply,
-    /// The API began to return errors.
+    /// The API was broken.
     Faults,
-    /// The API stopped returning errors.
+    /// It was mended.
     Calm,
     /// The ObservedService was deleted.
     Delete,
@@ -26,8 +26,8 @@ impl fmt::Display for Since {
         f.write_str(match self {
             Self::Install => "install",
             Self::Apply => "apply",
-            Self::Faults => "errors on",
-            Self::Calm => "errors off",
+            Self::Faults => "broken",
+            Self::Calm => "mended",
             Self::Delete => "delete",
             Self::End => "end",
         })
@@ -83,17 +83,17 @@ promises! {
     /// The ObservedService is Ready.
     StatusReady: Apply, "the status says Ready";
     /// The alert is pending in Prometheus.
-    AlertPending: Faults, "errors: the alert is pending in Prometheus";
+    AlertPending: Faults, "broken: the alert is pending in Prometheus";
     /// The alert is firing in Prometheus.
-    AlertFiring: Faults, "errors: the alert fires in Prometheus";
+    AlertFiring: Faults, "broken: the alert fires in Prometheus";
     /// Alertmanager has the alert.
     AlertRouted: Faults, "errors: Alertmanager has the alert";
     /// The webhook receiver got the notification.
-    AlertReceived: Faults, "errors: the webhook received the alert";
+    AlertReceived: Faults, "broken: the webhook received the alert";
     /// The alert is gone from Prometheus.
-    AlertEnded: Calm, "no errors: the alert ends in Prometheus";
+    AlertEnded: Calm, "mended: the alert ends in Prometheus";
     /// The webhook receiver got the notification of the end.
-    EndReceived: Calm, "no errors: the webhook received the end";
+    EndReceived: Calm, "mended: the webhook received the end";
     /// What was generated is gone.
     ChildrenGone: Delete, "what was generated is gone";
     /// The probes are still in the Deployment.

@@ -17,10 +17,6 @@ pub const ADMIN_PORT: u16 = 9901;
 pub const WEBHOOK: &str = "webhook";
 /// Its port.
 pub const WEBHOOK_PORT: u16 = 9000;
-/// The alert that fires when the API returns errors.
-pub const ALERT: &str = "HighErrorRate";
-/// The share of requests that fails while the errors are on.
-pub const ERROR_RATIO: f64 = 0.5;
 
 /// The objects, as a list that `kubectl apply` takes.
 #[must_use]

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::chapter::Chapter;
 use super::follow::follow;
 use super::judge::{self, Before};
-use super::look::Objects;
+use super::look::{Alerts, Objects};
 use super::manifest::{Install, Sample, checkout};
 use super::promise::{Promise, Summary};
 use super::stage::Stage;
@@ -47,14 +48,19 @@ const STAYS: &[Promise] = &[Promise::ProbesStay, Promise::NoRollout, Promise::No
 /// Shows everything on a stage, and keeps the account of it.
 pub struct Show<'a> {
     stage: &'a Stage,
+    chapter: Chapter,
     summary: &'a RefCell<Summary>,
 }
 
 impl<'a> Show<'a> {
     /// Begins.
     #[must_use]
-    pub fn new(stage: &'a Stage, summary: &'a RefCell<Summary>) -> Self {
-        Self { stage, summary }
+    pub fn new(stage: &'a Stage, chapter: Chapter, summary: &'a RefCell<Summary>) -> Self {
+        Self {
+            stage,
+            chapter,
+            summary,
+        }
     }
 
     /// Shows all steps, until one does not show what it promised.
@@ -155,33 +161,25 @@ impl<'a> Show<'a> {
     }
 
     async fn break_and_mend(&self) -> Result<(), Error> {
-        let eyes = &self.stage.eyes;
-        let percent = sample::ERROR_RATIO * 100.0;
-        heading(&format!("{percent} % of the requests fail"));
+        let (eyes, chapter) = (&self.stage.eyes, self.chapter);
+        let [broken, mended] = chapter.words();
+        let judge = |promise, seen: &Alerts| judge::alerts(promise, seen, chapter.alert());
+        heading(broken);
         let since = Instant::now();
-        self.switch_faults(
-            Method::PUT,
-            &json!({"errorRatio": sample::ERROR_RATIO}),
-            sample::ERROR_RATIO,
-        )
-        .await?;
-        let fired = follow(
-            self.summary,
-            FIRES,
-            since,
-            ALERT_WITHIN,
-            || eyes.alerts(),
-            judge::alerts,
-        )
-        .await;
+        self.switch_faults(Method::PUT, &chapter.fault()).await?;
+        let fired = follow(self.summary, FIRES, since, ALERT_WITHIN, || eyes.alerts(), judge).await;
+        if let Ok(seen) = &fired
+            && let Ok(alert) = judge::last(seen, chapter.alert())
+        {
+            say(&pager(alert));
+        }
         let since = Instant::now();
         // Also if it did not fire: on a cluster that was lent, the API should not go on failing.
-        self.switch_faults(Method::DELETE, &Value::Null, 0.0).await?;
+        self.switch_faults(Method::DELETE, &Value::Null).await?;
         fired?;
-        heading("The requests succeed again");
-        follow(self.summary, ENDS, since, ALERT_WITHIN, || eyes.alerts(), judge::alerts)
-            .await
-            .map(drop)
+        heading(mended);
+        follow(self.summary, ENDS, since, ALERT_WITHIN, || eyes.alerts(), judge).await?;
+        self.stage.draw_dashboard().await
     }
 
     async fn forget(&self, before: Before) -> Result<(), Error> {
@@ -234,19 +232,31 @@ impl<'a> Show<'a> {
     }
 
     /// Each pod has switches of its own: it is told by its name, and must say that it is so.
-    async fn switch_faults(&self, method: Method, body: &Value, ratio: f64) -> Result<(), Error> {
+    async fn switch_faults(&self, method: Method, body: &Value) -> Result<(), Error> {
         for pod in self.stage.pods().await? {
             let told = self
                 .stage
                 .eyes
                 .tell_pod(method.clone(), &pod, sample::ADMIN_PORT, "/faults", body);
             let answer = told.await.map_err(|error| Error::Faults(format!("{pod}: {error}")))?;
-            if answer["errorRatio"].as_f64() != Some(ratio) {
+            if !self.chapter.is_told(&answer, method == Method::PUT) {
                 return Err(Error::Faults(format!("{pod} answered {answer}")));
             }
         }
         Ok(())
     }
+}
+
+/// What the person on call reads.
+fn pager(alert: &Value) -> String {
+    let mut text = String::from("\n  What the pager shows:");
+    for (name, value) in alert["annotations"].as_object().into_iter().flatten() {
+        for (number, line) in value.as_str().unwrap_or_default().lines().enumerate() {
+            let name = if number == 0 { format!("{name}:") } else { String::new() };
+            text.push_str(&format!("\n    {name:<16} {line}"));
+        }
+    }
+    text
 }
 
 fn heading(text: &str) {

@@ -7,9 +7,12 @@ use serde_json::Value;
 use super::existing::{self, Answers};
 use super::kubectl::Kubectl;
 use super::look::{Backend, Eyes};
-use super::manifest::{Install, Sample};
+use super::manifest::{Install, Sample, checkout};
 use super::{Error, Options, sample, say};
 use crate::{Cluster, Image, Node, Progress, binaries, monitoring};
+
+/// Where the dashboard is drawn, in the checkout.
+const DASHBOARD: &str = "target/demo-dashboard.html";
 
 /// A cluster on which everything is ready but Observed and the sample.
 pub struct Stage {
@@ -23,6 +26,8 @@ pub struct Stage {
     pub install: Install,
     /// The ObservedService.
     pub sample: Sample,
+    /// The program `observed`, if it was built here.
+    pub program: Option<PathBuf>,
     /// The image of Observed to be used.
     pub image: String,
     /// The image of the sample to be used.
@@ -33,18 +38,20 @@ pub struct Stage {
     pub installed: bool,
 }
 
-/// Builds the two images of this checkout.
+/// Builds the two images of this checkout, and the program `observed`.
 ///
 /// # Errors
 /// A program cannot be built.
-pub async fn build(install: &Install, progress: &Progress) -> Result<[Image; 2], Error> {
+pub async fn build(install: &Install, progress: &Progress) -> Result<([Image; 2], PathBuf), Error> {
     let mut built = binaries::for_images(&["observed", "claude-api"], progress).await?;
+    let program = built.get("observed").cloned().unwrap_or_default();
     let mut image = |name: &str, program: &str| {
         let path = built.remove(program).unwrap_or_default();
         let inside = format!("/bin/{program}");
         Image::new(name).file(path, &inside).entrypoint(&inside)
     };
-    Ok([image(&install.image, "observed"), image(sample::IMAGE, "claude-api")])
+    let images = [image(&install.image, "observed"), image(sample::IMAGE, "claude-api")];
+    Ok((images, program))
 }
 
 /// Writes the images as archives, for a cluster that exists.
@@ -52,7 +59,7 @@ pub async fn build(install: &Install, progress: &Progress) -> Result<[Image; 2],
 /// # Errors
 /// A program cannot be built, or an archive cannot be written.
 pub async fn save_images(directory: &Path, progress: &Progress) -> Result<(), Error> {
-    let images = build(&Install::read()?, progress).await?;
+    let (images, _) = build(&Install::read()?, progress).await?;
     let failed = |source| Error::Directory {
         path: directory.to_owned(),
         source,
@@ -75,7 +82,7 @@ impl Stage {
         crate::cluster::requirements(true).map_err(crate::cluster::Error::from)?;
         let (install, sample) = (Install::read()?, Sample::read()?);
         let executable = std::env::current_exe().map_err(Error::Executable)?;
-        let images = build(&install, progress).await?;
+        let (images, program) = build(&install, progress).await?;
         let node = Node {
             executable,
             monitoring: true,
@@ -102,6 +109,7 @@ impl Stage {
         Ok(Self {
             kubectl,
             eyes,
+            program: Some(program),
             image: install.image.clone(),
             sample_image: sample::IMAGE.to_owned(),
             install,
@@ -139,7 +147,7 @@ impl Stage {
         };
         (eyes.prometheus, eyes.alertmanager) = existing::find(&answers).map_err(Error::Missing)?;
         let kubectl = Kubectl::new(cluster.kubectl(), cluster.kubeconfig());
-        let file = super::manifest::checkout().join(Install::FILE);
+        let file = checkout().join(Install::FILE);
         let there = ["get", "--ignore-not-found", "-o", "name", "-f", &file.to_string_lossy()];
         let there = kubectl.run(&there).await?;
         eyes.namespace = cluster.namespace(&sample.namespace).await?;
@@ -150,6 +158,7 @@ impl Stage {
         Ok(Self {
             kubectl,
             eyes,
+            program: None,
             image: options.image.clone().unwrap_or_else(|| install.image.clone()),
             sample_image: options.sample_image.clone().unwrap_or_else(|| sample::IMAGE.to_owned()),
             install,
@@ -224,6 +233,39 @@ impl Stage {
             std::fs::write(to.join(file), answer).map_err(failed)?;
         }
         Ok(to)
+    }
+
+    /// Draws the dashboard from what Prometheus has seen, where the program was built here.
+    ///
+    /// # Errors
+    /// Prometheus cannot be reached, or the program failed.
+    pub async fn draw_dashboard(&self) -> Result<(), Error> {
+        let Some(program) = &self.program else { return Ok(()) };
+        let Backend {
+            namespace,
+            service,
+            port,
+        } = &self.eyes.prometheus;
+        let address = self.cluster.forward(namespace, service, *port).await?;
+        let page = checkout().join(DASHBOARD);
+        let drawn = tokio::process::Command::new(program)
+            .args(["preview", "--last", "5m", "-f"])
+            .arg(checkout().join(Sample::FILE))
+            .args(["--prometheus-url", &format!("http://{address}"), "-o"])
+            .arg(&page)
+            .output()
+            .await;
+        match drawn {
+            Ok(output) if output.status.success() => {
+                say(&format!(
+                    "\nThe dashboard, as Prometheus has seen it: {}",
+                    page.display()
+                ));
+                Ok(())
+            }
+            Ok(output) => Err(Error::Preview(String::from_utf8_lossy(&output.stderr).into_owned())),
+            Err(error) => Err(Error::Preview(error.to_string())),
+        }
     }
 
     /// The pods of the sample that are not being deleted.

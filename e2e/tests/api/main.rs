@@ -12,6 +12,7 @@ mod doctor_bundle;
 mod doctor_errors;
 mod doctor_fix;
 mod doctor_mistakes;
+mod edits;
 mod faults;
 mod grafana;
 mod guarded;

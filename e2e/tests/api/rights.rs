@@ -158,14 +158,14 @@ async fn no_right_of_the_role_is_left_out_of_the_test() {
     assert_eq!(granted, RESOURCES.map(|(resource, _)| resource).into());
 }
 
-async fn client(kubeconfig: &Path) -> Client {
+pub async fn client(kubeconfig: &Path) -> Client {
     let config = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
     Client::try_from(config.unwrap()).unwrap()
 }
 
 /// What nobody who runs an operator wants it to have: verb, group, resource with subresource, namespace (none: all).
-const NEVER: [(&str, &str, &str, &str); 18] = [
+const NEVER: [(&str, &str, &str, &str); 20] = [
     ("get", "", "secrets", "NAMESPACE"),
     ("list", "", "secrets", ""),
     ("create", "", "pods", "NAMESPACE"),
@@ -178,6 +178,9 @@ const NEVER: [(&str, &str, &str, &str); 18] = [
     ("get", "", "nodes/proxy", ""),
     ("create", "apps", "deployments", "NAMESPACE"),
     ("delete", "apps", "deployments", "NAMESPACE"),
+    // What a user wrote; the status is another resource.
+    ("patch", "observed.rs", "observedservices", "NAMESPACE"),
+    ("update", "observed.rs", "observedservices", "NAMESPACE"),
     ("escalate", "rbac.authorization.k8s.io", "roles", "NAMESPACE"),
     ("bind", "rbac.authorization.k8s.io", "clusterroles", ""),
     ("patch", "apiextensions.k8s.io", "customresourcedefinitions", ""),

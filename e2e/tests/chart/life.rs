@@ -15,10 +15,10 @@ use super::helm::{chart, chart_with, checkout, helm, objects};
 use super::operator::Operator;
 
 pub const SOON: Duration = Duration::from_secs(60);
-const HOME: &str = "observed-system";
+pub const HOME: &str = "observed-system";
 pub const CRD: &str = "files/crds/observedservices.yaml";
 
-const WORKLOAD: &str = "
+pub const WORKLOAD: &str = "
 apiVersion: v1
 kind: Namespace
 metadata: {name: prod}
@@ -53,16 +53,20 @@ pub async fn control_plane() -> Cluster {
     cluster
 }
 
-/// Helm on a cluster.
-async fn on(cluster: &Cluster, arguments: &[&str]) -> String {
+/// What Helm says on a cluster.
+pub async fn tells(cluster: &Cluster, arguments: &[&str]) -> Result<String, String> {
     let kubeconfig = cluster.kubeconfig().to_str().unwrap();
-    let arguments = [arguments, &["--kubeconfig", kubeconfig, "-n", HOME]].concat();
-    helm(&arguments)
+    helm(&[arguments, &["--kubeconfig", kubeconfig, "-n", HOME]].concat()).await
+}
+
+/// The same, of what must not fail.
+pub async fn on(cluster: &Cluster, arguments: &[&str]) -> String {
+    tells(cluster, arguments)
         .await
         .unwrap_or_else(|words| panic!("{arguments:?}: {words}"))
 }
 
-async fn install(cluster: &Cluster, chart: &Path, options: &[&str]) {
+pub async fn install(cluster: &Cluster, chart: &Path, options: &[&str]) {
     let arguments = ["install", "observed", chart.to_str().unwrap(), "--create-namespace"];
     on(cluster, &[&arguments, options].concat()).await;
 }
@@ -76,28 +80,28 @@ async fn upgrade(cluster: &Cluster, chart: &Path, options: &[&str]) {
 }
 
 /// A kind, as `("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")`.
-type Kind = (&'static str, &'static str, &'static str);
+pub type Kind = (&'static str, &'static str, &'static str);
 const SERVICE: Kind = ("observed.rs/v1alpha1", "ObservedService", "observedservices");
-const DEPLOYMENT: Kind = ("apps/v1", "Deployment", "deployments");
-const CHILDREN: [Kind; 3] = [
+pub const DEPLOYMENT: Kind = ("apps/v1", "Deployment", "deployments");
+pub const CHILDREN: [Kind; 3] = [
     ("v1", "ConfigMap", "configmaps"),
     ("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
     ("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules"),
 ];
-const GENERATED: [&str; 4] = [
+pub const GENERATED: [&str; 4] = [
     "ConfigMap api-dashboard",
     "ConfigMap api-runbooks",
     "PrometheusRule api",
     "ServiceMonitor api",
 ];
-const DEFINITION: Kind = (
+pub const DEFINITION: Kind = (
     "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",
     "customresourcedefinitions",
 );
 const ROLE: Kind = ("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles");
 
-fn api(cluster: &Cluster, (api_version, kind, plural): Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+pub fn api(cluster: &Cluster, (api_version, kind, plural): Kind, namespace: Option<&str>) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let resource = ApiResource {
         group: group.into(),
@@ -114,14 +118,15 @@ fn api(cluster: &Cluster, (api_version, kind, plural): Kind, namespace: Option<&
 }
 
 /// Which object it is, and how often its spec was changed, of the service, its target and its children. A ConfigMap has no generation.
-async fn belongings(cluster: &Cluster) -> BTreeMap<String, (String, Option<i64>)> {
+pub async fn belongings(cluster: &Cluster) -> BTreeMap<String, (String, Option<i64>)> {
     let mut found = BTreeMap::new();
     for kind in [&[SERVICE, DEPLOYMENT][..], &CHILDREN].concat() {
-        for object in api(cluster, kind, Some("prod"))
-            .list(&ListParams::default())
-            .await
-            .unwrap()
-        {
+        let objects = match api(cluster, kind, Some("prod")).list(&ListParams::default()).await {
+            // Its definition is gone.
+            Err(kube::Error::Api(status)) if status.code == 404 => continue,
+            objects => objects.unwrap(),
+        };
+        for object in objects {
             if object.name_any() != "kube-root-ca.crt" {
                 let identity = (object.uid().unwrap(), object.metadata.generation);
                 found.insert(format!("{} {}", kind.1, object.name_any()), identity);
@@ -144,7 +149,7 @@ async fn observed(cluster: &Cluster) -> BTreeMap<String, (String, Option<i64>)> 
 }
 
 /// The chart as it was before `spec.paused` was thought of.
-fn older() -> TempDir {
+pub fn older() -> TempDir {
     let older = chart_with("Chart.yaml", "version: 0.1.0\nappVersion", "version: 0.0.1\nappVersion");
     let path = older.path().join(CRD);
     let mut crd = objects(&std::fs::read_to_string(&path).unwrap()).remove(0);

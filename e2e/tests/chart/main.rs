@@ -4,6 +4,7 @@
 
 mod components;
 mod definitions;
+mod edits;
 mod helm;
 mod install;
 mod life;
@@ -12,4 +13,5 @@ mod metrics;
 mod operator;
 mod rendered;
 mod schema;
+mod upgrade;
 mod values;

@@ -40,7 +40,7 @@ impl Stage {
     pub async fn set(cases: &[Case]) -> Self {
         let progress = Progress::detect();
         let install = Install::read().unwrap();
-        let images = stage::build(&install, &progress).await.unwrap();
+        let (images, _) = stage::build(&install, &progress).await.unwrap();
         let node = Node {
             executable: env!("CARGO_BIN_EXE_demo").into(),
             monitoring: true,

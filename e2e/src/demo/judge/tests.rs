@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::demo::look::Alerts;
 
 const BEFORE: Before = Before {
     generation: 1,
@@ -315,7 +316,7 @@ fn an_alert_is_followed_from_pending_to_its_end() {
         ];
         about
             .into_iter()
-            .filter(|promise| alerts(*promise, seen).is_ok())
+            .filter(|promise| alerts(*promise, seen, "HighErrorRate").is_ok())
             .collect()
     };
     assert_eq!(holds(&quiet), [Promise::AlertEnded]);
@@ -336,7 +337,7 @@ fn the_same_alert_of_another_namespace_is_not_this_one() {
         std::slice::from_ref(&other),
     );
     for promise in [Promise::AlertFiring, Promise::AlertRouted, Promise::AlertReceived] {
-        assert!(alerts(promise, &seen).is_err(), "{promise:?}");
+        assert!(alerts(promise, &seen, "HighErrorRate").is_err(), "{promise:?}");
     }
 }
 
@@ -349,14 +350,14 @@ fn an_alert_that_nobody_could_ask_about_has_not_ended() {
         Ok(json!({"status": "error"})),
     ] {
         seen.prometheus = answer;
-        assert!(alerts(Promise::AlertEnded, &seen).is_err());
+        assert!(alerts(Promise::AlertEnded, &seen, "HighErrorRate").is_err());
     }
 }
 
 #[test]
 fn a_promise_is_only_judged_by_what_it_is_about() {
     assert!(objects(Promise::AlertFiring, &good(), BEFORE).is_err());
-    assert!(alerts(Promise::ProbesGiven, &alerts_of(&[], &[], &[])).is_err());
+    assert!(alerts(Promise::ProbesGiven, &alerts_of(&[], &[], &[]), "HighErrorRate").is_err());
 }
 
 #[test]

@@ -16,7 +16,10 @@ fn demo(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn wrong_usage_is_told_at_once_and_has_a_status_of_its_own() {
-    for (arguments, told) in [(["--image", "a"], "--kubeconfig"), (["--chapter", "fire"], "errors, panics, slow")] {
+    for (arguments, told) in [
+        (["--image", "a"], "--kubeconfig"),
+        (["--chapter", "fire"], "errors, panics, slow"),
+    ] {
         let (code, text) = demo(&arguments);
         assert_eq!(code, Some(2), "{text}");
         assert!(text.contains(told), "{text}");

@@ -235,7 +235,11 @@ fn routes(seen: &Objects) -> Judged {
         .ok_or("the status does not say where the alerts go")?;
     let message = routed["message"].as_str().unwrap_or_default();
     match routed["status"].as_str() {
-        Some("True") => Ok(message.rsplit_once(": ").map_or(message, |(_, to)| to).to_owned()),
+        // Its first sentence; what else stands there is not about the receivers.
+        Some("True") => {
+            let first = message.split(". ").next().unwrap_or(message);
+            Ok(first.rsplit_once(": ").map_or(first, |(_, to)| to).to_owned())
+        }
         _ => Err(message.to_owned()),
     }
 }

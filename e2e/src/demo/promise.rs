@@ -87,7 +87,7 @@ promises! {
     /// The alert is firing in Prometheus.
     AlertFiring: Faults, "broken: the alert fires in Prometheus";
     /// Alertmanager has the alert.
-    AlertRouted: Faults, "errors: Alertmanager has the alert";
+    AlertRouted: Faults, "broken: Alertmanager has the alert";
     /// The webhook receiver got the notification.
     AlertReceived: Faults, "broken: the webhook received the alert";
     /// The alert is gone from Prometheus.

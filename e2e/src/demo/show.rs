@@ -249,16 +249,33 @@ impl<'a> Show<'a> {
 
 /// What the person on call reads.
 fn pager(alert: &Value) -> String {
-    let mut text = String::from("\n  What the pager shows:");
-    for (name, value) in alert["annotations"].as_object().into_iter().flatten() {
-        for (number, line) in value.as_str().unwrap_or_default().lines().enumerate() {
-            let name = if number == 0 { format!("{name}:") } else { String::new() };
-            text.push_str(&format!("\n    {name:<16} {line}"));
-        }
-    }
-    text
+    let annotation = |name: &str| alert["annotations"][name].as_str().unwrap_or_default().to_owned();
+    let text = [
+        annotation("summary"),
+        annotation("description"),
+        annotation("runbook_url"),
+    ]
+    .join("\n");
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let lines: String = lines.map(|line| format!("\n    {line}")).collect();
+    format!("\n  What the pager shows:{lines}")
 }
 
 fn heading(text: &str) {
     say(&format!("\n== {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_pager_shows_what_the_alert_says_its_summary_first() {
+        let annotations = json!({"description": "It is 9 s.\nLook at the panel.", "summary": "Too slow."});
+        let shown = pager(&json!({"annotations": annotations}));
+        let wanted = "\n  What the pager shows:\n    Too slow.\n    It is 9 s.\n    Look at the panel.";
+        assert_eq!(shown, wanted);
+    }
 }

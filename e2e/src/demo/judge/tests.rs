@@ -51,7 +51,7 @@ fn good() -> Objects {
             "metadata": {"name": "claude-api", "generation": 1},
             "status": {"observedGeneration": 1, "conditions": [
                 {"type": "Ready", "status": "True"},
-                {"type": "AlertsRouted", "status": "True", "message": "each of 9 alerts is sent on: \"prod/webhook\" (9)"},
+                {"type": "AlertsRouted", "status": "True", "message": "each of 9 alerts is sent on: \"prod/webhook\" (9). No heartbeat: no alert always fires"},
             ]},
         })),
         monitors: Ok(named),

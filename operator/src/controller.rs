@@ -30,7 +30,8 @@ use crate::preflight::{self, Preflight};
 use crate::server::{self, Check, Guard, Readiness, Secured};
 use crate::settings::Settings;
 use crate::skew;
-use crate::telemetry;
+use crate::telemetry::traces::Traces;
+use crate::telemetry::{self, traces};
 use crate::verify;
 use changes::Changes;
 use memory::Memory;
@@ -49,6 +50,9 @@ pub enum Error {
     /// Logging could not be started.
     #[error("could not start logging")]
     Telemetry(#[source] tracing_subscriber::util::TryInitError),
+    /// What sends traces.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// There is neither a kubeconfig nor a cluster around the operator.
     #[error("found no cluster: neither a kubeconfig nor the environment of a pod")]
     Config(#[source] Box<kube::config::InferConfigError>),
@@ -80,7 +84,16 @@ pub enum Error {
 /// # Errors
 /// It could not be started, or the server of health and metrics broke off.
 pub async fn run(settings: Settings) -> Result<(), Error> {
-    telemetry::init(settings.log).map_err(Error::Telemetry)?;
+    let sent = settings.otlp_endpoint().map(Traces::to).transpose()?;
+    telemetry::init(settings.log, sent.as_ref()).map_err(Error::Telemetry)?;
+    let done = operate(settings).await;
+    if let Some(traces) = sent {
+        traces.finish().await;
+    }
+    done
+}
+
+async fn operate(settings: Settings) -> Result<(), Error> {
     let end = end()?;
     let metrics = Metrics::new();
     let mut config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;

@@ -15,7 +15,7 @@ use observed_core::duration;
 pub use access::{Access, Servers};
 pub use page::page;
 
-use access::{AlertmanagerAccess, GrafanaAccess, Identity, PrometheusAccess};
+use access::{AlertmanagerAccess, GrafanaAccess, Identity, OptionalUrl, PrometheusAccess, Url};
 
 /// Settings of the operator.
 #[derive(Args, Clone, Debug)]
@@ -88,6 +88,20 @@ pub struct Settings {
     #[arg(long, env = "OBSERVED_LOG", value_enum, default_value = "text")]
     pub log: LogFormat,
 
+    /// Base URL of what receives traces by OTLP/HTTP, in protobuf: they are sent to /v1/traces below it, one for each
+    /// reconcile. OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME of the environment count.
+    /// Default: no traces.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "URL",
+        value_parser = OptionalUrl(Url {
+            flag: "otlp-endpoint",
+            no_user: "it may hold no user and no password: put a header into OTEL_EXPORTER_OTLP_HEADERS of the environment",
+        })
+    )]
+    otlp_endpoint: Option<String>,
+
     /// Time between two looks at a service that is as it should be. Up to a tenth is added or taken away, so that many
     /// services do not come at once.
     #[arg(long, env = "OBSERVED_RESYNC", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
@@ -116,6 +130,12 @@ impl Settings {
             alertmanager: (&self.alertmanager).into(),
             grafana: (&self.grafana).into(),
         }
+    }
+
+    /// Base URL of what receives traces, without a `/` at the end, if something does.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        // OpenTelemetry says that an empty variable is as good as none.
+        self.otlp_endpoint.as_deref().filter(|url| !url.is_empty())
     }
 
     /// The certificate of the secured metrics, if there is one.
@@ -166,6 +186,25 @@ mod tests {
         assert_eq!(settings.lease_duration, Duration::from_secs(15));
         assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.log, LogFormat::Text);
+        assert_eq!(settings.otlp_endpoint(), None);
+    }
+
+    #[test]
+    fn where_traces_go_has_no_slash_at_its_end_and_what_is_empty_is_nowhere() {
+        for (given, expected) in [
+            ("http://collector:4318/", Some("http://collector:4318")),
+            ("https://example.org/otlp", Some("https://example.org/otlp")),
+            ("", None),
+        ] {
+            let line = Line::try_parse_from(["observed", "--otlp-endpoint", given]).unwrap();
+            assert_eq!(line.settings.otlp_endpoint(), expected);
+        }
+        let refused = Line::try_parse_from(["observed", "--otlp-endpoint", "http://user:hunter2@collector"]);
+        let words = refused.err().unwrap().to_string();
+        assert!(
+            words.contains("OTEL_EXPORTER_OTLP_HEADERS") && !words.contains("hunter2"),
+            "{words}"
+        );
     }
 
     #[test]
@@ -213,6 +252,8 @@ mod tests {
             ["--prometheus-url", "prometheus:9090"],
             ["--prometheus-url", "file:///etc/passwd"],
             ["--grafana-url", "grafana"],
+            ["--otlp-endpoint", "collector:4318"],
+            ["--otlp-endpoint", "http://collector:4318/?x=y"],
             ["--grafana-token-file", "/token"],
             ["--resync", "0s"],
             ["--resync", "soon"],

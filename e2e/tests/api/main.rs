@@ -33,6 +33,7 @@ mod signals;
 mod status;
 mod steady;
 mod tenants;
+mod traces;
 mod unlisted;
 mod writers;
 mod writes;

@@ -103,7 +103,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
         })
         .concat()
         + "watchNamespace=prod,dependencyNamespaces={databases,monitoring},log.filter=debug,metrics.secure=true,\
-           metrics.certSecret.name=f";
+           metrics.certSecret.name=f,traces.otlpEndpoint=http://collector:4318";
     let rendered = render(&chart(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_eq!(set, known);

@@ -110,6 +110,7 @@ async fn a_value_that_makes_no_sense_is_refused_and_the_message_names_it() {
         ("prometheus.url=prometheus:9090", "/prometheus/url"),
         ("prometheus.url=http://user:password@prometheus", "/prometheus/url"),
         ("grafana.url=grafana", "/grafana/url"),
+        ("traces.otlpEndpoint=collector:4318", "/traces/otlpEndpoint"),
         ("resync=soon", "/resync"),
         ("concurrency=0", "/concurrency"),
         ("log.format=xml", "/log/format"),

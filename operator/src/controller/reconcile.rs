@@ -2,12 +2,13 @@
 
 mod error;
 mod look;
+mod stage;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
+use futures::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -18,6 +19,7 @@ use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
 use observed_core::status;
 use observed_crds::v1alpha1::ObservedService;
+use tracing::debug_span;
 
 pub use error::Error;
 
@@ -33,6 +35,7 @@ use crate::preflight::Preflight;
 use crate::settings::Settings;
 use crate::verify;
 use look::{Looked, Turn, look};
+use stage::{stage, whole};
 
 /// How long one reconcile may take: an API server may take its time for each answer.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -59,9 +62,13 @@ pub(super) struct Context {
 /// Brings one service to where it should be, or says why that cannot be.
 pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let key = key(seen.as_ref());
-    let (_worker, _working) = (context.metrics.working(), context.metrics.queue.begin(&key));
+    whole(&key, seen.meta().generation, attempt(&seen, &key, &context)).await
+}
+
+async fn attempt(seen: &Guarded, key: &Key, context: &Context) -> Result<Action, Error> {
+    let (_worker, _working) = (context.metrics.working(), context.metrics.queue.begin(key));
     let began = Instant::now();
-    let once = AssertUnwindSafe(once(&seen, &context));
+    let once = AssertUnwindSafe(once(seen, context));
     let done = match tokio::time::timeout(LONGEST, once.catch_unwind()).await {
         Err(_) => Err(Error::TimedOut),
         Ok(Err(panic)) => {
@@ -78,20 +85,17 @@ pub(super) async fn reconcile(seen: Arc<Guarded>, context: Arc<Context>) -> Resu
     context.metrics.reconciled(result, began.elapsed());
     match done {
         Ok(next) => {
-            context.memory.succeeded(&key);
+            context.memory.succeeded(key);
             let Some(next) = next else {
                 return Ok(Action::await_change());
             };
-            context.metrics.queue.due(&key, next);
+            context.metrics.queue.due(key, next);
             Ok(Action::requeue(next))
         }
         Err(error) => {
-            if context.memory.failed(&key, error.to_string()) {
+            if context.memory.failed(key, error.to_string()) {
                 tracing::warn!(namespace = key.0, name = key.1, reason = error.reason().as_str(), %error, "failed");
-                context
-                    .events
-                    .failed(seen.as_ref(), error.reason(), &error.to_string())
-                    .await;
+                context.events.failed(seen, error.reason(), &error.to_string()).await;
             }
             Err(error)
         }
@@ -169,9 +173,8 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
             {
                 let (reason, words) = (error.reason(), error.to_string());
                 let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
-                write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
-                    .await
-                    .map_err(Error::Status)?;
+                let written = write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now);
+                stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
             }
             let Turn::Done(next) = done? else {
                 return Ok(Some(Duration::ZERO));
@@ -192,9 +195,8 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
                 "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
             );
             let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now)
-                .await
-                .map_err(Error::Status)?;
+            let written = write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now);
+            stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
             Ok(None)
         }
     }

@@ -61,7 +61,9 @@ macro_rules! access {
         pub struct $type {
             // A `doc` that is put together is no help to clap.
             #[arg(id = concat!($flag, "-url"), long = concat!($flag, "-url"), env = concat!("OBSERVED_", $env, "_URL"),
-                value_name = "URL", value_parser = Url { flag: $flag }, help = $url,
+                value_name = "URL", value_parser = Url { flag: concat!($flag, "-url"), no_user: concat!(
+                    "an address is written into statuses, so that it may hold no user and no password: put them into a file, as \
+                     USER:PASSWORD, and name it with --", $flag, "-basic-auth-file") }, help = $url,
                 long_help = concat!($url, "\n\nExample: https://", $flag, ".example.org/prefix"))]
             url: Option<String>,
 
@@ -150,35 +152,48 @@ access!(
 
 /// Reads an address. What is refused is not repeated, as it may hold a password.
 #[derive(Clone)]
-struct Url {
-    flag: &'static str,
+pub(super) struct Url {
+    pub(super) flag: &'static str,
+    /// Why it may hold no user and no password, and where they belong.
+    pub(super) no_user: &'static str,
 }
 
 impl TypedValueParser for Url {
     type Value = String;
 
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
-        let flag = self.flag;
+        let Self { flag, no_user } = self;
         let text = value.to_str().unwrap_or_default();
         let url = reqwest::Url::parse(text).ok();
         let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) else {
             let words = format!(
-                "--{flag}-url: it must be an address that begins with http:// or https://, like http://localhost:9090"
+                "--{flag}: it must be an address that begins with http:// or https://, like http://localhost:9090"
             );
             return Err(refused(command, &words));
         };
         if !url.username().is_empty() || url.password().is_some() {
-            let words = format!(
-                "--{flag}-url: an address is written into statuses, so that it may hold no user and no password: put them \
-                 into a file, as USER:PASSWORD, and name it with --{flag}-basic-auth-file"
-            );
-            return Err(refused(command, &words));
+            return Err(refused(command, &format!("--{flag}: {no_user}")));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            let words = format!("--{flag}-url: an address ends with its path: what follows ? or # is of no use");
+            let words = format!("--{flag}: an address ends with its path: what follows ? or # is of no use");
             return Err(refused(command, &words));
         }
         Ok(text.trim_end_matches('/').to_owned())
+    }
+}
+
+/// Reads an address, or nothing.
+#[derive(Clone)]
+pub(super) struct OptionalUrl(pub(super) Url);
+
+impl TypedValueParser for OptionalUrl {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        if value.is_empty() {
+            return Ok(String::new());
+        }
+        self.0.parse_ref(command, arg, value)
     }
 }
 

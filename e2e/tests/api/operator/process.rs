@@ -153,6 +153,13 @@ impl Operator {
         wait::until(SOON, "more reconciles", look).await.unwrap();
     }
 
+    /// The names of its threads, of which the kernel keeps 15 characters.
+    pub fn threads(&self) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        names.map(|name| name.trim().to_owned()).collect()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(self.child.id().try_into().unwrap());

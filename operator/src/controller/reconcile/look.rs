@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
+use futures::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
 use kube::api::DynamicObject;
 use kube::{Api, Client};
@@ -12,7 +12,9 @@ use observed_core::facts::Facts;
 use observed_core::{outputs, resolve, status};
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+use tracing::{Instrument, debug_span};
 
+use super::stage::{fails, stage};
 use super::{Context, Error, is_blip};
 use crate::apply::{self, Settled, Writing, apply};
 use crate::controller::changes::Ticket;
@@ -20,7 +22,6 @@ use crate::controller::memory::{Kept, Key, spread};
 use crate::controller::watches;
 use crate::controller::write_status::write_status;
 use crate::gather::{GatherContext, Own, gather};
-use crate::pods;
 use crate::preflight::{Heard, Pods};
 use crate::trial;
 use crate::verify::{Backends, verify};
@@ -73,11 +74,14 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
         same_target: watches::same_target(&context.known, service),
         dependency_namespaces: settings.dependency_namespaces(),
     };
-    let own = match kept {
-        Some(kept) => kept.own.clone(),
-        None => Own::read(client, service).await?,
+    let gathered = async {
+        let own = match kept {
+            Some(kept) => kept.own.clone(),
+            None => Own::read(client, service).await?,
+        };
+        Ok((gather(service, own.clone(), &around).await?, own))
     };
-    let mut facts = gather(service, own.clone(), &around).await?;
+    let (mut facts, own) = stage(debug_span!("gather"), gathered).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     facts.given = previous.and_then(|previous| previous.given.clone());
     facts.trial_over = status::trial_over(previous, Timestamp::now());
@@ -86,9 +90,9 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
         facts.trial = trial::look(client, &facts, Timestamp::now()).await?;
     }
     // That the pods cannot be listed holds the probes up, and nothing else.
-    let (heard, pods, mut failed) = match ask(looked, &facts, context).await {
+    let (heard, pods, mut failed) = match stage(debug_span!("preflight"), ask(looked, &facts, context)).await {
         Ok((heard, pods)) => (heard, pods, None),
-        Err(error) => (Heard::default(), None, Some(Error::from(error))),
+        Err(error) => (Heard::default(), None, Some(error)),
     };
     let well = heard.is_well();
     let window = Duration::from_secs(resolve::preflight_seconds(&service.spec).into());
@@ -110,7 +114,12 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
                 },
                 None => {
                     let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
-                    apply(client, &facts, children, writing).await
+                    let span = debug_span!("apply");
+                    let done = apply(client, &facts, children, writing).instrument(span.clone()).await;
+                    if let Some(error) = &done.1 {
+                        fails(&span, error.reason());
+                    }
+                    done
                 }
             };
             settled = Settled::of(&applied).filter(|_| unwritten.is_none());
@@ -132,7 +141,9 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
             let ready_pods = || ready(pods.as_ref(), client, &facts).boxed();
             let backends = Backends::of(&facts, &context.prometheus, settings, &ready_pods);
             let asked = Instant::now();
-            let verdicts = verify(&backends, &outputs::checks(&plan)).await;
+            let verdicts = verify(&backends, &outputs::checks(&plan))
+                .instrument(debug_span!("verify"))
+                .await;
             context.metrics.verified(asked.elapsed());
             status::status(
                 &plan,
@@ -152,9 +163,8 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
             status::refused(&findings, &facts, previous, facts.generation, Timestamp::now())
         }
     };
-    write_status::<ObservedService, _>(api, &service.metadata, previous, &now)
-        .await
-        .map_err(Error::Status)?;
+    let written = write_status::<ObservedService, _>(api, &service.metadata, previous, &now);
+    stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
     if facts.exposed.is_known() {
         memory.page_was_read(key, Instant::now());
     }
@@ -180,7 +190,7 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
 }
 
 /// What the running pods answer, and the pods, if they are known.
-async fn ask(looked: &Looked<'_>, facts: &Facts, context: &Context) -> Result<(Heard, Option<Pods>), pods::Error> {
+async fn ask(looked: &Looked<'_>, facts: &Facts, context: &Context) -> Result<(Heard, Option<Pods>), Error> {
     let known = looked.kept.as_ref().and_then(|kept| kept.pods.clone());
     let questions = resolve::questions(&looked.service.spec, facts);
     // What is known already is not asked anew at every turn.

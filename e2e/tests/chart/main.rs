@@ -11,6 +11,7 @@ mod life;
 mod matrix;
 mod metrics;
 mod operator;
+mod readme;
 mod rendered;
 mod schema;
 mod upgrade;

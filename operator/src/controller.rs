@@ -243,9 +243,14 @@ async fn control(
             Default::default(),
         );
     let (queue, told) = (metrics.queue.clone(), changes.clone());
+    let triggered = move |namespace: Option<String>, name: String| {
+        let namespace = namespace.unwrap_or_default();
+        queue.triggered(&namespace, &name);
+        told.of((namespace, name));
+    };
+    let tell_triggered = triggered.clone();
     let services = watches::logged(services, "observedservices", &metrics.watch_errors).map(move |service| {
-        queue.triggered(&service.namespace().unwrap_or_default(), &service.name_any());
-        told.of((service.namespace().unwrap_or_default(), service.name_any()));
+        tell_triggered(service.namespace(), service.name_any());
         let _ = changed_sender.unbounded_send(service.clone());
         Ok(service)
     });
@@ -260,14 +265,9 @@ async fn control(
         future::pending::<()>().await
     };
 
-    let (queue, told) = (metrics.queue.clone(), changes.clone());
     let counted = move |triggers: Triggers| {
-        let (queue, told) = (queue.clone(), told.clone());
-        triggers.inspect(move |service| {
-            let namespace = service.namespace.clone().unwrap_or_default();
-            queue.triggered(&namespace, &service.name);
-            told.of((namespace, service.name.clone()));
-        })
+        let triggered = triggered.clone();
+        triggers.inspect(move |service| triggered(service.namespace.clone(), service.name.clone()))
     };
     let watch = watches::Watch {
         client: client.clone(),

@@ -28,16 +28,14 @@ impl Settled {
     }
 
     /// What was seen, if these are the very same children. None: they are to be looked at.
-    pub fn recall(&self, children: &Children<Rendered>) -> Option<Children<Applied>> {
+    pub fn recall(&self, children: Children<Rendered>) -> Option<Children<Applied>> {
         if self.0.len() != children.items.len() {
             return None;
         }
-        let recalled = children.items.iter().zip(&self.0).map(|(child, (seen, outcome))| {
-            let same = hash(child)? == *seen;
-            same.then(|| Applied {
-                child: child.clone(),
-                outcome: outcome.clone(),
-            })
+        let recalled = children.items.into_iter().zip(&self.0).map(|(child, (seen, outcome))| {
+            let same = hash(&child)? == *seen;
+            let outcome = outcome.clone();
+            same.then_some(Applied { child, outcome })
         });
         let items = recalled.collect::<Option<_>>()?;
         Some(Children { items })
@@ -85,13 +83,13 @@ mod tests {
         let children = |numbers: &[i32]| Children {
             items: numbers.iter().map(|number| child(*number)).collect(),
         };
-        assert_eq!(settled.recall(&children(&[1, 2])), Some(seen));
+        assert_eq!(settled.recall(children(&[1, 2])), Some(seen));
         for others in [vec![1, 3], vec![1], vec![1, 2, 3], vec![2, 1]] {
-            assert_eq!(settled.recall(&children(&others)), None, "{others:?}");
+            assert_eq!(settled.recall(children(&others)), None, "{others:?}");
         }
         let mut renamed = children(&[1, 2]);
         renamed.items[1].name = "other".into();
-        assert_eq!(settled.recall(&renamed), None);
+        assert_eq!(settled.recall(renamed), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use lived::Lived;
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How long something new is looked at every few seconds: prometheus-operator and Prometheus need up to two minutes.
 const HURRY: Duration = Duration::from_secs(180);
-/// Time for each service that is looked at often: a look at one asks the API server some ten times.
+/// Time for each service that is looked at often: a look at one that has changed asks the API server some ten times.
 const EACH: Duration = Duration::from_millis(100);
 /// How long what was read is kept at most, though nothing is told of a change.
 const KEPT: Duration = Duration::from_secs(1800);

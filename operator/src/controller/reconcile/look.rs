@@ -108,10 +108,13 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
         Ok(plan) => {
             let children = outputs::render(&plan);
             let (applied, unwritten) = match kept {
-                Some(kept) => match kept.children.recall(&children) {
-                    Some(applied) => (applied, None),
-                    None => return Ok(Turn::Stale),
-                },
+                Some(kept) => {
+                    let Some(applied) = kept.children.recall(children) else {
+                        return Ok(Turn::Stale);
+                    };
+                    settled = Some(kept.children.clone());
+                    (applied, None)
+                }
                 None => {
                     let writing = if plan.paused { Writing::Paused } else { Writing::Allowed };
                     let span = debug_span!("apply");
@@ -119,10 +122,10 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
                     if let Some(error) = &done.1 {
                         fails(&span, error.reason());
                     }
+                    settled = Settled::of(&done.0).filter(|_| done.1.is_none());
                     done
                 }
             };
-            settled = Settled::of(&applied).filter(|_| unwritten.is_none());
             if applied
                 .items
                 .iter()

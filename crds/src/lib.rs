@@ -14,6 +14,9 @@ pub const PROBES_MANAGER: &str = "observed-probes";
 /// Field manager of the status of an `ObservedService`.
 pub const STATUS_MANAGER: &str = "observed-status";
 
+/// Field manager of `status.remediation`, and of what a remediation writes into a workload, which is let go of at once.
+pub const REMEDIATION_MANAGER: &str = "observed-remediation";
+
 /// Label that every child carries; watches and pruning select on it.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`] on every child.

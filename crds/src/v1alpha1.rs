@@ -6,6 +6,7 @@ mod dependencies;
 mod objectives;
 mod observed_service;
 mod probes;
+mod remediation;
 mod runbooks;
 mod scrape;
 pub mod signal_pack;
@@ -20,6 +21,10 @@ pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{
     DeletionPolicy, Exec, Grpc, HttpGet, Port, Preflight, ProbeSettings, Probes, ProbesMode, Scheme, StartupSettings,
     TcpSocket,
+};
+pub use remediation::{
+    Remediation, RemediationAction, RemediationKind, RemediationMode, RemediationOutcome, RemediationRecord,
+    RemediationStatus,
 };
 pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};

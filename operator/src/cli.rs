@@ -130,7 +130,7 @@ enum Error {
     #[error("cannot start")]
     Start(#[source] std::io::Error),
     #[error(transparent)]
-    Run(Box<crate::controller::Error>),
+    Run(Box<crate::process::Error>),
 }
 
 impl Error {

@@ -5,7 +5,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use observed_core::facts::Facts;
 use observed_crds::v1alpha1::conditions::{ConditionType, Reason};
-use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
+use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus, RemediationOutcome, RemediationRecord};
 
 use crate::api_error::shorten;
 use crate::apply::Held;
@@ -81,6 +81,26 @@ impl Events {
             secondary: None,
         };
         self.publish(&event, &reference(workload)).await;
+    }
+
+    /// Tells what became of an alert that something is done about: at the service, and at the workload if it was touched.
+    pub async fn remediation(&self, service: &ObservedService, workload: Option<&Held>, record: &RemediationRecord) {
+        let good = matches!(record.outcome, RemediationOutcome::Acted | RemediationOutcome::WouldAct);
+        let event = Event {
+            type_: if good { EventType::Normal } else { EventType::Warning },
+            reason: format!("Remediation{}", record.outcome.as_str()),
+            note: Some(shorten(&format!("{}: {}", record.alert, record.message), LONGEST_NOTE)),
+            action: record.action.as_str().into(),
+            secondary: None,
+        };
+        self.publish(&event, &service.object_ref(&())).await;
+        if let Some(workload) = workload {
+            let event = Event {
+                secondary: Some(service.object_ref(&())),
+                ..event
+            };
+            self.publish(&event, &reference(workload)).await;
+        }
     }
 
     async fn about_workload(

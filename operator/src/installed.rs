@@ -142,7 +142,7 @@ fn needed(of: &Installation<'_>) -> BTreeSet<Right> {
     };
     add(rbac::rules(), of.namespace);
     add(rbac::cluster_rules(), None);
-    add(rbac::home_rules(), Some(of.home));
+    add(rbac::home_rules(rbac::NAME), Some(of.home));
     if of.readers == MetricsReaders::Allowed {
         add(rbac::review_rules(), None);
     }
@@ -276,7 +276,7 @@ mod tests {
             let of = |rule: &PolicyRule| rule.resources.iter().flatten().count() * rule.verbs.len();
             rules.iter().map(of).sum()
         };
-        let sum = verbs(rbac::rules()) + verbs(rbac::cluster_rules()) + verbs(rbac::home_rules());
+        let sum = verbs(rbac::rules()) + verbs(rbac::cluster_rules()) + verbs(rbac::home_rules(rbac::NAME));
         assert_eq!(all.len(), sum);
         for right in &all {
             let is_lease = right.resource == "leases";

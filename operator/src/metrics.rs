@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
-use observed_crds::v1alpha1::ObservedService;
+use observed_crds::v1alpha1::{ObservedService, RemediationKind, RemediationOutcome};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -53,8 +53,23 @@ struct ByService {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByOutcome {
+    action: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ByResource {
     resource: String,
+}
+
+impl ByOutcome {
+    fn of(action: RemediationKind, outcome: RemediationOutcome) -> Self {
+        Self {
+            action: action.as_str(),
+            outcome: outcome.as_str(),
+        }
+    }
 }
 
 /// Watches that broke off, by what is watched. A clone counts into the same metric.
@@ -91,6 +106,7 @@ pub struct Metrics {
     most_workers: Family<ByController, Gauge>,
     leads: Family<ByLease, Gauge>,
     rollouts: Family<ByService, Counter>,
+    remediations: Family<ByOutcome, Counter>,
     verify_seconds: Histogram,
     conditions: Conditions,
     /// The controller's queue.
@@ -119,6 +135,7 @@ impl Metrics {
         let seconds = Family::new_with_constructor(buckets);
         let (workers, most_workers, leads) = (Family::default(), Family::default(), Family::default());
         let (rollouts, watch_errors) = (Family::default(), WatchErrors::default());
+        let remediations = Family::default();
         let verify_seconds = Histogram::new(exponential_buckets(0.005, 2.0, 12));
         let conditions = Conditions::default();
         registry.register(
@@ -163,6 +180,11 @@ impl Metrics {
             Family::clone(&rollouts),
         );
         registry.register(
+            "observed_remediations",
+            "What became of alerts that something is done about",
+            Family::clone(&remediations),
+        );
+        registry.register(
             "observed_watch_errors",
             "Watches that broke off or could not be begun",
             Family::clone(&watch_errors.0),
@@ -188,6 +210,7 @@ impl Metrics {
             most_workers,
             leads,
             rollouts,
+            remediations,
             verify_seconds,
             conditions,
             queue,
@@ -201,6 +224,13 @@ impl Metrics {
                 controller: CONTROLLER,
                 result,
             }));
+        }
+        for outcome in RemediationOutcome::ALL {
+            drop(
+                metrics
+                    .remediations
+                    .get_or_create(&ByOutcome::of(RemediationKind::Restart, outcome)),
+            );
         }
         drop(metrics.errors.get_or_create(&by));
         drop(metrics.panics.get_or_create(&by));
@@ -273,6 +303,11 @@ impl Metrics {
             service_name: name.to_owned(),
         };
         self.rollouts.get_or_create(&by).inc_by(times);
+    }
+
+    /// Counts what became of an alert.
+    pub fn remediated(&self, action: RemediationKind, outcome: RemediationOutcome) {
+        self.remediations.get_or_create(&ByOutcome::of(action, outcome)).inc();
     }
 
     /// A service is gone.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use observed_core::duration;
+use observed_core::{duration, rbac};
 
 pub use access::{Access, Servers};
 pub use page::page;
@@ -109,13 +109,28 @@ pub struct Settings {
 
     /// Lease by which operators agree on who works, in the operator's own namespace. Another name for each that works beside
     /// others, in a namespace of its own.
-    #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = observed_core::rbac::NAME)]
+    #[arg(long, env = "OBSERVED_LEASE_NAME", value_name = "NAME", default_value = rbac::NAME)]
     pub lease_name: String,
 
     /// Time after which another one takes over from an operator that is gone without a word. It ends itself after two
     /// thirds of that if it cannot renew the Lease.
     #[arg(long, env = "OBSERVED_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     pub lease_duration: Duration,
+
+    /// Do something about alerts that go on firing, as `spec.remediation` of each service says, and nothing else: a process
+    /// of its own, beside the operator and with other rights, which `observed rbac --remediation` prints. Its Lease has
+    /// the name of --lease-name and "-remediator".
+    #[arg(
+        long,
+        env = "OBSERVED_REMEDIATE",
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub remediate: bool,
 
     /// Services that are worked on at once.
     #[arg(long, env = "OBSERVED_CONCURRENCY", value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -129,6 +144,15 @@ impl Settings {
             prometheus: (&self.prometheus).into(),
             alertmanager: (&self.alertmanager).into(),
             grafana: (&self.grafana).into(),
+        }
+    }
+
+    /// Name of the Lease of what this process does.
+    pub fn lease(&self) -> String {
+        if self.remediate {
+            rbac::remediator(&self.lease_name)
+        } else {
+            self.lease_name.clone()
         }
     }
 
@@ -183,6 +207,7 @@ mod tests {
         assert_eq!(settings.resync, Duration::from_secs(60));
         assert_eq!(settings.concurrency, 8);
         assert_eq!(settings.lease_name, "observed");
+        assert_eq!((settings.remediate, settings.lease()), (false, "observed".to_owned()));
         assert_eq!(settings.lease_duration, Duration::from_secs(15));
         assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.log, LogFormat::Text);
@@ -205,6 +230,19 @@ mod tests {
             words.contains("OTEL_EXPORTER_OTLP_HEADERS") && !words.contains("hunter2"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn what_remediates_has_a_lease_of_its_own() {
+        let read = |arguments: &[&str]| {
+            Line::try_parse_from(["observed"].iter().chain(arguments))
+                .unwrap()
+                .settings
+        };
+        for on in ["--remediate", "--remediate=true"] {
+            assert_eq!(read(&[on, "--lease-name=a"]).lease(), "a-remediator");
+        }
+        assert_eq!(read(&["--remediate=false", "--lease-name=a"]).lease(), "a");
     }
 
     #[test]

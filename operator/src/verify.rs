@@ -25,7 +25,7 @@ use observed_crds::v1alpha1::conditions::Reason;
 
 use crate::settings::Settings;
 pub use access::Server;
-pub use prometheus::{Error, Prometheus};
+pub use prometheus::{Alerting, Error, Prometheus};
 
 /// Longest foreign text in a verdict.
 const LONGEST_WORDS: usize = 300;
@@ -143,6 +143,21 @@ async fn one(backends: &Backends<'_>, check: &Check) -> Verdict {
             None,
         )
     })
+}
+
+/// Name and address of each Prometheus that evaluates a PrometheusRule with these labels.
+///
+/// # Errors
+/// None does; why, in words.
+pub fn evaluators(
+    backends: &Backends<'_>,
+    labels: &BTreeMap<String, String>,
+) -> Result<BTreeSet<(String, String)>, String> {
+    let check = Check::Routes {
+        labels: labels.clone(),
+        alerts: Vec::new(),
+    };
+    addresses(backends, &check, "PrometheusRule", labels).map_err(|verdict| verdict.message)
 }
 
 /// Name and address of each Prometheus that selects the object; else the verdict that none does.

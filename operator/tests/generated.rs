@@ -76,12 +76,15 @@ fn rules_of_the_chart() -> String {
     let mut reviews = rules(&guarded, "ClusterRole", "observed-prod");
     let of_all = open.as_array().unwrap();
     reviews.as_array_mut().unwrap().retain(|rule| !of_all.contains(rule));
+    let remediation = objects(&printed(&["rbac", "--watch-namespace", "prod", "--remediation"]));
     let rules = serde_json::json!({
         "home": rules(&everywhere, "Role", "observed-lease"),
         "services": rules(&in_one_namespace, "Role", "observed"),
         "everywhere": open,
         "reviews": reviews,
         "metricsReader": rules(&guarded, "ClusterRole", "observed-prod-metrics-reader"),
+        "remediation": rules(&remediation, "Role", "observed-remediator"),
+        "remediationEverywhere": rules(&remediation, "ClusterRole", "observed-remediator-prod"),
         "view": rules(&everywhere, "ClusterRole", "observed-view"),
         "edit": rules(&everywhere, "ClusterRole", "observed-edit"),
     });

@@ -31,6 +31,17 @@ app.kubernetes.io/instance: {{ quote .Release.Name }}
 {{- toYaml (merge $labels .Values.commonLabels) }}
 {{- end }}
 
+{{- /* What remediates: its Deployment, ServiceAccount, roles and Lease. */}}
+{{- define "observed.remediator" -}}
+{{- printf "%s-remediator" (include "observed.fullname" .) }}
+{{- end }}
+
+{{- /* Its pods are none of the operator's. */}}
+{{- define "observed.remediatorLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-remediator" (include "observed.name" .) | quote }}
+app.kubernetes.io/instance: {{ quote .Release.Name }}
+{{- end }}
+
 {{- define "observed.image" -}}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
@@ -39,7 +50,7 @@ app.kubernetes.io/instance: {{ quote .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{- /* A role and its binding to the operator: root, kind, name, namespace (only of a Role), rules. */}}
+{{- /* A role and its binding: root, kind, name, namespace (only of a Role), rules, account. */}}
 {{- define "observed.role" -}}
 {{- $metadata := dict "name" .name "labels" (include "observed.labels" .root | fromYaml) }}
 {{- with .namespace }}{{ $_ := set $metadata "namespace" . }}{{ end }}
@@ -60,8 +71,32 @@ roleRef:
   name: {{ quote .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "observed.serviceAccountName" .root | quote }}
+    name: {{ quote .account }}
     namespace: {{ quote .root.Release.Namespace }}
+{{- end }}
+
+{{- /* The roles of one account: root, name, account, home, services, everywhere. */}}
+{{- define "observed.roles" -}}
+{{- $name := .name }}
+{{- $account := .account }}
+{{- $everywhere := .everywhere }}
+{{- $services := .services }}
+{{- $root := .root }}
+{{- /* The Lease has the name of the release's other objects. */}}
+{{- range .home }}
+{{- if .resourceNames }}
+{{- $_ := set . "resourceNames" (list $name) }}
+{{- end }}
+{{- end }}
+{{ include "observed.role" (dict "root" $root "kind" "Role" "name" (printf "%s-lease" $name) "namespace" $root.Release.Namespace "rules" .home "account" $account) }}
+---
+{{- with $root.Values.watchNamespace }}
+{{ include "observed.role" (dict "root" $root "kind" "Role" "name" $name "namespace" . "rules" $services "account" $account) }}
+---
+{{ include "observed.role" (dict "root" $root "kind" "ClusterRole" "name" (printf "%s-%s" $name .) "rules" $everywhere "account" $account) }}
+{{- else }}
+{{ include "observed.role" (dict "root" $root "kind" "ClusterRole" "name" $name "rules" (concat $services $everywhere) "account" $account) }}
+{{- end }}
 {{- end }}
 
 {{- /* An object that Observed generates for itself, under the names of the release: root, file, labels. */}}

@@ -3,7 +3,9 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::status::born_unseen;
-use super::{Dashboards, Dependency, Objective, ObservedServiceStatus, Probes, Runbooks, Scrape, Signals, TargetRef};
+use super::{
+    Dashboards, Dependency, Objective, ObservedServiceStatus, Probes, Remediation, Runbooks, Scrape, Signals, TargetRef,
+};
 
 /// ObservedService gives a running workload probes, scraping, alerts and a dashboard, and reports in its status
 /// whether each of them works. The smallest useful one names its target and nothing else.
@@ -100,6 +102,11 @@ pub struct ObservedServiceSpec {
     /// runbooks says where people find the runbooks. Default: alerts carry no `runbook_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbooks: Option<Runbooks>,
+    /// remediation says what is done about alerts that go on firing, where `observed run --remediate` runs. Default: nothing.
+    ///
+    /// Example: `{mode: DryRun, actions: [{alert: MemoryLeak, action: Restart}]}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<Remediation>,
     /// paused stops every write for this service except its own status. What exists stays. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,

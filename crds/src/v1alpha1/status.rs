@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RemediationStatus;
+
 /// What stands against a SignalPack, whether or not a service names it. It is written only when it changes.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +71,10 @@ pub struct ObservedServiceStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["pack".into()]))]
     pub signals: Vec<PackSignals>,
+    /// remediation is what was done about alerts, and what was refused. The operator leaves it alone: `observed run --remediate`
+    /// writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<RemediationStatus>,
     /// inventory lists every object that exists because of this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

@@ -21,6 +21,7 @@ mod operator;
 mod packs;
 mod probes;
 mod python;
+mod remediation;
 mod rendered;
 mod replicas;
 mod rights;

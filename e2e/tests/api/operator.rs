@@ -106,9 +106,14 @@ impl Stage {
 
     /// Releases the Lease in the place of an operator that was killed, so that the next one need not wait.
     pub async fn free_lease(&self) {
-        let free = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: observed, namespace: NAMESPACE}, \
+        self.free_lease_of("observed").await;
+    }
+
+    /// The same of the Lease of that name.
+    pub async fn free_lease_of(&self, name: &str) {
+        let free = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: NAME_, namespace: NAMESPACE}, \
                     spec: {holderIdentity: ''}}";
-        self.apply(free).await;
+        self.apply(&free.replace("NAME_", name)).await;
     }
 
     /// Applies objects, in this stage's namespace where the text says `NAMESPACE`.

@@ -10,7 +10,7 @@ use super::install::{HEAD, documents};
 use super::matrix::dry_run;
 
 /// The component, and the values that it stands for.
-pub const COMPONENTS: [(&str, &str); 6] = [
+pub const COMPONENTS: [(&str, &str); 7] = [
     ("edit", "editPolicy=always"),
     ("ha", "replicas=2"),
     (
@@ -19,6 +19,7 @@ pub const COMPONENTS: [(&str, &str); 6] = [
     ),
     ("namespaced", "watchNamespace=prod"),
     ("network-policy", "networkPolicy.enabled=true"),
+    ("remediation", "remediation.enabled=true"),
     ("yield", "yieldPolicy=always"),
 ];
 

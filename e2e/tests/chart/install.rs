@@ -49,7 +49,7 @@ async fn the_manifest_in_the_repository_is_the_chart_as_helm_renders_it() {
     is_current(&checkout().join("manifests/install.yaml"), &text);
     assert!(!text.contains("helm.sh") && !text.contains("Helm\n"), "a trace of Helm");
 
-    let other = chart_with("templates/deployment.yaml", "periodSeconds: 10", "periodSeconds: 11");
+    let other = chart_with("templates/_deployment.tpl", "periodSeconds: 10", "periodSeconds: 11");
     assert_ne!(rendered(other.path()).await, text);
 }
 

@@ -12,6 +12,7 @@ mod matrix;
 mod metrics;
 mod operator;
 mod readme;
+mod remediation;
 mod rendered;
 mod schema;
 mod upgrade;

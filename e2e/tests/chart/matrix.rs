@@ -110,26 +110,31 @@ async fn a_chart_that_is_wrong_would_be_noticed() {
     let file = &files()[0];
     for (part, from, to, words) in [
         (
-            "deployment",
+            "_deployment.tpl",
             "replicas: {{",
             "replicaz: {{",
             ".spec.replicaz: field not declared",
         ),
         (
-            "deployment",
+            "_deployment.tpl",
             "runAsNonRoot: true",
             "runAsNonRoot: false",
             "would violate PodSecurity",
         ),
         (
-            "deployment",
+            "_deployment.tpl",
             "allowPrivilegeEscalation: false",
             "privileged: true",
             "would violate PodSecurity",
         ),
-        ("service", "targetPort: http", "targetPort: HTTP port", "targetPort"),
+        (
+            "service.yaml",
+            "targetPort: http",
+            "targetPort: HTTP port",
+            "targetPort",
+        ),
     ] {
-        let other = chart_with(&format!("templates/{part}.yaml"), from, to);
+        let other = chart_with(&format!("templates/{part}"), from, to);
         let refused = taken(cluster, &render(other.path(), &namespace, file).await)
             .await
             .unwrap_err();

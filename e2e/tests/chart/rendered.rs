@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::helm::{chart, chart_with, checkout, helm, objects, observed, only, render};
 
 /// Rights without the labels of who installs them.
-fn rights(objects: Vec<Value>) -> BTreeMap<String, Value> {
+pub fn rights(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let kinds = [
         "ServiceAccount",
         "Role",
@@ -93,6 +93,8 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
     // The chart has a value for each setting.
     assert!(known.remove("OBSERVED_CONFIG"), "{help}");
     known.insert("RUST_LOG".to_owned());
+    // Of another Deployment: `super::remediation`.
+    assert!(known.remove("OBSERVED_REMEDIATE"), "{help}");
 
     let all = ["prometheus", "alertmanager", "grafana"]
         .map(|server| {
@@ -123,7 +125,7 @@ async fn every_setting_of_the_operator_can_be_set_and_what_is_set_is_one() {
         );
     }
 
-    let other = chart_with("templates/deployment.yaml", "OBSERVED_RESYNC", "OBSERVED_RESYNK");
+    let other = chart_with("templates/_deployment.tpl", "OBSERVED_RESYNC", "OBSERVED_RESYNK");
     let rendered = render(other.path(), &["--set", &all]).await.unwrap();
     let set: BTreeSet<_> = environment(only(&rendered, "Deployment")).into_keys().collect();
     assert_ne!(set, known);

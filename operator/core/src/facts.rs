@@ -117,6 +117,8 @@ pub struct Target {
     pub unsettled: Option<String>,
     /// Which pods stay on purpose as they were before the template changed, in words.
     pub outdated: Option<String>,
+    /// Why a restart by a change of the template would leave no pod, or would not reach all of them, in words.
+    pub unfit_for_restart: Option<String>,
     /// Selector of the workload.
     pub selector: LabelSelector,
     /// Labels of its pods.

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod preview;
 pub mod promql;
 pub mod rbac;
+pub mod remediation;
 pub mod resolve;
 pub mod routing;
 pub mod scrape_error;

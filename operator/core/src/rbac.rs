@@ -111,11 +111,43 @@ pub fn metrics_reader_rules() -> Vec<PolicyRule> {
     }]
 }
 
+/// Name of the Lease, the ServiceAccount and the roles of what does something about alerts, beside an operator whose own have
+/// this name.
+pub fn remediator(name: &str) -> String {
+    format!("{name}-remediator")
+}
+
+/// What does something about alerts does in the namespaces of its services, and the operator does not: `observed run
+/// --remediate`.
+pub fn remediation_rules() -> Vec<PolicyRule> {
+    let workloads = TargetKind::ALL.map(TargetKind::plural);
+    vec![
+        rule(GROUP, &["observedservices"], &READ),
+        rule(GROUP, &["observedservices/status"], &["patch"]),
+        // A restart.
+        rule("apps", &workloads, &["get", "patch"]),
+        // Which alerts are the service's own.
+        rule("monitoring.coreos.com", &["prometheusrules"], &["get"]),
+        // Which namespace selectors of a Prometheus apply.
+        rule("", &["namespaces"], &["get"]),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ]
+}
+
+/// What it does in all namespaces at once: it looks for every Prometheus.
+pub fn remediation_cluster_rules() -> Vec<PolicyRule> {
+    vec![rule(
+        "monitoring.coreos.com",
+        &["prometheusagents", "prometheuses"],
+        &["list"],
+    )]
+}
+
 /// What it does in its own namespace: it holds its Lease. What is not there yet has no name that could be asked for.
-pub fn home_rules() -> Vec<PolicyRule> {
+pub fn home_rules(lease: &str) -> Vec<PolicyRule> {
     let leases = |verbs: &[&str]| rule("coordination.k8s.io", &["leases"], verbs);
     let named = PolicyRule {
-        resource_names: Some(vec![NAME.to_owned()]),
+        resource_names: Some(vec![lease.to_owned()]),
         ..leases(&["get", "list", "watch", "update"])
     };
     vec![leases(&["create"]), named]
@@ -124,31 +156,58 @@ pub fn home_rules() -> Vec<PolicyRule> {
 /// The operator's ServiceAccount in `home`, its roles and their bindings; and where not all may read its metrics, the role
 /// for who may, which is bound to nobody.
 pub fn objects(scope: Scope<'_>, home: &str, readers: MetricsReaders) -> Vec<Value> {
-    let mut everywhere = cluster_rules();
-    if readers == MetricsReaders::Allowed {
-        everywhere.extend(review_rules());
-    }
-    let account = json!({
-        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME, Some(home)),
-    });
-    let mut objects = vec![account];
-    objects.extend(bound("Role", &format!("{NAME}-lease"), Some(home), &home_rules(), home));
-    match scope {
-        Scope::Cluster => {
-            objects.extend(bound("ClusterRole", NAME, None, &[rules(), everywhere].concat(), home));
-        }
-        Scope::Namespace(namespace) => {
-            objects.extend(bound("Role", NAME, Some(namespace), &rules(), home));
-            let name = format!("{NAME}-{namespace}");
-            objects.extend(bound("ClusterRole", &name, None, &everywhere, home));
-        }
-    }
+    let mut objects = account(NAME, scope, home, readers, rules(), cluster_rules());
     if readers == MetricsReaders::Allowed {
         let name = match scope {
             Scope::Cluster => format!("{NAME}-metrics-reader"),
             Scope::Namespace(namespace) => format!("{NAME}-{namespace}-metrics-reader"),
         };
         objects.push(cluster_role(metadata(&name, None), &metrics_reader_rules()));
+    }
+    objects
+}
+
+/// What does something about alerts: its ServiceAccount in `home`, its roles and their bindings. It may not do what the
+/// operator may, and the operator not what it may.
+pub fn remediator_objects(scope: Scope<'_>, home: &str, readers: MetricsReaders) -> Vec<Value> {
+    let name = remediator(NAME);
+    account(
+        &name,
+        scope,
+        home,
+        readers,
+        remediation_rules(),
+        remediation_cluster_rules(),
+    )
+}
+
+/// A ServiceAccount in `home`, its roles and their bindings, all of that name.
+fn account(
+    name: &str,
+    scope: Scope<'_>,
+    home: &str,
+    readers: MetricsReaders,
+    rules: Vec<PolicyRule>,
+    mut everywhere: Vec<PolicyRule>,
+) -> Vec<Value> {
+    if readers == MetricsReaders::Allowed {
+        everywhere.extend(review_rules());
+    }
+    let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": home});
+    let bound = |kind: &str, role: &str, namespace: Option<&str>, rules: &[PolicyRule]| {
+        bound(kind, role, namespace, rules, &subject)
+    };
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name, Some(home)),
+    });
+    let mut objects = vec![account];
+    objects.extend(bound("Role", &format!("{name}-lease"), Some(home), &home_rules(name)));
+    match scope {
+        Scope::Cluster => objects.extend(bound("ClusterRole", name, None, &[rules, everywhere].concat())),
+        Scope::Namespace(namespace) => {
+            objects.extend(bound("Role", name, Some(namespace), &rules));
+            objects.extend(bound("ClusterRole", &format!("{name}-{namespace}"), None, &everywhere));
+        }
     }
     objects
 }
@@ -191,8 +250,8 @@ fn metadata(name: &str, namespace: Option<&str>) -> Value {
     metadata
 }
 
-/// A role and its binding to the operator.
-fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: &[PolicyRule], home: &str) -> [Value; 2] {
+/// A role and its binding.
+fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: &[PolicyRule], to: &Value) -> [Value; 2] {
     let api_version = "rbac.authorization.k8s.io/v1";
     [
         json!({"apiVersion": api_version, "kind": kind, "metadata": metadata(name, namespace), "rules": rules}),
@@ -201,7 +260,7 @@ fn bound(kind: &str, name: &str, namespace: Option<&str>, rules: &[PolicyRule], 
             "kind": format!("{kind}Binding"),
             "metadata": metadata(name, namespace),
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": home}],
+            "subjects": [to],
         }),
     ]
 }
@@ -316,10 +375,15 @@ mod tests {
 
     #[test]
     fn there_is_no_wildcard_and_no_secret() {
-        for right in all()
-            .into_iter()
-            .chain(rights(&[home_rules(), review_rules()].concat()))
-        {
+        for right in all().into_iter().chain(rights(
+            &[
+                home_rules(NAME),
+                review_rules(),
+                remediation_rules(),
+                remediation_cluster_rules(),
+            ]
+            .concat(),
+        )) {
             assert!(!right.contains('*') && !right.contains("secrets"), "{right}");
         }
     }
@@ -376,14 +440,41 @@ mod tests {
     }
 
     #[test]
+    fn what_remediates_may_restart_a_workload_and_write_a_status_and_nothing_else_that_the_operator_may() {
+        let writes: Vec<_> = rights(&[remediation_rules(), remediation_cluster_rules()].concat())
+            .into_iter()
+            .filter(|right| !["get ", "list ", "watch "].iter().any(|verb| right.starts_with(verb)))
+            .collect();
+        assert_eq!(
+            writes,
+            [
+                "create events.k8s.io/events",
+                "patch apps/daemonsets",
+                "patch apps/deployments",
+                "patch apps/statefulsets",
+                "patch events.k8s.io/events",
+                "patch observed.rs/observedservices/status",
+            ]
+        );
+        let objects = remediator_objects(Scope::Namespace("prod"), "home", MetricsReaders::All);
+        let text = json!(objects).to_string();
+        // Its Lease is its own.
+        assert!(text.contains(r#""resourceNames":["observed-remediator"]"#), "{text}");
+        for object in &objects {
+            let named = object["metadata"]["name"].as_str().unwrap();
+            assert!(named.starts_with("observed-remediator"), "{named}");
+        }
+    }
+
+    #[test]
     fn at_home_there_is_one_lease_that_it_can_change_and_none_that_it_can_delete() {
         assert_eq!(
-            rights(&home_rules()),
+            rights(&home_rules(NAME)),
             ["create", "get", "list", "update", "watch"]
                 .map(|verb| format!("{verb} coordination.k8s.io/leases"))
                 .into()
         );
-        for rule in home_rules() {
+        for rule in home_rules(NAME) {
             let only_one = rule.resource_names == Some(vec![NAME.to_owned()]);
             assert!(only_one || rule.verbs == ["create"], "{rule:?}");
         }

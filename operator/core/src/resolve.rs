@@ -4,6 +4,7 @@ mod dependencies;
 mod diff;
 mod ports;
 mod probes;
+mod remediation;
 mod scrape;
 mod signals;
 mod target;
@@ -65,6 +66,15 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
         },
     );
 
+    let objective_alerts = objectives.as_ref().ok().map(|(objectives, _)| objectives.as_slice());
+    let alerts = remediation::Alerts {
+        known: packs,
+        own: &facts.packs,
+        tied,
+        objectives: objective_alerts,
+    };
+    let remediation = remediation::remediation(spec, &alerts);
+
     let mut keep = |found: &Vec<Finding>| findings.extend(found.iter().cloned());
     if let Err(found) = &container {
         keep(found);
@@ -84,7 +94,18 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
     if let Err(found) = &objectives {
         keep(found);
     }
-    match (container, scrape, probes, signals, dependencies, objectives) {
+    if let Err(found) = &remediation {
+        keep(found);
+    }
+    match (
+        container,
+        scrape,
+        probes,
+        signals,
+        dependencies,
+        objectives,
+        remediation,
+    ) {
         (
             Ok(container),
             Some(Ok((scrape, scrape_warnings))),
@@ -92,10 +113,12 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             Ok((window, mut bound)),
             Ok(_),
             Ok((objectives, objective_warnings)),
+            Ok(remediation_warnings),
         ) => {
             warnings.extend(scrape_warnings);
             warnings.extend(probe_warnings);
             warnings.extend(objective_warnings);
+            warnings.extend(remediation_warnings);
             warnings.extend(signals::without_buckets(&bound, spec));
             signals::tell_unmeasured(&mut bound, &objectives);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);

@@ -76,6 +76,8 @@ pub fn status(
         given: given::given(facts, &applied.items, now),
         dependent_liveness: facts.dependent.clone(),
         signals: plan.exposure.seen.clone(),
+        // Another process' own.
+        remediation: None,
         inventory: inventory(&applied.items, previous),
     }
 }
@@ -137,6 +139,7 @@ pub fn refused(
         given: facts.given.clone(),
         dependent_liveness: facts.dependent.clone(),
         signals: previous.map(|previous| previous.signals.clone()).unwrap_or_default(),
+        remediation: None,
         inventory: previous.map(|previous| previous.inventory.clone()).unwrap_or_default(),
         ..ObservedServiceStatus::default()
     }

@@ -77,7 +77,7 @@ async fn patched(client: &Client, facts: &Facts, patch: impl Fn(&Target) -> Valu
     };
     // It is written, and that must be remembered: what is held still is let go of at the next look.
     let held = Held::new(&facts.namespace, target);
-    if let Err(error) = release(client, &held, Some(written.metadata)).await {
+    if let Err(error) = held.let_go_of(client, PROBES_MANAGER, Some(written.metadata)).await {
         tracing::warn!(%error, "not let go of yet");
     }
     Ok(ApplyOutcome::Written)
@@ -123,12 +123,19 @@ impl Held {
     /// # Errors
     /// The API server did not take it.
     pub async fn let_go(&self, client: &Client) -> Result<(), Error> {
-        release(client, self, None).await
+        self.let_go_of(client, PROBES_MANAGER, None).await
+    }
+
+    /// Takes what stands of a manager of ours out of managedFields, and nothing else: no rollout, no new generation.
+    ///
+    /// # Errors
+    /// The API server did not take it.
+    pub async fn let_go_of(&self, client: &Client, manager: &str, known: Option<ObjectMeta>) -> Result<(), Error> {
+        release(client, self, manager, known).await
     }
 }
 
-/// Takes our managedFields entry out, and nothing else: no rollout, no new generation.
-async fn release(client: &Client, held: &Held, mut known: Option<ObjectMeta>) -> Result<(), Error> {
+async fn release(client: &Client, held: &Held, manager: &str, mut known: Option<ObjectMeta>) -> Result<(), Error> {
     let api = workloads(client, &held.namespace, held.kind);
     let error = |source| Error::LetGo {
         kind: held.kind.as_str(),
@@ -151,7 +158,7 @@ async fn release(client: &Client, held: &Held, mut known: Option<ObjectMeta>) ->
             return Ok(());
         };
         let entries = meta.managed_fields.as_deref().unwrap_or_default();
-        let positions = managed_fields::positions(entries, PROBES_MANAGER);
+        let positions = managed_fields::positions(entries, manager);
         if positions.is_empty() {
             return Ok(());
         }
@@ -159,13 +166,13 @@ async fn release(client: &Client, held: &Held, mut known: Option<ObjectMeta>) ->
             vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version})];
         for position in positions {
             let entry = format!("/metadata/managedFields/{position}");
-            steps.push(json!({"op": "test", "path": format!("{entry}/manager"), "value": PROBES_MANAGER}));
+            steps.push(json!({"op": "test", "path": format!("{entry}/manager"), "value": manager}));
             steps.push(json!({"op": "remove", "path": entry}));
         }
         let steps =
             serde_json::from_value(Value::Array(steps)).map_err(|source| error(kube::Error::SerdeError(source)))?;
         let params = PatchParams {
-            field_manager: Some(PROBES_MANAGER.into()),
+            field_manager: Some(manager.into()),
             ..PatchParams::default()
         };
         match api.patch_metadata(&held.name, &params, &Patch::<()>::Json(steps)).await {

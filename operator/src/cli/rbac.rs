@@ -8,6 +8,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   observed rbac                             for an operator that looks after every namespace
   observed rbac --watch-namespace prod      for one that looks after prod only
+  observed rbac --remediation               for an operator and what does something about alerts beside it
   observed rbac --secure-metrics            for one with --metrics-listen, and the role of who may read its metrics
 
 In one namespace the operator has a Role there. Only the right to list the Prometheus resources stays a ClusterRole:
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// observed-metrics-reader, to be bound to the ServiceAccount of your Prometheus.
     #[arg(long)]
     secure_metrics: bool,
+    /// Add the ServiceAccount, roles and bindings of what does something about alerts (`observed run --remediate`).
+    #[arg(long)]
+    remediation: bool,
 }
 
 pub(super) fn rbac(args: &Args) -> Result<Outcome, Error> {
@@ -36,6 +40,9 @@ pub(super) fn rbac(args: &Args) -> Result<Outcome, Error> {
         MetricsReaders::All
     };
     let mut objects = rbac::objects(scope, &args.namespace, readers);
+    if args.remediation {
+        objects.extend(rbac::remediator_objects(scope, &args.namespace, readers));
+    }
     if args.watch_namespace.is_none() {
         objects.extend(rbac::user_roles());
     }

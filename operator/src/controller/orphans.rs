@@ -16,9 +16,10 @@ use observed_crds::v1alpha1::{DeletionPolicy, TargetKind};
 use observed_crds::{PROBES_ANNOTATION, PROBES_MANAGER};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::watches::{self, Known};
+use super::watches;
 use crate::apply::Held;
 use crate::events::Events;
+use crate::services::Known;
 use crate::{gather, managed_fields};
 
 /// Time until what did not succeed is tried again.
@@ -164,8 +165,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controller::watches::Guarded;
     use crate::mock;
+    use crate::services::{self, Guarded};
 
     /// The Deployment `web`, with one managedFields entry.
     fn web(manager: &str) -> Value {
@@ -179,7 +180,7 @@ mod tests {
     /// What is written where a watch shows that Deployment, and a service of `prod` points at `target` or at nothing.
     async fn written(manager: &'static str, target: Option<&str>) -> Vec<String> {
         let (client, log) = mock::client(move |_| (200, web(manager)));
-        let (known, mut writer) = watches::store();
+        let (known, mut writer) = services::store();
         writer.apply_watcher_event(&Event::Init);
         if let Some(target) = target {
             let service: Guarded = serde_json::from_value(json!({

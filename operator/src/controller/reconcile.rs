@@ -4,6 +4,7 @@ mod error;
 mod look;
 mod stage;
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,20 +19,20 @@ use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
 use observed_core::status;
-use observed_crds::v1alpha1::ObservedService;
+use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
 use tracing::debug_span;
 
 pub use error::Error;
 
 use super::changes::{Changes, Ticket};
 use super::memory::{Key, Memory, spread};
-use super::watches::{Guarded, Known};
 use super::write_status::write_status;
 use crate::api_error::{self, Retry};
 use crate::events::Events;
 use crate::gather::Surroundings;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::preflight::Preflight;
+use crate::services::{Guarded, Known};
 use crate::settings::Settings;
 use crate::verify;
 use look::{Looked, Turn, look};
@@ -152,7 +153,8 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
     let previous = live
         .data
         .get("status")
-        .and_then(|status| serde_json::from_value(status.clone()).ok());
+        .and_then(|status| serde_json::from_value(status.clone()).ok())
+        .map(own);
     let generation = live.metadata.generation.unwrap_or_default();
     context
         .memory
@@ -221,17 +223,29 @@ async fn quietly(
     let Some(kept) = memory.kept(key, since, now) else {
         return Ok(Turn::Stale);
     };
+    let previous = service.status.as_ref().map(|status| match &status.remediation {
+        None => Cow::Borrowed(status),
+        Some(_) => Cow::Owned(own(status.clone())),
+    });
     let looked = Looked {
         api: api.clone(),
         key,
         service,
-        previous: service.status.as_ref(),
+        previous: previous.as_deref(),
         kept: Some(kept),
         ticket,
     };
     match look(&looked, context).await {
         Err(Error::Gather(_) | Error::Pods(_)) => Ok(Turn::Stale),
         done => done,
+    }
+}
+
+/// What the operator wrote of a status: remediation is another one's.
+fn own(status: ObservedServiceStatus) -> ObservedServiceStatus {
+    ObservedServiceStatus {
+        remediation: None,
+        ..status
     }
 }
 

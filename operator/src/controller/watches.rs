@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::DynamicObject;
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
@@ -26,15 +26,10 @@ use tokio::sync::watch;
 
 use super::changes::Changes;
 use super::orphans::Tell;
-use crate::api_error;
 use crate::gather::{self, Surroundings};
 use crate::metrics::WatchErrors;
-use crate::server::{Check, Readiness};
+use crate::services::{Guarded, Known, logged, scoped};
 
-/// An ObservedService, or what is left of one that cannot be read.
-pub(super) type Guarded = DeserializeGuard<ObservedService>;
-/// The services that are known.
-pub(super) type Known = Store<Guarded>;
 /// A SignalPack, or what is left of one that cannot be read.
 pub(super) type GuardedPack = DeserializeGuard<UserPack>;
 /// Services to look at again.
@@ -48,65 +43,6 @@ pub(super) struct Packs {
 
 /// How often it is asked which kinds are served, while one is missing, and when none is.
 const POLL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
-
-/// An `Api` for the namespaces that the operator looks after.
-pub(super) fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-/// Waits until the services can be listed: their kind is there, and so is the right.
-pub(super) async fn can_be_listed(client: &Client, namespace: Option<&str>, readiness: &Readiness) {
-    let services = scoped::<Guarded>(client, namespace);
-    let mut told = String::new();
-    while let Err(error) = services.list_metadata(&ListParams::default().limit(1)).await {
-        let words = format!("the ObservedServices could not be listed: {}", api_error::words(&error));
-        if words != told {
-            tracing::warn!("{words}");
-        }
-        readiness.fails(Check::Services, &words);
-        told = words;
-        tokio::time::sleep(POLL.0).await;
-    }
-    readiness.passes(Check::Services);
-}
-
-/// The errors of a watch go to the log, once until it works again.
-pub(super) fn logged<T: Send + 'static>(
-    stream: impl Stream<Item = watcher::Result<T>> + Send + 'static,
-    what: &'static str,
-    errors: &WatchErrors,
-) -> BoxStream<'static, T> {
-    let mut broken = false;
-    let errors = errors.of(what);
-    stream
-        .filter_map(move |item| {
-            let item = match item {
-                Ok(item) => {
-                    broken = false;
-                    Some(item)
-                }
-                Err(error) => {
-                    errors.inc();
-                    let words = api_error::words_of_watch(&error);
-                    if broken {
-                        tracing::debug!(watch = what, error = words, "a watch is still broken");
-                    } else {
-                        tracing::warn!(watch = what, error = words, "a watch broke off; it is started again");
-                    }
-                    broken = true;
-                    None
-                }
-            };
-            std::future::ready(item)
-        })
-        .boxed()
-}
 
 /// Tells whether the watch can be relied on.
 pub(super) fn relied_on<K, S>(
@@ -346,11 +282,6 @@ pub(super) fn served_changes(served: watch::Receiver<BTreeSet<String>>) -> BoxSt
         served.changed().await.ok().map(|()| ((), served))
     })
     .boxed()
-}
-
-/// The reflector's two ends.
-pub(super) fn store() -> (Known, reflector::store::Writer<Guarded>) {
-    reflector::store()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use super::workload::Workload;
 use super::*;
 use crate::mock;
 
+mod restart;
+
 fn service(name: &str, created: &str) -> ObservedService {
     let spec: ObservedServiceSpec = serde_json::from_value(json!({"targetRef": {"name": "api"}})).unwrap();
     let mut service = ObservedService::new(name, spec);

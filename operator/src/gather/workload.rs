@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use observed_core::facts;
 use observed_core::gift::{Gifted, template_hash};
 use observed_crds::v1alpha1::{DeletionPolicy, TargetKind};
@@ -27,6 +28,8 @@ pub(super) trait Workload {
     fn unsettled(&self) -> Option<String>;
     /// Which pods stay as they are on purpose though the template has changed, in words.
     fn outdated(&self) -> Option<String>;
+    /// Why a restart by a change of the template would leave no pod, or would not reach all of them, in words.
+    fn unfit_for_restart(&self) -> Option<String>;
 }
 
 impl Workload for Deployment {
@@ -75,6 +78,15 @@ impl Workload for Deployment {
     fn outdated(&self) -> Option<String> {
         None
     }
+
+    fn unfit_for_restart(&self) -> Option<String> {
+        let strategy = self.spec.strategy.as_ref()?;
+        if strategy.type_.as_deref() == Some("Recreate") {
+            return Some("its strategy Recreate ends every pod before the first new one starts".into());
+        }
+        let unavailable = strategy.rolling_update.as_ref()?.max_unavailable.as_ref();
+        all_at_once(unavailable, self.replicas())
+    }
 }
 
 impl Workload for StatefulSet {
@@ -112,6 +124,18 @@ impl Workload for StatefulSet {
         }
         behind(status.updated_replicas.unwrap_or(0), self.replicas(), "updated")
             .map(|pods| format!("{pods}: {why} keeps the others until they are replaced"))
+    }
+
+    fn unfit_for_restart(&self) -> Option<String> {
+        if let Some(why) = kept_back(self) {
+            return Some(format!("{why} keeps pods as they are"));
+        }
+        let rolling = self
+            .spec
+            .update_strategy
+            .as_ref()
+            .and_then(|strategy| strategy.rolling_update.as_ref());
+        only_one(self.replicas()).or_else(|| all_at_once(rolling?.max_unavailable.as_ref(), self.replicas()))
     }
 }
 
@@ -163,6 +187,53 @@ impl Workload for DaemonSet {
             "{pods}: the update strategy OnDelete keeps the others until they are replaced"
         ))
     }
+
+    fn unfit_for_restart(&self) -> Option<String> {
+        if on_delete(self) {
+            return Some("the update strategy OnDelete keeps pods as they are".into());
+        }
+        let rolling = self
+            .spec
+            .update_strategy
+            .as_ref()
+            .and_then(|strategy| strategy.rolling_update.as_ref());
+        let surges = rolling
+            .and_then(|rolling| rolling.max_surge.as_ref())
+            .is_some_and(|surge| !is_zero(surge));
+        if surges {
+            return None;
+        }
+        only_one(self.replicas()).or_else(|| all_at_once(rolling?.max_unavailable.as_ref(), self.replicas()))
+    }
+}
+
+/// Of a workload that ends a pod before it starts the next one.
+fn only_one(replicas: i32) -> Option<String> {
+    (replicas < 2).then(|| "its only pod ends before the next one starts".into())
+}
+
+/// Of a rollout that may end every pod at once.
+fn all_at_once(unavailable: Option<&IntOrString>, replicas: i32) -> Option<String> {
+    // Kubernetes rounds a share of them down.
+    let pods = match unavailable? {
+        IntOrString::Int(pods) => *pods,
+        IntOrString::String(share) => {
+            share
+                .trim_end_matches('%')
+                .parse::<i32>()
+                .ok()?
+                .saturating_mul(replicas)
+                / 100
+        }
+    };
+    (replicas > 0 && pods >= replicas).then(|| "its maxUnavailable lets all of its pods end at once".into())
+}
+
+fn is_zero(number: &IntOrString) -> bool {
+    match number {
+        IntOrString::Int(number) => *number == 0,
+        IntOrString::String(share) => share.trim_end_matches('%') == "0",
+    }
 }
 
 fn on_delete(set: &DaemonSet) -> bool {
@@ -198,6 +269,7 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         template: template_hash(template),
         unsettled: workload.unsettled(),
         outdated: workload.outdated(),
+        unfit_for_restart: workload.unfit_for_restart(),
         selector: selector(workload.selector()),
         pod_labels: pod.labels.unwrap_or_default(),
         default_container: pod

@@ -1,6 +1,7 @@
 //! A thin client of the HTTP APIs of Prometheus, Alertmanager and Grafana: the questions that verification and
 //! a preview ask, and no others.
 
+mod alerts;
 mod error;
 mod evidence;
 mod rules;
@@ -22,6 +23,7 @@ use super::age;
 use super::seldom::{EVERY, Seldom};
 use super::shared::Shared;
 use crate::settings::Servers;
+pub use alerts::Alerting;
 pub use error::Error;
 use error::{tls, words};
 use evidence::Jobs;

@@ -21,6 +21,7 @@ use crate::settings::{Access, Servers};
 mod access;
 mod advice;
 mod agents;
+mod alerts;
 mod budget;
 mod coverage;
 mod dashboards;

@@ -49,6 +49,13 @@ impl Operator {
         operator.once_ready().await
     }
 
+    /// What does something about alerts, beside an operator.
+    pub async fn remediator(stage: &Stage, kubeconfig: &Path, prometheus: &str) -> Self {
+        let settings = [("OBSERVED_REMEDIATE", "true"), ("OBSERVED_PROMETHEUS_URL", prometheus)];
+        let remediator = Self::spawn_with(stage, kubeconfig, "15s", &settings).await;
+        remediator.once_ready().await
+    }
+
     async fn once_ready(mut self) -> Self {
         let ready = wait::until(SOON, "the operator to be ready", || {
             let ended = self.child.try_wait().unwrap();

@@ -5,9 +5,9 @@ use kube::{Api, Client};
 use observed_core::resolve;
 use observed_crds::v1alpha1::{DeletionPolicy, TargetRef};
 
-use super::super::watches::Guarded;
 use crate::apply::{self, Done, Held, withdraw};
 use crate::events::Events;
+use crate::services::Guarded;
 use crate::{api_error, gather};
 
 /// Why it could not be done.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::super::orphans::Orphans;
 use super::*;
 use crate::mock;
+use crate::services::store;
 
 fn meta(name: &str, more: &Value) -> Value {
     let mut metadata = json!({"name": name, "namespace": "prod", "uid": name, "resourceVersion": "1"});

@@ -29,6 +29,7 @@ pub mod cache;
 pub mod cluster;
 pub mod demo;
 pub mod dependencies;
+pub mod history;
 pub mod image;
 pub mod monitoring;
 pub mod pki;

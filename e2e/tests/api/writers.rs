@@ -7,11 +7,11 @@
 mod tools;
 mod undo;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use observed_e2e::demo::manifest::checkout;
 use observed_e2e::wait;
 use serde_json::{Value, json};
 
@@ -266,10 +266,6 @@ async fn yields_no_more(stage: &Stage) {
         let api: Api<DynamicObject> = Api::all_with(stage.client.clone(), &resource);
         api.delete("observed-yield", &DeleteParams::default()).await.unwrap();
     }
-}
-
-fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,10 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// The root of the checkout.
-pub fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
+pub use observed_e2e::demo::manifest::checkout;
 
 /// The chart.
 pub fn chart() -> PathBuf {

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject};
+use observed_e2e::history::{chart_of_one_commit_before, git};
 use observed_e2e::{Cluster, wait};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::helm::{chart, chart_with, checkout, objects, text};
 use super::life::{
@@ -33,39 +33,6 @@ spec:
     liveness: {exec: {command: [/healthy]}}
     readiness: {exec: {command: [/ready]}}
 ";
-
-/// git in a repository, whatever the one is that this process was started from.
-fn git(repository: &Path, arguments: &[&str]) -> Result<String, String> {
-    let mut command = Command::new("git");
-    command
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE");
-    text(&command.arg("-C").arg(repository).args(arguments).output().unwrap())
-}
-
-/// The directory `charts/observed` of the commit before the one that is checked out, in an empty directory.
-fn one_commit_before(repository: &Path) -> Result<TempDir, String> {
-    let unpacked = tempfile::tempdir().unwrap();
-    let archive = unpacked.path().join("chart.tar");
-    let arguments = [
-        "archive",
-        "--output",
-        archive.to_str().unwrap(),
-        "HEAD~1",
-        "charts/observed",
-    ];
-    git(repository, &arguments).map_err(|words| {
-        format!(
-            "there is no chart of one commit before ({}): this checkout has no parent of HEAD. To fetch it: git fetch --deepen 1",
-            words.trim()
-        )
-    })?;
-    tar::Archive::new(fs::File::open(&archive).unwrap())
-        .unpack(unpacked.path())
-        .unwrap();
-    Ok(unpacked)
-}
 
 /// Every field of a schema, as `spec.probes.liveness`.
 fn fields(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
@@ -270,8 +237,8 @@ async fn gifted(cluster: &Cluster) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_from_the_chart_of_one_commit_before_and_back_hurts_nothing_and_one_that_would_is_noticed() {
-    let before = one_commit_before(checkout()).unwrap_or_else(|words| panic!("{words}"));
-    let before = before.path().join("charts/observed");
+    let unpacked = tempfile::tempdir().unwrap();
+    let before = chart_of_one_commit_before(checkout(), unpacked.path()).unwrap_or_else(|words| panic!("{words}"));
     let cluster = control_plane().await;
     gifted(&cluster).await;
     let chart = chart();
@@ -339,14 +306,15 @@ fn a_checkout_without_the_commit_before_says_what_to_fetch_and_has_it_then() {
         &["clone", "-q", "--depth", "1", &url, shallow.to_str().unwrap()],
     )
     .unwrap();
-    let words = one_commit_before(&shallow).unwrap_err();
+    let unpacked = tempfile::tempdir().unwrap();
+    let words = chart_of_one_commit_before(&shallow, unpacked.path()).unwrap_err();
     assert!(
         words.contains("no parent of HEAD. To fetch it: git fetch --deepen 1"),
         "{words}"
     );
 
     git(&shallow, &["fetch", "-q", "--deepen", "1"]).unwrap();
-    let before = one_commit_before(&shallow).unwrap();
-    let text = fs::read_to_string(before.path().join("charts/observed/Chart.yaml")).unwrap();
+    let before = chart_of_one_commit_before(&shallow, unpacked.path()).unwrap();
+    let text = fs::read_to_string(before.join("Chart.yaml")).unwrap();
     assert_eq!(text, json!({"version": "one"}).to_string());
 }

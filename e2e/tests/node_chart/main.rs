@@ -1,5 +1,5 @@
 //! The chart on a real node: Helm waits for a pod that runs, `helm test` says whether it can work, Observed watches itself, two replicas hand over, and a
-//! service keeps its probes through the whole life of the release.
+//! service keeps its probes through the whole life of the release, and through an upgrade from the chart of one commit before.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,8 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
-use observed_e2e::{Cluster, Image, Node, Progress, Tool, Tools, binaries, monitoring, wait};
+use observed_e2e::demo::manifest::checkout;
+use observed_e2e::{Cluster, Image, Node, Progress, Tool, Tools, binaries, history, monitoring, wait};
 
 const SOON: Duration = Duration::from_secs(120);
 const HOME: &str = "observed-system";
@@ -74,10 +75,10 @@ impl Stage {
     }
 
     fn helm(&self, verb: &str, arguments: &[&str]) -> Result<String, String> {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .unwrap()
-            .join("charts/observed");
+        self.helm_of(&checkout().join("charts/observed"), verb, arguments)
+    }
+
+    fn helm_of(&self, chart: &Path, verb: &str, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(&self.helm);
         command.args([verb, "observed"]);
         if matches!(verb, "install" | "upgrade") {
@@ -126,6 +127,37 @@ impl Stage {
             .replace("observed", &PostParams::default(), &given_back)
             .await
             .unwrap();
+    }
+
+    /// The chart as it stood one commit before is upgraded to this one, and brought back: nobody's service notices. The
+    /// definitions stay those of this program, which would not work with older ones.
+    async fn comes_from_one_commit_before(&self, service: &(Option<i64>, usize, Vec<String>)) {
+        let unpacked = tempfile::tempdir().unwrap();
+        let before = history::chart_of_one_commit_before(checkout(), unpacked.path());
+        let before = before.unwrap_or_else(|words| panic!("{words}"));
+        let options = ["--set", "crds.enabled=false", "--timeout", "2m"];
+        self.helm_of(&before, "install", &options).unwrap();
+        assert!(self.operator_is_available().await);
+        assert_eq!(self.service().await, *service);
+        let remediates = [
+            "--set",
+            "crds.enabled=false,remediation.enabled=true",
+            "--timeout",
+            "2m",
+        ];
+        self.helm("upgrade", &remediates).unwrap();
+        assert!(self.operator_is_available().await);
+        let remediator = self
+            .deployment(HOME, "observed-remediator")
+            .await
+            .status
+            .unwrap_or_default();
+        assert_eq!(remediator.available_replicas, Some(1));
+        assert_eq!(self.service().await, *service);
+        self.helm("rollback", &["--timeout", "2m"]).unwrap();
+        assert!(self.operator_is_available().await);
+        self.helm("uninstall", &[]).unwrap();
+        assert_eq!(self.service().await, *service);
     }
 
     async fn deployment(&self, namespace: &str, name: &str) -> Deployment {
@@ -213,6 +245,7 @@ async fn a_service_keeps_its_probes_and_its_pods_through_the_life_of_a_release()
     assert_eq!(stage.service().await, given);
     stage.helm("uninstall", &[]).unwrap();
     assert_eq!(stage.service().await, given);
+    stage.comes_from_one_commit_before(&given).await;
 
     // The twin: a change of the service is seen.
     let changed = WORKLOAD.replace("--drain, 1s", "--drain, 2s");

@@ -19,7 +19,7 @@ use crate::metrics::usage::Usage;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::model::{Answer, MODELS, Model};
 use crate::requests::{Asked, error, hold, inject, track};
-use crate::{stream, tasks};
+use crate::{stream, tasks, trace};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_TOKENS: u64 = 8192;
@@ -130,6 +130,12 @@ impl Question {
         self.model.answer(conversation, self.max_tokens)
     }
 
+    /// Takes the time that the model takes.
+    pub async fn wait_for(&self, answer: &Answer) {
+        let _span = trace::model(self.model, answer);
+        tokio::time::sleep(answer.thinking).await;
+    }
+
     /// The same for the same question, and only for it.
     fn fingerprint(&self) -> String {
         hexadecimal(&hash(format!(
@@ -189,7 +195,7 @@ async fn messages(
     }
     let answer = question.answer();
     if !question.stream {
-        tokio::time::sleep(answer.thinking).await;
+        question.wait_for(&answer).await;
     }
     app.metrics.answered(question.model, &answer);
     let text = json!({

@@ -6,6 +6,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ConnectionInfo, RedisError, cmd};
 
 use crate::dependencies::Unavailable;
+use crate::trace;
 
 /// How long a connection or an answer may take.
 const CALL: Duration = Duration::from_secs(1);
@@ -45,13 +46,14 @@ impl Cache {
         })
     }
 
-    async fn call<T: redis::FromRedisValue>(
-        mut connection: ConnectionManager,
-        command: &redis::Cmd,
+    /// Waits for an answer. A failure is logged under the name of the operation.
+    async fn call<T>(
         operation: &'static str,
+        answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Unavailable> {
-        let answer = command.query_async(&mut connection).await;
-        answer.map_err(|error: RedisError| {
+        let span = trace::call("redis", operation);
+        answer.await.map_err(|error| {
+            trace::failed(&span, &error.to_string());
             tracing::error!(operation, %error, "cache call failed");
             Unavailable("the cache")
         })
@@ -59,7 +61,7 @@ impl Cache {
 
     /// Whether it answers.
     pub async fn check(&self) -> Result<(), Unavailable> {
-        let ping = async || Self::call(self.shared.clone(), &cmd("PING"), "check").await;
+        let ping = async || Self::call("check", cmd("PING").exec_async(&mut self.shared.clone())).await;
         match ping().await {
             // After an outage the first call only tells that the last attempt to connect failed, and begins the next one.
             Err(_) => ping().await,
@@ -70,7 +72,7 @@ impl Cache {
     /// What was answered to this question within the last minute.
     pub async fn answer(&self, question: &str) -> Result<Option<String>, Unavailable> {
         let get = cmd("GET").arg(format!("answer:{question}")).to_owned();
-        Self::call(self.shared.clone(), &get, "answer").await
+        Self::call("answer", get.query_async(&mut self.shared.clone())).await
     }
 
     /// Keeps an answer for a minute.
@@ -81,7 +83,7 @@ impl Cache {
             .arg("EX")
             .arg(KEEP_ANSWERS_SECONDS)
             .to_owned();
-        Self::call(self.shared.clone(), &set, "keep_answer").await
+        Self::call("keep_answer", set.exec_async(&mut self.shared.clone())).await
     }
 
     /// How many requests of a key there were in this minute, with this one.
@@ -90,24 +92,20 @@ impl Cache {
         // In one transaction, or a counter could be left that never goes.
         let mut both = redis::pipe();
         both.atomic().incr(&name, 1).expire(&name, 120).ignore();
-        let answer = both.query_async(&mut self.shared.clone()).await;
-        let counts: [u64; 1] = answer.map_err(|error: RedisError| {
-            tracing::error!(operation = "count", %error, "cache call failed");
-            Unavailable("the cache")
-        })?;
+        let counts: [u64; 1] = Self::call("count", both.query_async(&mut self.shared.clone())).await?;
         Ok(counts[0])
     }
 
     /// Offers tasks to the workers.
     pub async fn offer(&self, tasks: &[String]) -> Result<(), Unavailable> {
         let push = cmd("RPUSH").arg(QUEUE).arg(tasks).to_owned();
-        Self::call(self.shared.clone(), &push, "offer").await
+        Self::call("offer", push.exec_async(&mut self.shared.clone())).await
     }
 
     /// The next task, if one comes soon.
     pub async fn next(&self) -> Result<Option<String>, Unavailable> {
         let pop = cmd("BLPOP").arg(QUEUE).arg(WAIT_SECONDS).to_owned();
-        let popped: Option<(String, String)> = Self::call(self.waiting.clone(), &pop, "next").await?;
+        let popped: Option<(String, String)> = Self::call("next", pop.query_async(&mut self.waiting.clone())).await?;
         Ok(popped.map(|(_, task)| task))
     }
 }

@@ -8,6 +8,8 @@ use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use crate::dependencies::Unavailable;
+use crate::telemetry::in_words;
+use crate::trace::{call, failed};
 
 /// How long one call may take, with the wait for a connection.
 const CALL: Duration = Duration::from_secs(3);
@@ -107,6 +109,7 @@ impl Database {
         work: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Unavailable> {
         let start = Instant::now();
+        let span = call("postgresql", operation);
         let whole = async {
             let client = self.pool.get().await.map_err(|error| in_words(&error))?;
             work(&client).await.map_err(|error| in_words(&error))
@@ -115,6 +118,7 @@ impl Database {
         let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer in {} s", CALL.as_secs())));
         let took = start.elapsed();
         if let Err(error) = &outcome {
+            failed(&span, error);
             tracing::error!(
                 operation,
                 error,
@@ -250,10 +254,4 @@ impl Database {
         })
         .await
     }
-}
-
-/// An error with its causes: by itself it says no more than "db error".
-fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -52,13 +52,10 @@ async fn main() -> ExitCode {
         .command
         .unwrap_or_else(|| Command::Serve(Box::default()));
     let outcome = match command {
-        Command::Serve(options) => {
-            telemetry::to_stdout();
-            serve::run(*options).await
-        }
+        Command::Serve(options) => serve_with_traces(*options).await,
         Command::Load(options) => return load::run(options).await,
         Command::Receive(options) => {
-            telemetry::to_stdout();
+            telemetry::start(None);
             receive::run(options).await
         }
     };
@@ -69,4 +66,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Serves, and sends the last spans at the end, where there are any.
+async fn serve_with_traces(options: serve::Options) -> Result<(), serve::Error> {
+    let traces = options.traces();
+    telemetry::start(traces.as_ref().ok().and_then(Option::as_ref));
+    let traces = traces?;
+    let served = serve::run(options).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    served
 }

@@ -17,6 +17,8 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http_body::{Frame, SizeHint};
 use serde_json::json;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::api::App;
 use crate::metrics::UNMATCHED;
@@ -40,13 +42,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, span: &Span) -> Self {
         let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let usable =
             sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic()));
         Self {
             id: usable.map_or_else(generated, str::to_owned),
-            trace: Trace::of(request.headers()),
+            trace: Trace::of(request.headers(), span),
             at: Instant::now(),
         }
     }
@@ -60,16 +62,16 @@ fn generated() -> String {
 
 /// Counts, times and logs a request, and turns a panic into a 500 that is counted like any other answer.
 pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let asked = Asked::of(&request);
-    request.extensions_mut().insert(asked.clone());
     let endpoint = request.extensions().get::<MatchedPath>();
-    let tracked = Tracked::begin(
-        &app,
-        method_label(request.method()),
-        endpoint.map_or(UNMATCHED, MatchedPath::as_str),
-        &asked,
-    );
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let endpoint = endpoint.map_or(UNMATCHED, MatchedPath::as_str).to_owned();
+    let method = method_label(request.method());
+    let span = span(method, &endpoint, request.uri().path());
+    let asked = Asked::of(&request, &span);
+    request.extensions_mut().insert(asked.clone());
+    let tracked = Tracked::begin(&app, method, endpoint, &asked, span.clone());
+    let answered = AssertUnwindSafe(next.run(request).instrument(span))
+        .catch_unwind()
+        .await;
     let mut response = answered.unwrap_or_else(|panic| {
         app.metrics.panicked();
         tracing::error!(
@@ -89,6 +91,20 @@ pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let status = response.status().as_u16();
     response.map(|body| Body::new(Answer::new(body, tracked, status)))
+}
+
+/// A request in a trace, as OpenTelemetry names what is known of it.
+fn span(method: &'static str, endpoint: &str, path: &str) -> Span {
+    tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {endpoint}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = endpoint,
+        http.response.status_code = Empty,
+        url.path = path,
+    )
 }
 
 /// The body of an answer. The request has ended when all of it was handed out: an answer that is streamed takes as long as
@@ -154,17 +170,19 @@ struct Tracked {
     method: &'static str,
     endpoint: String,
     asked: Asked,
+    span: Span,
     status: u16,
 }
 
 impl Tracked {
-    fn begin(app: &Arc<App>, method: &'static str, endpoint: &str, asked: &Asked) -> Self {
+    fn begin(app: &Arc<App>, method: &'static str, endpoint: String, asked: &Asked, span: Span) -> Self {
         app.metrics.begin();
         Self {
             app: Arc::clone(app),
             method,
-            endpoint: endpoint.to_owned(),
+            endpoint,
             asked: asked.clone(),
+            span,
             status: CLIENT_CLOSED_REQUEST,
         }
     }
@@ -178,6 +196,12 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         let Asked { id, trace, at } = &self.asked;
         let took = at.elapsed();
+        // A span ends when it was last entered, and a stream goes on after that.
+        let _entered = self.span.enter();
+        self.span.record("http.response.status_code", self.status);
+        if self.status >= 500 {
+            self.span.record("otel.status_code", "ERROR");
+        }
         self.app
             .metrics
             .end(self.method, &self.endpoint, self.status, took, &trace.trace_id);

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
 use crate::dependencies::Dependencies;
+use crate::telemetry::traces::{self, Traces};
 use crate::{admin, dependencies, duration, tasks};
 
 /// How to serve.
@@ -32,8 +33,20 @@ pub struct Options {
     /// How long requests that are in flight then have to end.
     #[arg(long, default_value = "20s", value_parser = duration::parse)]
     grace: Duration,
+    /// Base URL of what receives traces by OTLP/HTTP: they are sent to /v1/traces below it. None are sent without it.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     #[command(flatten)]
     dependencies: dependencies::Options,
+}
+
+impl Options {
+    /// Where spans go, if anywhere.
+    pub fn traces(&self) -> Result<Option<Traces>, traces::Error> {
+        // OpenTelemetry says that an empty variable is as good as none.
+        let endpoint = self.otlp_endpoint.as_deref().filter(|url| !url.is_empty());
+        endpoint.map(Traces::to).transpose()
+    }
 }
 
 #[derive(Parser)]
@@ -66,6 +79,9 @@ pub enum Error {
     /// A dependency cannot be used as it is configured.
     #[error(transparent)]
     Dependencies(#[from] dependencies::Error),
+    /// Traces cannot be sent as it is configured.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// A listener broke.
     #[error("cannot go on serving: {0}")]
     Serve(#[source] io::Error),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::App;
 use crate::model::{Answer, Model};
+use crate::trace;
 
 /// Time between two words.
 const PACE: Duration = Duration::from_millis(5);
@@ -33,9 +34,12 @@ pub fn stream(app: Arc<App>, model: &'static Model, answer: &Answer, asked_at: I
         }),
         json!({"type": "message_stop"}),
     ];
-    let words: Vec<String> = answer.text.split_inclusive(' ').map(str::to_owned).collect();
+    // Every word holds the span of the model, which ends with the last one.
+    let span = trace::model(model, answer);
+    let words = answer.text.split_inclusive(' ');
+    let words: Vec<_> = words.map(|word| (word.to_owned(), span.clone())).collect();
     let thinking = answer.thinking;
-    let words = stream::iter(words.into_iter().enumerate()).then(move |(index, word)| {
+    let words = stream::iter(words.into_iter().enumerate()).then(move |(index, (word, _span))| {
         let app = Arc::clone(&app);
         async move {
             tokio::time::sleep(if index == 0 { thinking } else { PACE }).await;

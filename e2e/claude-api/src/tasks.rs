@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::time::{interval, sleep, timeout};
+use tracing::Instrument;
 
 use crate::api::{App, Question};
 use crate::dependencies::{Dependencies, Unavailable, hash, hexadecimal};
@@ -87,7 +88,12 @@ async fn work_on_next(dependencies: &Dependencies, usage: &Usage) -> Result<(), 
     let Some(id) = dependencies.cache.next().await? else {
         return Ok(());
     };
-    let Some(question) = dependencies.database.begin_task(&id).await? else {
+    let span = tracing::info_span!("task", otel.kind = "consumer", task.id = id);
+    work_on(&id, dependencies, usage).instrument(span).await
+}
+
+async fn work_on(id: &str, dependencies: &Dependencies, usage: &Usage) -> Result<(), Unavailable> {
+    let Some(question) = dependencies.database.begin_task(id).await? else {
         return Ok(()); // another worker has it
     };
     let (outcome, answer) = match timeout(LIMIT, answer(&question)).await {
@@ -97,7 +103,7 @@ async fn work_on_next(dependencies: &Dependencies, usage: &Usage) -> Result<(), 
     };
     dependencies
         .database
-        .end_task(&id, outcome.label(), answer.as_deref())
+        .end_task(id, outcome.label(), answer.as_deref())
         .await?;
     usage.task_ended(outcome);
     Ok(())
@@ -106,7 +112,7 @@ async fn work_on_next(dependencies: &Dependencies, usage: &Usage) -> Result<(), 
 async fn answer(question: &str) -> Option<String> {
     let question = Question::parse(question.as_bytes()).ok()?;
     let answer = question.answer();
-    sleep(answer.thinking).await;
+    question.wait_for(&answer).await;
     Some(answer.text)
 }
 

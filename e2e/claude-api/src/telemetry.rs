@@ -1,21 +1,50 @@
-//! Logs: one JSON object a line on standard output, and nothing else there.
+//! Logs: one JSON object a line on standard output, and nothing else there. Traces, where something receives them.
+
+pub mod traces;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Logs everything from `info` on to standard output.
-pub fn to_stdout() {
-    tracing_subscriber::fmt()
-        .with_max_level(Level::INFO)
+use traces::Traces;
+
+/// Logs everything from `info` on to standard output, and sends spans where there are traces.
+pub fn start(traces: Option<&Traces>) {
+    subscriber(traces, std::io::stdout).init();
+}
+
+/// What listens to events and spans. Spans are for the traces alone: without those there are none.
+fn subscriber(
+    traces: Option<&Traces>,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync + 'static {
+    let lines = tracing_subscriber::fmt::layer()
         .event_format(Json)
-        .init();
+        .with_writer(writer)
+        .with_filter(
+            filter_fn(|metadata| metadata.is_event() && *metadata.level() <= Level::INFO)
+                .with_max_level_hint(LevelFilter::INFO),
+        );
+    tracing_subscriber::registry()
+        .with(traces.map(Traces::layer))
+        .with(lines)
+}
+
+/// An error with its causes: by themselves many say no more than "db error".
+pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// `{"timestamp": …, "level": …, "logger": …, "message": …}` and the event's fields, such as `request_id`.
@@ -90,12 +119,7 @@ mod tests {
     fn logged(log: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::INFO)
-            .event_format(Json)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, log);
+        tracing::subscriber::with_default(subscriber(None, move || writer.clone()), log);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 

@@ -1,8 +1,15 @@
-//! W3C Trace Context: which trace a request belongs to, from its `traceparent` or anew.
+//! Which trace a request belongs to, by W3C Trace Context from its `traceparent` or anew, and the spans of what it needs.
 //!
 //! <https://www.w3.org/TR/trace-context/#traceparent-header>
 
 use axum::http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use tracing::Span;
+use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::model::{Answer, Model};
 
 const HEADER: &str = "traceparent";
 
@@ -16,28 +23,86 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Goes on with the caller's trace, or begins one.
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// Goes on with the caller's trace, or begins one. Where spans are sent, this one becomes the request's.
+    pub fn of(headers: &HeaderMap, span: &Span) -> Self {
         let sent = headers.get(HEADER).and_then(|header| header.to_str().ok());
+        let caller = sent.and_then(caller);
+        if let Some(caller) = &caller {
+            // Refused where no spans are sent, and then nobody asks for it.
+            let _ = span.set_parent(Context::new().with_remote_span_context(caller.clone()));
+        }
+        let ours = span.context().span().span_context().clone();
+        if ours.is_valid() {
+            return Self {
+                trace_id: ours.trace_id().to_string(),
+                span_id: ours.span_id().to_string(),
+            };
+        }
         Self {
-            trace_id: sent
-                .and_then(trace_id)
-                .map_or_else(|| format!("{:032x}", fastrand::u128(1..)), str::to_owned),
+            trace_id: caller.map_or_else(
+                || format!("{:032x}", fastrand::u128(1..)),
+                |caller| caller.trace_id().to_string(),
+            ),
             span_id: format!("{:016x}", fastrand::u64(1..)),
         }
     }
 }
 
-/// The trace of a `traceparent`: `00-<trace>-<parent>-<flags>`, and what a later version adds behind it.
-fn trace_id(header: &str) -> Option<&str> {
+/// Who asks, by a `traceparent`: `00-<trace>-<parent>-<flags>`, and what a later version adds behind it.
+fn caller(header: &str) -> Option<SpanContext> {
     let mut parts = header.splitn(5, '-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let is_id = |text: &str, length: usize| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
     let is_version = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-    (is_version && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)).then_some(trace)
+    if !(is_version && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2)) {
+        return None;
+    }
+    let caller = SpanContext::new(
+        TraceId::from_hex(trace).ok()?,
+        SpanId::from_hex(parent).ok()?,
+        // Whoever does not sample leaves no trace here either.
+        TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    caller.is_valid().then_some(caller)
+}
+
+/// A call of a database, as part of the request or the task that needs it. What belongs to neither, such as a check, has none.
+pub fn call(system: &'static str, operation: &'static str) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        "call",
+        otel.name = operation,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        db.system.name = system,
+        db.query.summary = operation,
+    )
+}
+
+/// What the model is asked for.
+pub fn model(model: &Model, answer: &Answer) -> Span {
+    tracing::info_span!(
+        "model",
+        otel.name = format!("chat {}", model.name),
+        otel.kind = "client",
+        gen_ai.operation.name = "chat",
+        gen_ai.request.model = model.name,
+        gen_ai.usage.input_tokens = answer.input_tokens,
+        gen_ai.usage.output_tokens = answer.output_tokens,
+    )
+}
+
+/// Says of a span that it failed, and why.
+pub fn failed(span: &Span, error: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("otel.status_description", error);
 }
 
 #[cfg(test)]
@@ -48,7 +113,7 @@ mod tests {
 
     fn of(header: &str) -> Trace {
         let headers = [(HEADER.parse().unwrap(), header.parse().unwrap())];
-        Trace::of(&HeaderMap::from_iter(headers))
+        Trace::of(&HeaderMap::from_iter(headers), &Span::none())
     }
 
     #[test]

@@ -146,13 +146,14 @@ pub const TARGET_LABELS: [&str; 7] = [
     "container",
 ];
 /// Labels in which people put paths, ids and texts.
-pub(super) const UNBOUNDED_LABELS: [&str; 12] = [
+pub(super) const UNBOUNDED_LABELS: [&str; 13] = [
     "path",
     "url",
     "uri",
     "route",
     "handler",
     "http_target",
+    "endpoint",
     "exported_endpoint",
     "user",
     "user_id",

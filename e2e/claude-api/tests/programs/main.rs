@@ -3,115 +3,16 @@
 // Clippy knows only functions with `#[test]` as tests, and not what they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+mod running;
+mod traces;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use std::io::Read;
+use std::net::TcpListener;
+use std::time::Instant;
+
 use serde_json::Value;
 
-const QUESTION: &str = r#"{"model":"claude-opus","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
-const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_claude-api"));
-    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// A running `serve` or `receive`, which is killed at the end of its test.
-struct Running {
-    child: Child,
-    log: BufReader<ChildStdout>,
-    started: Value,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = program().args(arguments).spawn().unwrap();
-        let mut running = Self {
-            log: BufReader::new(child.stdout.take().unwrap()),
-            child,
-            started: Value::Null,
-        };
-        running.started = running.next_log();
-        running
-    }
-
-    fn serve(more: &[&str]) -> Self {
-        let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        Self::start(&[&ports, more].concat())
-    }
-
-    /// The next line of its log; every line must be a JSON object with the fields that all lines have.
-    fn next_log(&mut self) -> Value {
-        let mut line = String::new();
-        self.log.read_line(&mut line).unwrap();
-        let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        for field in ["timestamp", "level", "logger", "message"] {
-            assert!(value[field].is_string(), "{line}");
-        }
-        value
-    }
-
-    fn log_until(&mut self, message: &str) -> Value {
-        loop {
-            let line = self.next_log();
-            if line["message"].as_str().unwrap().starts_with(message) {
-                return line;
-            }
-        }
-    }
-
-    fn address(&self, field: &str) -> SocketAddr {
-        self.started[field].as_str().unwrap().parse().unwrap()
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        answer(request(self.address("listen"), method, path, body))
-    }
-
-    fn admin(&self, method: &str, body: &str) -> (u16, String) {
-        answer(request(self.address("admin_listen"), method, "/faults", body))
-    }
-
-    fn terminate(&self) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> TcpStream {
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: id-1\r\ntraceparent: {TRACEPARENT}\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    stream
-}
-
-fn answer(mut stream: TcpStream) -> (u16, String) {
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
-}
+use running::{DEADLINE, QUESTION, Running, answer, program, request};
 
 fn load(url: &str, more: &[&str]) -> (Option<i32>, Vec<Value>) {
     let output = program().args(["load", "--url", url]).args(more).output().unwrap();

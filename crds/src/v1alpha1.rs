@@ -30,7 +30,7 @@ pub use runbooks::Runbooks;
 pub use scrape::{Scrape, ScrapeLimits};
 pub use signals::{AlertOverride, Histograms, Price, Severity, Signals, State};
 pub use status::{
-    DependentLiveness, Given, InventoryItem, LivenessSign, ObservedServiceStatus, PackSignals, Resolved, SeenSeries,
-    SignalPackStatus, Withdrawn,
+    DependentLiveness, Given, InventoryItem, LivenessSign, ObservedServiceStatus, Offer, OfferedProbes, PackSignals,
+    Resolved, SeenSeries, SignalPackStatus, Withdrawn,
 };
 pub use target_ref::{TargetKind, TargetRef};

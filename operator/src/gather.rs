@@ -15,7 +15,7 @@ use kube::{Api, Client, ResourceExt};
 use observed_core::facts::{self, Exposed, Facts};
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::signal_pack::SignalPack;
-use observed_crds::v1alpha1::{ObservedService, TargetKind, TargetRef};
+use observed_crds::v1alpha1::{ObservedService, ProbesMode, TargetKind, TargetRef};
 use serde_json::Value;
 
 use crate::api_error::{self, Retry};
@@ -163,6 +163,10 @@ pub async fn gather(service: &ObservedService, own: Own, context: &GatherContext
         agents,
         yields,
     } = context.surroundings.look().await?;
+    let admits = match is_offered(service) {
+        true => context.surroundings.admits().await,
+        false => None,
+    };
     let sidecars = context.surroundings.sidecars().await;
     // Only the namespace selectors of a Prometheus look at these labels.
     let namespace_labels = if prometheuses.is_empty() && agents.is_empty() {
@@ -181,6 +185,7 @@ pub async fn gather(service: &ObservedService, own: Own, context: &GatherContext
         prometheuses,
         agents,
         yields,
+        admits,
         sidecars,
         namespace_labels,
         preflight: BTreeMap::new(),
@@ -197,11 +202,25 @@ pub async fn gather(service: &ObservedService, own: Own, context: &GatherContext
         unreadable_packs: own.unreadable_packs,
         contested: None,
         given: None,
+        offer: None,
         dependent: None,
         trial_over: false,
         trial: Vec::new(),
         namespace,
     })
+}
+
+/// Whether the policy that puts an offered gift into a rollout is there, where the service waits for it.
+pub(crate) async fn admits(client: &Client, service: &ObservedService) -> Option<bool> {
+    match is_offered(service) {
+        true => surroundings::admits(client).await,
+        false => None,
+    }
+}
+
+fn is_offered(service: &ObservedService) -> bool {
+    let probes = service.spec.probes.as_ref();
+    probes.is_some_and(|probes| probes.mode == ProbesMode::Admission)
 }
 
 /// The workload alone. None where there is none.

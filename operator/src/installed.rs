@@ -121,22 +121,26 @@ fn needed(of: &Installation<'_>) -> BTreeSet<Right> {
     let mut needed = BTreeSet::new();
     let mut add = |rules: Vec<PolicyRule>, namespace: Option<&str>| {
         for rule in rules {
-            let name = rule.resource_names.into_iter().flatten().next();
             // The Lease of this installation, whatever the role of the code calls it.
-            let name = name.map(|name| if name == rbac::NAME { of.lease.to_owned() } else { name });
+            let names = rule.resource_names.iter().flatten();
+            let names = names.map(|name| Some(if name == rbac::NAME { of.lease } else { name }));
+            let mut names: Vec<Option<&str>> = names.collect();
+            if names.is_empty() {
+                names.push(None);
+            }
             for (resource, verb) in rule
                 .resources
                 .iter()
                 .flatten()
                 .flat_map(|resource| rule.verbs.iter().map(move |verb| (resource, verb)))
             {
-                needed.insert(Right {
+                needed.extend(names.iter().map(|name| Right {
                     verb: verb.clone(),
                     group: rule.api_groups.iter().flatten().next().cloned().unwrap_or_default(),
                     resource: resource.clone(),
-                    name: name.clone(),
+                    name: name.map(str::to_owned),
                     namespace: namespace.map(str::to_owned),
-                });
+                }));
             }
         }
     };
@@ -270,10 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_of_every_rule_is_a_right_and_only_those_of_the_lease_and_of_the_policy_have_a_name() {
+    fn every_verb_of_every_rule_is_a_right_and_only_those_of_the_lease_and_of_the_policies_have_a_name() {
         let all = needed(&here(&Servers::default()));
         let verbs = |rules: Vec<PolicyRule>| -> usize {
-            let of = |rule: &PolicyRule| rule.resources.iter().flatten().count() * rule.verbs.len();
+            let names = |rule: &PolicyRule| rule.resource_names.as_ref().map_or(1, Vec::len);
+            let of = |rule: &PolicyRule| rule.resources.iter().flatten().count() * rule.verbs.len() * names(rule);
             rules.iter().map(of).sum()
         };
         let sum = verbs(rbac::rules()) + verbs(rbac::cluster_rules()) + verbs(rbac::home_rules(rbac::NAME));
@@ -281,12 +286,12 @@ mod tests {
         for right in &all {
             let is_lease = right.resource == "leases";
             assert_eq!(right.namespace.as_deref(), is_lease.then_some("home"), "{right:?}");
-            let name = match right.resource.as_str() {
-                "leases" if right.verb != "create" => Some("release"),
-                "mutatingadmissionpolicies" => Some(rbac::YIELD_POLICY),
-                _ => None,
+            let names = match right.resource.as_str() {
+                "leases" if right.verb != "create" => vec![Some("release")],
+                "mutatingadmissionpolicies" => vec![Some(rbac::ADMIT_POLICY), Some(rbac::YIELD_POLICY)],
+                _ => vec![None],
             };
-            assert_eq!(right.name.as_deref(), name, "{right:?}");
+            assert!(names.contains(&right.name.as_deref()), "{right:?}");
         }
         let in_one = needed(&Installation {
             namespace: Some("prod"),
@@ -309,7 +314,12 @@ mod tests {
             .collect();
         assert_eq!(
             elsewhere,
-            ["mutatingadmissionpolicies", "prometheusagents", "prometheuses"]
+            [
+                "mutatingadmissionpolicies",
+                "mutatingadmissionpolicies",
+                "prometheusagents",
+                "prometheuses"
+            ]
         );
     }
 

@@ -149,6 +149,14 @@ reasons! {
     /// `mode: Observe`: what would be given stands in the message.
     Observed of [ProbesInstalled]:
         "Set `spec.probes.mode` to `Patch` to have the probes given. `observed diff NAME` shows what would change.";
+    /// `mode: Admission`: the policy `observed-admit` adds the probes to the next rollout of the workload's owner.
+    Offered of [ProbesInstalled]:
+        "None: deploy as ever. To have them now, `kubectl rollout restart` the workload. `observed diff NAME` shows what \
+         comes.";
+    /// `mode: Admission`, and the cluster has no policy that adds the probes: no rollout will bring them.
+    PolicyMissing of [ProbesInstalled, Stalled]:
+        "Install the policy `observed-admit` (`admitPolicy=always` in the chart, or `manifests/components/admit`; \
+         Kubernetes 1.36), or set `spec.probes.mode` to `Patch`.";
     /// The running pods did not answer as a probe needs it; nothing was given.
     PreflightFailed of [ProbesInstalled]:
         "Make the endpoint answer as the message says (2xx, in time, from every running pod), or set its path and \

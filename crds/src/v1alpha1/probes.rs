@@ -11,7 +11,9 @@ pub type Port = IntOrString;
 #[serde(rename_all = "camelCase")]
 pub struct Probes {
     /// mode is what Observed does with a probe that is missing. Default: `Patch` (ask the running pods first, then add
-    /// it). `Observe` only reports what would be added. `Disabled` does neither.
+    /// it). `Observe` only reports what would be added. `Admission` asks first, too, and then waits for a rollout of the
+    /// workload's owner, in which the policy `observed-admit` adds it, so that there is no other one; it has to be
+    /// installed (Kubernetes 1.36). `Disabled` does neither.
     #[serde(default, skip_serializing_if = "ProbesMode::is_default")]
     pub mode: ProbesMode,
     /// preflight is how the running pods are asked before anything is given.
@@ -57,11 +59,19 @@ pub enum ProbesMode {
     Patch,
     /// Only say in the status what would be added.
     Observe,
+    /// Ask the running pods first, then offer what is missing in the status: a policy of the API server adds it to the
+    /// next rollout of the workload's owner.
+    Admission,
     /// Leave probes alone.
     Disabled,
 }
 
 impl ProbesMode {
+    /// Whether the workload gets what is missing.
+    pub fn gives(self) -> bool {
+        matches!(self, Self::Patch | Self::Admission)
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

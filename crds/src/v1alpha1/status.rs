@@ -1,7 +1,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::RemediationStatus;
@@ -62,6 +62,10 @@ pub struct ObservedServiceStatus {
     /// given is what was given to the workload, and to which of its revisions: for one revision nothing is given twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
+    /// offer is what waits for a rollout of the workload's owner, with `spec.probes.mode: Admission`: the policy
+    /// `observed-admit` reads it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
     /// dependentLiveness says that the liveness endpoint was seen to depend on something else: it gets no liveness probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependent_liveness: Option<DependentLiveness>,
@@ -135,6 +139,55 @@ pub struct Given {
     /// withdrawn says why it was taken back, if it was: it is not given again to the same image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
+}
+
+/// Probes that wait for a rollout of the workload's owner. Only the first change of the workload's spec can take them.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// targetUID is the UID of the workload.
+    #[serde(rename = "targetUID")]
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
+    /// targetGeneration is the generation of the workload whose pods were asked.
+    pub target_generation: i64,
+    /// generation of the spec that it is made for.
+    pub generation: i64,
+    /// container that gets them.
+    #[schemars(length(max = 63))]
+    pub container: String,
+    /// exceptImage is an image that they were taken back from: it does not get them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub except_image: Option<String>,
+    /// gift is the annotation `observed.rs/probes` that comes with them.
+    #[schemars(length(max = 512))]
+    pub gift: String,
+    /// probes that the container gets.
+    pub probes: OfferedProbes,
+}
+
+/// Probes as a container has them.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferedProbes {
+    /// livenessProbe of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "as_in_a_container")]
+    pub liveness_probe: Option<serde_json::Value>,
+    /// readinessProbe of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "as_in_a_container")]
+    pub readiness_probe: Option<serde_json::Value>,
+    /// startupProbe of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "as_in_a_container")]
+    pub startup_probe: Option<serde_json::Value>,
+}
+
+/// What a probe of a container is, Kubernetes checks where it is put in.
+fn as_in_a_container(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// A liveness endpoint that was seen to depend on something else than its process. It counts for one endpoint of one image.

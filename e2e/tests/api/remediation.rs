@@ -147,7 +147,7 @@ async fn an_alert_that_goes_on_firing_restarts_the_workload_once_and_a_dry_run_s
     let would = ends_in(&stage, RemediationOutcome::WouldAct).await;
     assert!(would.message.starts_with("Would restart Deployment api."), "{would:?}");
     looks_again(&remediator).await;
-    assert_eq!(history(&stage).await, [would.clone()]);
+    assert_eq!(history(&stage).await, std::slice::from_ref(&would));
     assert_eq!(deployment(&stage).await.metadata.generation, before.generation);
 
     stage.apply(&service("Act", "TargetAbsent")).await;

@@ -4,6 +4,7 @@
 //! The ObservedServices are deleted first, as deleting them must roll nothing out either: what is seen is what the tool
 //! and the API server make of a gift, and nothing of it is the operator's doing.
 
+mod admitted;
 mod tools;
 mod undo;
 

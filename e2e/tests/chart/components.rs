@@ -10,7 +10,8 @@ use super::install::{HEAD, documents};
 use super::matrix::dry_run;
 
 /// The component, and the values that it stands for.
-pub const COMPONENTS: [(&str, &str); 7] = [
+pub const COMPONENTS: [(&str, &str); 8] = [
+    ("admit", "admitPolicy=always"),
     ("edit", "editPolicy=always"),
     ("ha", "replicas=2"),
     (
@@ -166,9 +167,9 @@ async fn every_component_is_what_its_values_of_the_chart_change() {
     let found = std::fs::read_dir(checkout().join("manifests/components")).unwrap();
     assert_eq!(found.count(), COMPONENTS.len());
     // The twin: a component does not do what another one does.
-    let other = documents(&chart(), &["--set", COMPONENTS[1].1]).await.join("\n---\n");
+    let other = documents(&chart(), &["--set", COMPONENTS[2].1]).await.join("\n---\n");
     assert_ne!(
-        sorted(kustomized(&[COMPONENTS[3].0], "").await),
+        sorted(kustomized(&[COMPONENTS[4].0], "").await),
         sorted(objects(&other))
     );
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::signal_pack::SignalPack;
-use observed_crds::v1alpha1::{DeletionPolicy, DependentLiveness, Given, PackSignals, TargetKind};
+use observed_crds::v1alpha1::{DeletionPolicy, DependentLiveness, Given, Offer, PackSignals, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use crate::gift::{Gifted, ProbeKind, ProbeShape};
@@ -47,6 +47,9 @@ pub struct Facts {
     /// Whether the policy that lets a gift's handler yield to another one ([`crate::rbac::YIELD_POLICY`]) is in the cluster.
     /// None: nobody knows.
     pub yields: Option<bool>,
+    /// Whether the policy that puts an offered gift into a rollout ([`crate::rbac::ADMIT_POLICY`]) is in the cluster. None:
+    /// nobody knows, or was asked.
+    pub admits: Option<bool>,
     /// The sidecars of Grafana that load dashboards.
     pub sidecars: Sidecars,
     /// Labels of the namespace, which the namespace selectors of a Prometheus look at.
@@ -73,6 +76,8 @@ pub struct Facts {
     pub contested: Option<String>,
     /// What was given before, as the last status tells it.
     pub given: Option<Given>,
+    /// What is offered, as the last status tells it.
+    pub offer: Option<Offer>,
     /// What was seen of the liveness endpoint, now or before, that a single answer does not tell.
     pub dependent: Option<DependentLiveness>,
     /// The time of the gift's trial is over.
@@ -109,6 +114,8 @@ pub struct Target {
     pub uid: String,
     /// resourceVersion that was read: a write is meant for this very state.
     pub resource_version: String,
+    /// Generation of its spec.
+    pub generation: i64,
     /// Pods that the workload should have.
     pub replicas: i32,
     /// [`crate::gift::template_hash`] of its pods' template. Empty offline.

@@ -4,6 +4,7 @@
 //! one short hash for each probe, and the UID of the ObservedService that gave it. A probe that still has that hash and that nobody owns
 //! is still the gift; everything else is theirs.
 
+pub(crate) mod offer;
 mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};

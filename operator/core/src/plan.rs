@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use observed_crds::foreign::LabelSelector;
 use observed_crds::v1alpha1::conditions::Reason;
 use observed_crds::v1alpha1::signal_pack::{Role, Scope, SeriesType, Unit, WorkloadPart};
-use observed_crds::v1alpha1::{Histograms, PackSignals, Port, Severity, TargetKind};
+use observed_crds::v1alpha1::{Histograms, Offer, PackSignals, Port, Severity, TargetKind};
 
 use crate::finding::Finding;
 use crate::gift::{Gift, ProbeKind, ProbeShape, TakeBack, Will};
@@ -170,11 +170,22 @@ pub struct Target {
     pub replicas: i32,
 }
 
+/// A gift that the operator does not make itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// The gift.
+    pub gift: Gift,
+    /// As the status says it, for the policy that makes it.
+    pub offer: Offer,
+}
+
 /// What happens with the probes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probes {
     /// What is put into the workload. None: nothing is to be given now.
     pub gift: Option<Gift>,
+    /// What waits for a rollout of the workload's owner instead.
+    pub offer: Option<Offered>,
     /// An earlier gift that is taken out of the workload.
     pub take_back: Option<TakeBack>,
     /// What the workload is to say beside an earlier gift, where it says something else.
@@ -187,6 +198,13 @@ pub struct Probes {
     pub reason: Reason,
     /// The same in words.
     pub message: String,
+}
+
+impl Probes {
+    /// What is put into the workload, by whomever.
+    pub fn coming(&self) -> Option<&Gift> {
+        self.gift.as_ref().or(self.offer.as_ref().map(|offered| &offered.gift))
+    }
 }
 
 /// How Prometheus collects.

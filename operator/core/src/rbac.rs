@@ -18,6 +18,9 @@ pub const NAMESPACE: &str = "observed-system";
 /// Name of the MutatingAdmissionPolicy of the chart that takes a gift's handler out where somebody writes another one.
 pub const YIELD_POLICY: &str = "observed-yield";
 
+/// Name of the MutatingAdmissionPolicy of the chart that puts an offered gift into a rollout of the workload's owner.
+pub const ADMIT_POLICY: &str = "observed-admit";
+
 /// The nonResourceURL of the operator's metrics.
 pub const METRICS_PATH: &str = "/metrics";
 
@@ -77,8 +80,8 @@ pub fn rules() -> Vec<PolicyRule> {
     rules
 }
 
-/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus and every agent, and whether
-/// gifts yield.
+/// What it does in all namespaces at once, wherever it works: it looks for every Prometheus and every agent, and for the
+/// policies about gifts.
 pub fn cluster_rules() -> Vec<PolicyRule> {
     let policies = rule("admissionregistration.k8s.io", &["mutatingadmissionpolicies"], &["get"]);
     vec![
@@ -88,7 +91,7 @@ pub fn cluster_rules() -> Vec<PolicyRule> {
             &["list"],
         ),
         PolicyRule {
-            resource_names: Some(vec![YIELD_POLICY.to_owned()]),
+            resource_names: Some(vec![ADMIT_POLICY.to_owned(), YIELD_POLICY.to_owned()]),
             ..policies
         },
     ]

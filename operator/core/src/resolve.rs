@@ -12,7 +12,7 @@ mod target;
 use observed_crds::v1alpha1::ObservedServiceSpec;
 use observed_crds::v1alpha1::signal_pack::SeriesType;
 
-pub use diff::{Change, Diff, Entry, diff};
+pub use diff::{Change, Comes, Diff, Entry, diff};
 pub use probes::{dependent, on_trial, preflight_seconds, remains, risky_probes};
 
 use crate::facts::{Facts, PageQuestion, Question};
@@ -186,7 +186,7 @@ pub fn probes(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Probes, Vec<F
 
 /// The probes that the plan would give.
 pub fn gift(spec: &ObservedServiceSpec, facts: &Facts) -> Option<Gift> {
-    probes(spec, facts).ok()?.gift
+    probes(spec, facts).ok()?.coming().cloned()
 }
 
 /// What preflight must ask the running pods before the plan may give a probe. Empty once there is nothing to give.

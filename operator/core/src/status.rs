@@ -74,6 +74,7 @@ pub fn status(
         targets_up,
         rules_healthy,
         given: given::given(facts, &applied.items, now),
+        offer: plan.probes.offer.as_ref().map(|offered| offered.offer.clone()),
         dependent_liveness: facts.dependent.clone(),
         signals: plan.exposure.seen.clone(),
         // Another process' own.
@@ -193,7 +194,7 @@ fn inventory(applied: &[Applied], previous: Option<&ObservedServiceStatus>) -> V
 
 fn resolved(plan: &Plan) -> Resolved {
     let mut probes: BTreeMap<_, _> = plan.probes.present.iter().collect();
-    probes.extend(plan.probes.gift.iter().flat_map(|gift| &gift.probes));
+    probes.extend(plan.probes.coming().into_iter().flat_map(|gift| &gift.probes));
     let scrape = &plan.scrape;
     let what = match &scrape.via {
         Via::Service { name, port, .. } => format!("port {port} of Service {name:?}"),

@@ -8,7 +8,8 @@ use kube::{Api, ResourceExt};
 use observed_core::facts::Facts;
 use observed_core::finding::Finding;
 use observed_core::lint::{self, Located};
-use observed_core::resolve::{self, Change, Diff, Entry};
+use observed_core::rbac::ADMIT_POLICY;
+use observed_core::resolve::{self, Change, Comes, Diff, Entry};
 use observed_core::{status, yaml};
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::{ObservedService, TargetRef};
@@ -177,7 +178,9 @@ async fn live(args: &Args) -> Result<Vec<Told>, Error> {
             generation,
             target: workload,
             taken_by: gather::taken_by(service, &same.cloned().collect::<Vec<_>>()),
+            admits: gather::admits(&client, service).await,
             given: said.and_then(|said| said.given.clone()),
+            offer: said.and_then(|said| said.offer.clone()),
             contested: status::was_contested(said, generation)
                 .then(|| last_writer.unwrap_or_else(|| "somebody".to_owned())),
             ..Facts::default()
@@ -216,9 +219,15 @@ fn text(told: &Told) -> Result<String, Error> {
     if !diff.other_containers.is_empty() {
         line(&format!("Left alone: container {}", diff.other_containers.join(", ")));
     }
-    if let Some((_, seconds)) = &diff.gift {
+    if let (Some((_, seconds)), Some(comes)) = (&diff.gift, diff.comes) {
+        let how = match comes {
+            Comes::ByPatch => "Given in one patch, which rolls the pods once, after".to_owned(),
+            Comes::WithARollout => format!(
+                "Added by the policy {ADMIT_POLICY} in a rollout of the workload's own, so that none is rolled out for them, the next one after"
+            ),
+        };
         line(&format!(
-            "Given in one patch, which rolls the pods once, after every running pod has answered as it must for {seconds} s"
+            "{how} every running pod has answered as it must for {seconds} s"
         ));
     }
     for why in &diff.waits_for {

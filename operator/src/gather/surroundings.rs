@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use observed_core::duration;
 use observed_core::facts;
 use observed_core::outputs;
-use observed_core::rbac::YIELD_POLICY;
+use observed_core::rbac::{ADMIT_POLICY, YIELD_POLICY};
 use observed_core::selection;
 use observed_core::sidecar::Sidecars;
 use observed_crds::foreign::{Prometheus, PrometheusSpec};
@@ -55,6 +55,7 @@ pub struct Surroundings {
     namespace: Option<String>,
     last: Mutex<Option<(Instant, Look)>>,
     sidecars: Mutex<Option<(Instant, Sidecars)>>,
+    admits: Mutex<Option<(Instant, Option<bool>)>>,
     namespaces: Mutex<BTreeMap<String, (Instant, Labels)>>,
 }
 
@@ -68,6 +69,7 @@ impl Surroundings {
             namespace,
             last: Mutex::new(None),
             sidecars: Mutex::new(None),
+            admits: Mutex::new(None),
             namespaces: Mutex::default(),
         }
     }
@@ -83,6 +85,20 @@ impl Surroundings {
         let sidecars = grafana::sidecars(&self.client, self.namespace.as_deref()).await;
         *last = Some((Instant::now(), sidecars.clone()));
         sidecars
+    }
+
+    /// Whether the policy that puts an offered gift into a rollout is there. At most ten seconds old. Only asked where
+    /// somebody wants to know.
+    pub async fn admits(&self) -> Option<bool> {
+        let mut last = self.admits.lock().await;
+        if let Some((when, admits)) = last.as_ref()
+            && when.elapsed() < FRESH
+        {
+            return *admits;
+        }
+        let admits = admits(&self.client).await;
+        *last = Some((Instant::now(), admits));
+        admits
     }
 
     /// The labels of a namespace. At most half a minute old.
@@ -132,7 +148,7 @@ impl Surroundings {
             served,
             prometheuses,
             agents,
-            yields: yields(&self.client).await,
+            yields: policy(&self.client, YIELD_POLICY).await,
         };
         *last = Some((Instant::now(), look.clone()));
         Ok(look)
@@ -188,17 +204,23 @@ async fn read_namespace_labels(client: &Client, namespace: &str) -> Result<Label
     }
 }
 
-/// Whether the policy is there. Where it cannot be found out, nothing follows from it.
-async fn yields(client: &Client) -> Option<bool> {
+/// Whether the policy that puts an offered gift into a rollout is there. Where it cannot be found out, nothing follows from
+/// it.
+pub(super) async fn admits(client: &Client) -> Option<bool> {
+    policy(client, ADMIT_POLICY).await
+}
+
+/// Whether a MutatingAdmissionPolicy is there.
+async fn policy(client: &Client, name: &str) -> Option<bool> {
     let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy");
     let resource = ApiResource::from_gvk_with_plural(&kind, "mutatingadmissionpolicies");
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    match api.get_metadata_opt(YIELD_POLICY).await {
+    match api.get_metadata_opt(name).await {
         Ok(found) => Some(found.is_some()),
         // The kind is not served.
         Err(error) if api_error::is_not_found(&error) => Some(false),
         Err(error) => {
-            tracing::debug!(%error, "the policy {YIELD_POLICY} cannot be read");
+            tracing::debug!(%error, "the policy {name} cannot be read");
             None
         }
     }

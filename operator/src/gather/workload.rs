@@ -265,6 +265,7 @@ pub(super) fn target<W: Workload>(workload: &W, meta: &ObjectMeta) -> facts::Tar
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         resource_version: meta.resource_version.clone().unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
         replicas: workload.replicas(),
         template: template_hash(template),
         unsettled: workload.unsettled(),

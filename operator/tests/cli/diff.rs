@@ -96,6 +96,16 @@ fn under_observe_it_is_shown_and_said_that_it_is_not_given_and_under_disabled_no
         "{}",
         observe.out
     );
+    let admission = diff(&format!("{}{DEPLOYMENT}", service("  probes: {mode: Admission}\n")));
+    assert_eq!(admission.status, 1, "{admission:?}");
+    assert!(
+        admission.out.contains("+ livenessProbe")
+            && admission
+                .out
+                .contains("Added by the policy observed-admit in a rollout of the workload's own"),
+        "{}",
+        admission.out
+    );
     let disabled = diff(&format!("{}{DEPLOYMENT}", service("  probes: {mode: Disabled}\n")));
     assert_eq!(disabled.status, 0, "{disabled:?}");
     assert!(

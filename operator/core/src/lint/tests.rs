@@ -62,7 +62,7 @@ fn a_value_out_of_its_bounds_is_answered_with_what_is_right() {
     starts(
         &with("probes: {mode: Patchh, liveness: {periodSeconds: 0}}\nscrape: {interval: 5 minutes}\n"),
         &[
-            "a.yaml:6:18: error[invalid-value]: spec.probes.mode: \"Patchh\" is not allowed. Did you mean \"Patch\"? It is one of Patch, Observe, Disabled",
+            "a.yaml:6:18: error[invalid-value]: spec.probes.mode: \"Patchh\" is not allowed. Did you mean \"Patch\"? It is one of Patch, Observe, Admission, Disabled",
             "a.yaml:6:52: error[invalid-value]: spec.probes.liveness.periodSeconds: 0 is less than 1. periodSeconds is the time",
             "a.yaml:7:22: error[invalid-value]: spec.scrape.interval: \"5 minutes\" does not match ",
         ],

@@ -10,7 +10,7 @@ fn at(second: i64) -> Timestamp {
 
 const HOUR: i64 = 3600;
 
-fn spec(change: Value) -> Remediation {
+fn spec(change: &Value) -> Remediation {
     let mut spec = json!({"mode": "Act", "actions": [{"alert": "MemoryLeak", "action": "Restart", "after": "1m"}]});
     spec.as_object_mut()
         .unwrap()
@@ -70,14 +70,14 @@ fn outcome(decision: &Decision) -> Option<RemediationOutcome> {
 
 #[test]
 fn an_alert_that_has_fired_long_enough_is_acted_on_and_not_a_second_earlier() {
-    let act = |now| decided(&spec(json!({})), &[], now, &target(), Others::default());
+    let act = |now| decided(&spec(&json!({})), &[], now, &target(), Others::default());
     assert_eq!(act(59), Decision::Leave);
     let Decision::Act(record) = act(60) else {
         panic!("{:?}", act(60))
     };
     assert_eq!((record.outcome, record.time.0), (RemediationOutcome::Acting, at(60)));
     // Where the spec does not say, five minutes.
-    let usual = spec(json!({"actions": [{"alert": "MemoryLeak", "action": "Restart"}]}));
+    let usual = spec(&json!({"actions": [{"alert": "MemoryLeak", "action": "Restart"}]}));
     let act = |now| decided(&usual, &[], now, &target(), Others::default());
     assert_eq!(act(299), Decision::Leave);
     assert!(matches!(act(300), Decision::Act(_)));
@@ -85,7 +85,7 @@ fn an_alert_that_has_fired_long_enough_is_acted_on_and_not_a_second_earlier() {
 
 #[test]
 fn another_alert_is_left_alone() {
-    let other = spec(json!({"actions": [{"alert": "HighMemoryUsage", "action": "Restart"}]}));
+    let other = spec(&json!({"actions": [{"alert": "HighMemoryUsage", "action": "Restart"}]}));
     assert_eq!(
         decided(&other, &[], HOUR, &target(), Others::default()),
         Decision::Leave
@@ -94,8 +94,8 @@ fn another_alert_is_left_alone() {
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_says_it_once() {
-    for dry in [spec(json!({"mode": "DryRun"})), {
-        let mut value = serde_json::to_value(spec(json!({}))).unwrap();
+    for dry in [spec(&json!({"mode": "DryRun"})), {
+        let mut value = serde_json::to_value(spec(&json!({}))).unwrap();
         value.as_object_mut().unwrap().remove("mode");
         serde_json::from_value(value).unwrap()
     }] {
@@ -115,7 +115,7 @@ fn a_dry_run_says_what_would_be_done_and_says_it_once() {
             Decision::Leave
         );
         // From when it is to be done for good, it is.
-        let act = decided(&spec(json!({})), &history, 90, &target(), Others::default());
+        let act = decided(&spec(&json!({})), &history, 90, &target(), Others::default());
         assert!(matches!(act, Decision::Act(_)), "{act:?}");
     }
 }
@@ -129,7 +129,7 @@ fn one_alert_is_acted_on_once_however_long_it_goes_on() {
     ] {
         let history = [record(0, 60, before)];
         let decision = decided(
-            &spec(json!({"maxPerHour": 6})),
+            &spec(&json!({"maxPerHour": 6})),
             &history,
             5 * HOUR,
             &target(),
@@ -139,7 +139,7 @@ fn one_alert_is_acted_on_once_however_long_it_goes_on() {
     }
     // The twin: the same alert, begun anew.
     let history = [record(-5 * HOUR, -5 * HOUR, RemediationOutcome::Acted)];
-    let decision = decided(&spec(json!({})), &history, 60, &target(), Others::default());
+    let decision = decided(&spec(&json!({})), &history, 60, &target(), Others::default());
     assert!(matches!(decision, Decision::Act(_)), "{decision:?}");
 }
 
@@ -156,7 +156,7 @@ fn what_the_api_server_gives_back_without_parts_of_seconds_is_the_same_alert() {
         target: Some(&target),
         others: Others::default(),
     };
-    let spec = spec(json!({"maxPerHour": 6}));
+    let spec = spec(&json!({"maxPerHour": 6}));
     let Decision::Act(acting) = decide(&spec, &[], &firing, &situation(60)) else {
         panic!()
     };
@@ -183,14 +183,14 @@ fn a_workload_that_is_not_settled_or_not_fit_is_not_restarted_and_is_once_it_is(
         (&unsettled, RemediationOutcome::RefusedUnsettled),
         (&unfit, RemediationOutcome::RefusedUnfit),
     ] {
-        let decision = decided(&spec(json!({})), &[], 60, target, Others::default());
+        let decision = decided(&spec(&json!({})), &[], 60, target, Others::default());
         assert_eq!(outcome(&decision), Some(expected));
         let Decision::Note(refused) = decision else {
             panic!("{decision:?}")
         };
         // It is said once.
         let again = decided(
-            &spec(json!({})),
+            &spec(&json!({})),
             std::slice::from_ref(&refused),
             75,
             target,
@@ -198,7 +198,7 @@ fn a_workload_that_is_not_settled_or_not_fit_is_not_restarted_and_is_once_it_is(
         );
         assert_eq!(again, Decision::Leave);
         let then = decided(
-            &spec(json!({})),
+            &spec(&json!({})),
             &[refused],
             90,
             &super::tests::target(),
@@ -211,7 +211,7 @@ fn a_workload_that_is_not_settled_or_not_fit_is_not_restarted_and_is_once_it_is(
         target: None,
         others: Others::default(),
     };
-    let decision = decide(&spec(json!({})), &[], &firing(0), &situation);
+    let decision = decide(&spec(&json!({})), &[], &firing(0), &situation);
     assert_eq!(outcome(&decision), Some(RemediationOutcome::RefusedUnsettled));
 }
 
@@ -235,7 +235,7 @@ fn no_more_is_done_within_an_hour_and_a_day_than_the_spec_allows() {
         history
             .iter_mut()
             .for_each(|record| record.alert = "HighMemoryUsage".into());
-        let decision = decided(&spec(change.clone()), &history, 60, &target(), Others::default());
+        let decision = decided(&spec(&change), &history, 60, &target(), Others::default());
         let expected = if refused {
             RemediationOutcome::RefusedBudget
         } else {
@@ -246,14 +246,14 @@ fn no_more_is_done_within_an_hour_and_a_day_than_the_spec_allows() {
     // What a dry run would have done counts for dry runs, so that it shows what would happen, and for nothing else.
     let would = [record(-HOUR / 2, -60, RemediationOutcome::WouldAct)];
     let dry = decided(
-        &spec(json!({"mode": "DryRun"})),
+        &spec(&json!({"mode": "DryRun"})),
         &would,
         60,
         &target(),
         Others::default(),
     );
     assert_eq!(outcome(&dry), Some(RemediationOutcome::RefusedBudget));
-    let act = decided(&spec(json!({})), &would, 60, &target(), Others::default());
+    let act = decided(&spec(&json!({})), &would, 60, &target(), Others::default());
     assert!(matches!(act, Decision::Act(_)));
 }
 
@@ -263,9 +263,9 @@ fn two_services_are_never_worked_on_at_once() {
         last: Some(("prod/shop", at(60 - seconds))),
         ..Others::default()
     };
-    let decision = decided(&spec(json!({})), &[], 60, &target(), others(299));
+    let decision = decided(&spec(&json!({})), &[], 60, &target(), others(299));
     assert_eq!(outcome(&decision), Some(RemediationOutcome::RefusedElsewhere));
-    let decision = decided(&spec(json!({})), &[], 60, &target(), others(300));
+    let decision = decided(&spec(&json!({})), &[], 60, &target(), others(300));
     assert!(matches!(decision, Decision::Act(_)), "{decision:?}");
 }
 
@@ -283,7 +283,7 @@ fn alerts_of_many_services_are_a_storm_in_which_nothing_is_done() {
             all,
             ..Others::default()
         };
-        let decision = decided(&spec(json!({})), &[], 60, &target(), others);
+        let decision = decided(&spec(&json!({})), &[], 60, &target(), others);
         let expected = if storm {
             RemediationOutcome::RefusedStorm
         } else {
@@ -307,7 +307,7 @@ fn what_was_tried_is_told_with_how_it_ended() {
 fn the_history_has_one_entry_for_each_time_an_alert_began_and_keeps_what_counts() {
     let refused = record(0, 60, RemediationOutcome::RefusedUnsettled);
     let acted = record(0, 90, RemediationOutcome::Acted);
-    assert_eq!(remembered(&[refused], acted.clone()), [acted.clone()]);
+    assert_eq!(remembered(&[refused], acted.clone()), std::slice::from_ref(&acted));
     let mut history = vec![acted.clone()];
     for hour in 1..100 {
         history = remembered(

@@ -26,9 +26,21 @@ pub struct Diff {
     pub waits_for: Vec<String>,
     /// What a person may commit to have it in the source of the workload too: what would be given, and an earlier gift.
     pub snippet: Option<Snippet>,
+    /// How what would be given comes into the workload. None where nothing would be given.
+    pub comes: Option<Comes>,
     /// What would be given, and for how long the running pods are asked first.
     #[serde(skip)]
     pub gift: Option<(Gift, u32)>,
+}
+
+/// How a gift comes into the workload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Comes {
+    /// By a patch of the operator, which rolls the pods.
+    ByPatch,
+    /// By the policy of the chart, in a rollout of the workload's owner.
+    WithARollout,
 }
 
 /// One probe.
@@ -68,11 +80,16 @@ pub enum Change {
 pub fn diff(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Diff, Vec<Finding>> {
     let (mut spec, mut facts) = (spec.clone(), facts.clone());
     let mut waits_for = Vec::new();
-    if let Some(settings) = &mut spec.probes
-        && settings.mode == ProbesMode::Observe
-    {
-        settings.mode = ProbesMode::Patch;
-        waits_for.push("spec.probes.mode is Observe: nothing is given".to_owned());
+    match &mut spec.probes {
+        Some(settings) if settings.mode == ProbesMode::Observe => {
+            settings.mode = ProbesMode::Patch;
+            waits_for.push("spec.probes.mode is Observe: nothing is given".to_owned());
+        }
+        Some(settings) if settings.mode == ProbesMode::Admission && facts.admits == Some(false) => {
+            facts.admits = None;
+            waits_for.push(probes::no_policy());
+        }
+        _ => {}
     }
     if let Some(why) = facts.target.as_mut().and_then(|target| target.unsettled.take()) {
         waits_for.push(format!(
@@ -89,7 +106,7 @@ pub fn diff(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Diff, Vec<Findi
         let live = container.probes.get(kind);
         live.is_some_and(|live| probes::is_gift(target, container, *kind, live))
     });
-    gifts.extend(probes.gift.iter().flat_map(|gift| gift.probes.clone()));
+    gifts.extend(probes.coming().into_iter().flat_map(|gift| gift.probes.clone()));
     Ok(Diff {
         snippet: snippet(target, &container.name, &gifts),
         container: container.name.clone(),
@@ -99,13 +116,19 @@ pub fn diff(spec: &ObservedServiceSpec, facts: &Facts) -> Result<Diff, Vec<Findi
             .collect(),
         other_containers: others.map(|other| other.name.clone()).collect(),
         waits_for,
-        gift: probes.gift.map(|gift| (gift, probes::preflight_seconds(&spec))),
+        comes: match (&probes.gift, &probes.offer) {
+            (Some(_), _) => Some(Comes::ByPatch),
+            (None, offer) => offer.as_ref().map(|_| Comes::WithARollout),
+        },
+        gift: probes
+            .coming()
+            .map(|gift| (gift.clone(), probes::preflight_seconds(&spec))),
     })
 }
 
 fn entry(kind: ProbeKind, probes: &Probes, target: &Target, container: &Container) -> Entry {
     let live = container.probes.get(&kind);
-    let then = probes.gift.as_ref().and_then(|gift| gift.probes.get(&kind));
+    let then = probes.coming().and_then(|gift| gift.probes.get(&kind));
     let (change, why) = match (live, then) {
         (None, Some(_)) => (Change::Add, "the container has none".to_owned()),
         (Some(_), Some(_)) => (

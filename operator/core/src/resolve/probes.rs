@@ -6,7 +6,9 @@
 mod dependent;
 mod gaps;
 mod held;
+mod judged;
 mod lint;
+mod offer;
 mod preflight;
 mod remains;
 mod trial;
@@ -25,8 +27,9 @@ use crate::plan::Probes;
 pub use dependent::dependent;
 use gaps::{Gaps, gaps};
 use held::held_back;
+use judged::{Judged, judge};
 use lint::Linted;
-use preflight::Judgement;
+pub(super) use offer::no_policy;
 pub use remains::remains;
 pub use trial::on_trial;
 use wanted::AllWanted;
@@ -183,9 +186,12 @@ fn all_wanted(
     let (given, theirs): (BTreeMap<_, _>, BTreeMap<_, _>) = live
         .map(|(kind, live)| (*kind, live))
         .partition(|(kind, live)| is_gift(target, container, *kind, live));
+    let standing = offer::standing(facts, target);
+    let mut before: BTreeMap<_, _> = standing.iter().map(|(kind, shape)| (*kind, shape)).collect();
+    before.extend(given.into_iter().map(|(kind, live)| (kind, &live.shape)));
     let past = wanted::Past {
         took: facts.starts.get(&container.name).copied(),
-        given: given.into_iter().map(|(kind, live)| (kind, &live.shape)).collect(),
+        given: before,
     };
     let theirs = theirs.get(&ProbeKind::Liveness).map(|live| &live.shape);
     wanted::wanted(spec, container, theirs, &past)
@@ -232,70 +238,6 @@ fn linted<'a>(
     linted
 }
 
-/// The gaps after the pods have answered.
-struct Judged {
-    fits: BTreeMap<ProbeKind, ProbeShape>,
-    pending: BTreeMap<ProbeKind, String>,
-    refused: BTreeMap<ProbeKind, String>,
-    /// A refusal may pass by itself, and would then cost a second rollout.
-    may_pass: bool,
-}
-
-fn judge(gaps: &mut Gaps, facts: &Facts, target: &Target, container: &Container) -> Judged {
-    let mut judged = Judged {
-        fits: BTreeMap::new(),
-        pending: BTreeMap::new(),
-        refused: std::mem::take(&mut gaps.unfit),
-        may_pass: false,
-    };
-    for (kind, wanted) in &gaps.open {
-        if let Some(words) = dependent::refusal(*kind, wanted, facts) {
-            judged.refused.insert(*kind, words);
-            continue;
-        }
-        let answers = facts.preflight.get(kind).map(Vec::as_slice).unwrap_or_default();
-        match preflight::judge(*kind, wanted, answers, target.replicas) {
-            Judgement::Fits => {
-                judged.fits.insert(*kind, preflight::fitting(wanted, answers));
-            }
-            Judgement::Pending(words) => {
-                judged.pending.insert(*kind, words);
-            }
-            Judgement::Refused { words, may_pass } => {
-                judged.refused.insert(*kind, words);
-                judged.may_pass |= may_pass;
-            }
-        }
-    }
-    pair(&mut judged, container);
-    judged
-}
-
-/// A startup probe alone only restarts, and a liveness probe alone restarts a slow start: missing both, a container is
-/// given both or none.
-fn pair(judged: &mut Judged, container: &Container) {
-    for (kind, other, why) in [
-        (
-            ProbeKind::Startup,
-            ProbeKind::Liveness,
-            "a startup probe is given only together with a liveness probe",
-        ),
-        (
-            ProbeKind::Liveness,
-            ProbeKind::Startup,
-            "without the startup probe it would restart a start that is slow",
-        ),
-    ] {
-        if !judged.fits.contains_key(&kind) || container.probes.contains_key(&kind) {
-            continue;
-        }
-        if judged.refused.contains_key(&other) && !container.probes.contains_key(&other) {
-            judged.fits.remove(&kind);
-            judged.refused.insert(kind, why.into());
-        }
-    }
-}
-
 fn give(
     judged: Judged,
     present: BTreeMap<ProbeKind, ProbeShape>,
@@ -310,7 +252,10 @@ fn give(
         mut refused,
         may_pass,
     } = judged;
-    let early = facts.asking && !fits.is_empty();
+    let gift = gift(fits, spec, facts, target, container);
+    let fits = &gift.probes;
+    // What was offered after a whole window stays so while a new one, after a restart of the operator, is as good.
+    let early = facts.asking && !fits.is_empty() && !offer::stands(&gift, facts, target);
     if !pending.is_empty() || fits.is_empty() || may_pass || early {
         // A gift now and one more later would be two rollouts.
         let reason = if refused.is_empty() || (early && pending.is_empty() && !may_pass) {
@@ -324,12 +269,35 @@ fn give(
             early.then(asked),
             refusals(&refused),
             waits(&pending),
-            all_words("To be given", &fits),
+            all_words("To be given", fits),
             in_place(&present),
         ]);
         refused.extend(pending);
         return nothing_given(present, refused, reason, message);
     }
+    let words = |verb: &str| sentences([all_words(verb, fits), refusals(&refused), in_place(&present)]);
+    if mode(spec) == ProbesMode::Admission {
+        let message = sentences([Some(words("Offered")), Some(offer::awaited(facts))]);
+        return Probes {
+            offer: Some(offer::offered(gift, facts, target)),
+            ..nothing_given(present, refused, Reason::Offered, message)
+        };
+    }
+    let message = words("Given");
+    Probes {
+        gift: Some(gift),
+        ..nothing_given(present, refused, Reason::RolloutInProgress, message)
+    }
+}
+
+/// What fits, and what the workload says of it and of earlier gifts from then on.
+fn gift(
+    fits: BTreeMap<ProbeKind, ProbeShape>,
+    spec: &ObservedServiceSpec,
+    facts: &Facts,
+    target: &Target,
+    container: &Container,
+) -> Gift {
     let mut gifted = Gifted {
         container: container.name.clone(),
         probes: fits.iter().map(|(kind, shape)| (*kind, shape.hash())).collect(),
@@ -340,22 +308,13 @@ fn give(
             gifted.probes.entry(*kind).or_insert_with(|| live.shape.hash());
         }
     }
-    let message = sentences([all_words("Given", &fits), refusals(&refused), in_place(&present)]);
-    Probes {
-        gift: Some(Gift {
-            container: container.name.clone(),
-            probes: fits,
-            gifted,
-            deletion_policy: remains::deletion_policy(spec),
-            target_uid: target.uid.clone(),
-            resource_version: target.resource_version.clone(),
-        }),
-        take_back: None,
-        will: None,
-        present,
-        refused,
-        reason: Reason::RolloutInProgress,
-        message,
+    Gift {
+        container: container.name.clone(),
+        probes: fits,
+        gifted,
+        deletion_policy: remains::deletion_policy(spec),
+        target_uid: target.uid.clone(),
+        resource_version: target.resource_version.clone(),
     }
 }
 
@@ -385,6 +344,7 @@ fn nothing_given(
 ) -> Probes {
     Probes {
         gift: None,
+        offer: None,
         take_back: None,
         will: None,
         present,

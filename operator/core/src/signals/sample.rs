@@ -77,6 +77,7 @@ pub(crate) fn plan(binding: &Binding<'_>) -> Result<Plan, Vec<Finding>> {
         },
         probes: Probes {
             gift: None,
+            offer: None,
             take_back: None,
             will: None,
             present: [].into(),

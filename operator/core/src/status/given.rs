@@ -58,11 +58,23 @@ pub(super) fn given(facts: &Facts, applied: &[Applied], now: Timestamp) -> Optio
         _ => match in_place(facts) {
             Some((gifted, container)) => {
                 let live = container.probes.iter().map(|(kind, live)| (*kind, live.shape.clone()));
-                Some(begun(before, target, gifted, &live.collect(), now))
+                let live = live.collect();
+                let mut given = begun(before, target, gifted, &live, now);
+                if was_taken(facts, target, gifted) {
+                    given.image = image(target, &gifted.container);
+                    given.trial_until = Some(until(&live, now));
+                }
+                Some(given)
             }
             None => before,
         },
     }
+}
+
+/// Whether the gift is new, though Observed did not write: it was offered until now, and the policy put it in.
+fn was_taken(facts: &Facts, target: &Target, gifted: &Gifted) -> bool {
+    let offer = facts.offer.as_ref();
+    offer.is_some_and(|offer| offer.target_uid == target.uid && offer.gift == gifted.to_string())
 }
 
 /// What is known of this gift, or what there is to know of one that nothing was written down of.

@@ -120,7 +120,7 @@ fn names(judged: &[&Judged]) -> String {
 }
 
 fn is_asked_for(judged: &Judged) -> bool {
-    !is_advice(judged) && !matches!(judged.reason, Reason::Disabled | Reason::Observed)
+    !is_advice(judged) && !matches!(judged.reason, Reason::Disabled | Reason::Observed | Reason::Offered)
 }
 
 /// What could be more is told, and what is there is ready all the same. So it is where nobody can say who is told of an
@@ -143,7 +143,7 @@ fn is_advice(judged: &Judged) -> bool {
 /// Advice that is worth a word.
 fn is_told(judged: &Judged) -> bool {
     let unknown = judged.kind != ConditionType::SignalsResolved && judged.reason != Reason::Disabled;
-    is_advice(judged) && (judged.truth == Truth::False || unknown)
+    judged.reason == Reason::Offered || is_advice(judged) && (judged.truth == Truth::False || unknown)
 }
 
 fn needs_somebody(reason: Reason) -> bool {
@@ -152,6 +152,7 @@ fn needs_somebody(reason: Reason) -> bool {
         Reason::Contested
             | Reason::Declined
             | Reason::Withdrawn
+            | Reason::PolicyMissing
             | Reason::NameCollision
             | Reason::Rejected
             | Reason::Forbidden

@@ -84,6 +84,7 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
     let (mut facts, own) = stage(debug_span!("gather"), gathered).await?;
     facts.contested = memory.contested(key, &facts, previous, Instant::now());
     facts.given = previous.and_then(|previous| previous.given.clone());
+    facts.offer = previous.and_then(|previous| previous.offer.clone());
     facts.trial_over = status::trial_over(previous, Timestamp::now());
     let on_trial = resolve::on_trial(&service.spec, &facts);
     if on_trial {

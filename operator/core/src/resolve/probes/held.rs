@@ -1,10 +1,10 @@
 //! What holds a gift back whatever the pods would answer: the spec, the owner's will, and a rollout under way.
 
 use observed_crds::PROBES_ANNOTATION;
-use observed_crds::v1alpha1::ObservedServiceSpec;
 use observed_crds::v1alpha1::conditions::Reason;
+use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode};
 
-use super::Gaps;
+use super::{Gaps, mode, offer};
 use crate::facts::{Container, Facts, Target};
 use crate::gift::{Gifted, ProbeKind};
 
@@ -40,6 +40,9 @@ pub(super) fn held_back(
             Reason::PreflightPending,
             "Nobody is asked offline: in a cluster the running pods are asked first".into(),
         ));
+    }
+    if mode(spec) == ProbesMode::Admission && facts.admits == Some(false) {
+        return Some((Reason::PolicyMissing, offer::no_policy()));
     }
     let unsettled = target.unsettled.as_ref()?;
     let gifted = target
@@ -80,6 +83,12 @@ fn withdrawn(facts: &Facts, target: &Target, container: &Container, gaps: &Gaps)
         "They are given again with another image, or when spec.probes changes"
     };
     (!gone.is_empty()).then(|| format!("{}: they were taken back. {again}", withdrawn.because))
+}
+
+/// The image that an earlier gift was taken back from: whoever goes back to it goes back to it without.
+pub(super) fn image_without(facts: &Facts, target: &Target) -> Option<String> {
+    let given = facts.given.as_ref().filter(|given| given.target_uid == target.uid)?;
+    Some(given.withdrawn.as_ref()?.image.clone())
 }
 
 /// Who had a probe and has it no longer does not want it, and to give it once more would roll the workload once more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use observed_crds::v1alpha1::{DeletionPolicy, ObservedServiceSpec, ProbesMode};
+use observed_crds::v1alpha1::{DeletionPolicy, ObservedServiceSpec};
 
 use super::{is_gift, mode};
 use crate::facts::{Container, Facts, Target};
@@ -37,7 +37,7 @@ pub(super) fn still_gifts(target: &Target, container: &Container) -> BTreeSet<Pr
 pub(super) fn will(spec: &ObservedServiceSpec, facts: &Facts, target: &Target) -> Option<Will> {
     target.gifted.as_ref().filter(|gifted| gifted.owner_uid == facts.uid)?;
     let policy = deletion_policy(spec);
-    let may = policy == DeletionPolicy::Release || mode(spec) == ProbesMode::Patch;
+    let may = policy == DeletionPolicy::Release || mode(spec).gives();
     (may && policy != target.deletion_policy).then(|| Will {
         policy,
         target_uid: target.uid.clone(),

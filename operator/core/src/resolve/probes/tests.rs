@@ -3,6 +3,7 @@
 mod dependent;
 mod gift;
 mod handlers;
+mod offer;
 mod remains;
 mod spec;
 mod trial;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use observed_crds::v1alpha1::{ObservedServiceSpec, ProbesMode, TargetKind};
+use observed_crds::v1alpha1::{ObservedServiceSpec, TargetKind};
 
 use super::mode;
 use super::remains::still_gifts;
@@ -46,7 +46,7 @@ pub(super) fn failed(spec: &ObservedServiceSpec, facts: &Facts) -> Option<TakeBa
 }
 
 fn gift_on_trial<'a>(spec: &ObservedServiceSpec, facts: &'a Facts) -> Option<(&'a Target, &'a Container)> {
-    if spec.paused || mode(spec) != ProbesMode::Patch || facts.trial_over {
+    if spec.paused || !mode(spec).gives() || facts.trial_over {
         return None;
     }
     let target = facts.target.as_ref()?;

@@ -63,7 +63,7 @@ pub(super) type AllWanted = BTreeMap<ProbeKind, Result<Wanted, String>>;
 pub(super) struct Past<'a> {
     /// Seconds that its pods took to start.
     pub(super) took: Option<u32>,
-    /// The probes that were given to it. A gift does not change because the next pods are slower or faster.
+    /// The probes that were given to it, or are offered. They do not change because the next pods are slower or faster.
     pub(super) given: BTreeMap<ProbeKind, &'a ProbeShape>,
 }
 

@@ -106,6 +106,70 @@ fn the_revisions_that_were_given_a_gift_are_remembered() {
 }
 
 #[test]
+fn a_gift_that_came_by_an_offer_is_on_trial_from_then_on_with_the_image_that_it_came_with() {
+    let given = with_gift(ApplyOutcome::Written);
+    let gift = given.plan.probes.gift.clone().unwrap();
+    let came = |offered: Value| {
+        let facts = facts(|facts| {
+            let probes = gift.probes.iter();
+            facts["target"]["containers"][0]["probes"] = probes
+                .map(|(kind, shape)| (kind.to_string(), json!({"shape": shape})))
+                .collect();
+            facts["target"]["containers"][0]["image"] = json!("api:2");
+            facts["target"]["gifted"] = json!(gift.gifted);
+            facts["target"]["template"] = json!("bb");
+            // The same was given to an earlier image.
+            facts["given"] = json!({
+                "targetUID": "target-1", "gift": gift.gifted.to_string(), "image": "api:1", "templates": ["aa"],
+                "trialUntil": "2020-01-01T00:00:00Z",
+            });
+            facts["offer"] = offered;
+        });
+        let status = Case::new(plan_of(json!({"probes": {"mode": "Admission"}}), &facts), facts).status();
+        assert_eq!(status.offer, None);
+        status.given.unwrap()
+    };
+    let offer = |uid: &str| {
+        json!({
+            "targetUID": uid, "targetGeneration": 1, "generation": 1, "container": "api",
+            "gift": gift.gifted.to_string(), "probes": {},
+        })
+    };
+    let taken = came(offer("target-1"));
+    assert_eq!((taken.image.as_str(), taken.templates.len()), ("api:2", 2));
+    assert_ne!(taken.trial_until, came(Value::Null).trial_until);
+    // The twins: it was there before, or offered to another workload.
+    for not in [Value::Null, offer("target-0")] {
+        assert_eq!(came(not).image, "api:1");
+    }
+}
+
+#[test]
+fn what_is_offered_keeps_nobody_from_being_ready_and_a_policy_that_is_missing_does() {
+    let good = json!([{"pod": "a", "outcome": {"status": 200}, "millis": 1}]);
+    let told = |admits: bool| {
+        let facts = without_probes(|facts| {
+            facts["preflight"] = json!({"liveness": good, "readiness": good, "startup": good});
+            facts["admits"] = json!(admits);
+        });
+        Case::new(plan_of(json!({"probes": {"mode": "Admission"}}), &facts), facts).status()
+    };
+    let offered = told(true);
+    assert_eq!(of(&offered, "ProbesInstalled"), ("False", "Offered"));
+    assert_eq!(of(&offered, "Ready"), ("True", "Converged"));
+    let ready = &get(&offered, "Ready").unwrap().message;
+    assert!(
+        ready.contains("Worth knowing: see ProbesInstalled (Offered)"),
+        "{ready}"
+    );
+    assert!(offered.offer.is_some() && offered.resolved.unwrap().probes.len() == 3);
+    let missing = told(false);
+    assert_eq!(of(&missing, "ProbesInstalled"), ("False", "PolicyMissing"));
+    assert_eq!((of(&missing, "Ready").0, of(&missing, "Stalled").0), ("False", "True"));
+    assert_eq!(missing.offer, None);
+}
+
+#[test]
 fn a_gift_that_the_api_server_did_not_take_is_told() {
     for (outcome, expected) in [
         (ApplyOutcome::Conflict("changed".into()), ("Unknown", "Progressing")),

@@ -57,8 +57,8 @@ fn a_gift_is_on_trial_with_the_image_that_it_was_given_to_until_its_time_is_over
     for (why, change) in over {
         assert!(!on_trial(&patch, &rolling(change)), "{why}");
     }
-    for mode in ["Observe", "Disabled"] {
-        assert!(!on_trial(&spec(json!({"mode": mode})), &rolling(|_| {})), "{mode}");
+    for (mode, is) in [("Admission", true), ("Observe", false), ("Disabled", false)] {
+        assert_eq!(on_trial(&spec(json!({"mode": mode})), &rolling(|_| {})), is, "{mode}");
     }
 }
 

@@ -8,6 +8,7 @@ use kube::api::{Patch, PatchParams};
 use observed_crds::v1alpha1::{RemediationOutcome, RemediationRecord};
 use observed_e2e::wait;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::operator::{Monitoring, Operator, RULE, SOON, Stage, free_port, printed};
 use super::servers::{self, Running};
@@ -129,7 +130,10 @@ async fn evaluating(stage: &Stage, uid: Option<&str>) -> (Running, String, tempf
 
 /// A stage with an operator and a service that it has accepted.
 async fn observed(mode: &str, alert: &str) -> (Stage, Operator) {
-    let stage = Stage::own(Monitoring::Installed, "remediation").await;
+    // No Prometheus of another test is there to be asked.
+    static PLANE: OnceCell<Stage> = OnceCell::const_new();
+    let plane = PLANE.get_or_init(|| Stage::own(Monitoring::Installed, "remediation"));
+    let stage = plane.await.beside("remediation").await;
     stage.workload("api").await;
     let operator = Operator::start(&stage).await;
     stage.apply(&service(mode, alert)).await;

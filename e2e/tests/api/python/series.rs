@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::process::{Answers, GUIDE, beside_a_database};
 use crate::doctor::{doctor, found};
-use crate::operator::{MONITOR, Operator, SOON, Stage, free_port};
+use crate::operator::{MONITOR, Monitoring, Operator, SOON, Stage, free_port};
 use crate::servers::{self, Running};
 use crate::signals::running;
 
@@ -131,7 +131,8 @@ async fn prometheus(directory: &Path, stage: &Stage, at: SocketAddr, monitors: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_tells_of_the_labels_and_the_rules_of_the_guide_once_its_page_can_be_read() {
-    let stage = Stage::shared("guide").await;
+    // A Prometheus that is there is looked for by every operator of the cluster: other tests have none.
+    let stage = Stage::own(Monitoring::Installed, "guide").await;
     stage.apply(OBJECTS).await;
 
     // To the letter of the guide nothing of it is in Prometheus: its page is the only thing to be told of it.

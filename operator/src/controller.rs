@@ -6,7 +6,6 @@ mod orphans;
 mod packs;
 mod reconcile;
 mod watches;
-mod write_status;
 
 use std::sync::Arc;
 

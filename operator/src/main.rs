@@ -25,6 +25,7 @@ mod snapshot;
 mod telemetry;
 mod trial;
 mod verify;
+mod write_status;
 
 /// Rendering makes many short-lived texts: with the allocator of the C library it takes a quarter more instructions.
 #[global_allocator]

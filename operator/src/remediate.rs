@@ -9,6 +9,7 @@ mod act;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join_all, pending};
@@ -23,7 +24,6 @@ use observed_crds::v1alpha1::ObservedService;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::api_error;
 use crate::events::Events;
 use crate::gather::{self, Surroundings};
 use crate::metrics::Metrics;
@@ -102,7 +102,8 @@ pub async fn remediate(
 impl Context {
     /// One look at everything that fires. `last` is what this process did last, which its watch may not have seen yet.
     async fn round(&self, last: &mut Option<(Key, Timestamp)>) {
-        let services = self.services();
+        let known = self.known.state();
+        let services = readable(&known);
         if services.values().all(|service| service.spec.remediation.is_none()) {
             return;
         }
@@ -153,15 +154,6 @@ impl Context {
                 }
             }
         }
-    }
-
-    /// The services that can be read.
-    fn services(&self) -> BTreeMap<Key, ObservedService> {
-        let all = self.known.state();
-        let readable = all.iter().filter_map(|service| service.0.as_ref().ok().cloned());
-        readable
-            .map(|service| ((service.namespace().unwrap_or_default(), service.name_any()), service))
-            .collect()
     }
 
     /// What fires, as every Prometheus says. One that does not answer says nothing.
@@ -223,6 +215,14 @@ impl Context {
     }
 }
 
+/// The services that can be read.
+fn readable(known: &[Arc<Guarded>]) -> BTreeMap<Key, &ObservedService> {
+    let readable = known.iter().filter_map(|service| service.0.as_ref().ok());
+    readable
+        .map(|service| ((service.namespace().unwrap_or_default(), service.name_any()), service))
+        .collect()
+}
+
 /// Whether the service has an action for the alert.
 fn wants(service: &ObservedService, alert: &str) -> bool {
     let actions = service
@@ -244,9 +244,4 @@ fn is_accepted(service: &ObservedService) -> bool {
             .conditions
             .iter()
             .any(|condition| is_stalled(&condition.type_) && condition.status == "True")
-}
-
-/// An error of the API server in words.
-fn words(error: &kube::Error) -> String {
-    api_error::words(error)
 }

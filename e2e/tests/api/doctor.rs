@@ -47,6 +47,16 @@ pub fn found(told: &Value) -> Vec<String> {
     found
 }
 
+/// Evidence and fix of the finding of a rule.
+pub fn says(told: &Value, rule: &str) -> String {
+    let findings = told["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .find(|finding| finding["rule"] == rule)
+        .unwrap()
+        .to_string()
+}
+
 /// Everything right: the mended twin of each broken object. One Prometheus and one Alertmanager select by a label of
 /// this test, so that what other tests have on the same API server is not theirs.
 pub const HEALTHY: &str = "

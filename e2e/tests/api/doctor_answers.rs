@@ -12,7 +12,7 @@ use std::time::Duration;
 use observed_e2e::{Tool, wait};
 use serde_json::{Value, json};
 
-use super::doctor::{HEALTHY, doctor, found};
+use super::doctor::{HEALTHY, doctor, found, says};
 use super::operator::{Monitoring, RULE, Stage, free_port};
 use super::servers::{self, Running};
 
@@ -114,14 +114,7 @@ async fn what_a_real_prometheus_and_alertmanager_answer_is_found_by_the_rules_th
         .await
         .unwrap();
     assert_eq!(told["notRun"], json!([]), "{told:#}");
-    let says = |rule: &str| {
-        let findings = told["findings"].as_array().unwrap();
-        findings
-            .iter()
-            .find(|finding| finding["rule"] == rule)
-            .unwrap()
-            .to_string()
-    };
+    let says = |rule: &str| says(&told, rule);
     assert!(says("metrics-content-type").contains("CONTENT_TYPE_LATEST"));
     assert!(says("rule-failing").contains("many-to-many"));
     assert!(says("unbounded-label").contains("300 values"));

@@ -12,12 +12,13 @@ use kube::{Client, ResourceExt};
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::{self, Packs};
 use observed_core::status;
+use observed_crds::STATUS_MANAGER;
 use observed_crds::v1alpha1::SignalPackStatus;
 use observed_crds::v1alpha1::signal_pack::{SignalPack, UserPack};
 
 use super::watches::{self, GuardedPack};
-use super::write_status::write_status;
 use crate::api_error;
+use crate::write_status::write_status;
 
 /// How long it waits after an error of the API server.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -83,7 +84,7 @@ async fn look(changed: Arc<GuardedPack>, context: Arc<Context>) -> Result<Action
         )],
     };
     let now = status::of_pack(&findings, before.as_ref(), generation, Timestamp::now());
-    write_status::<UserPack, _>(&api, &meta, before.as_ref(), &now)
+    write_status::<UserPack, _>(&api, &meta, STATUS_MANAGER, before.as_ref(), &now)
         .await
         .map_err(Error::Status)?;
     Ok(Action::await_change())

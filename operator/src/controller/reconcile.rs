@@ -19,6 +19,7 @@ use observed_core::facts::Facts;
 use observed_core::finding::{Code, Finding};
 use observed_core::packs::Packs;
 use observed_core::status;
+use observed_crds::STATUS_MANAGER;
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
 use tracing::debug_span;
 
@@ -26,7 +27,6 @@ pub use error::Error;
 
 use super::changes::{Changes, Ticket};
 use super::memory::{Key, Memory, spread};
-use super::write_status::write_status;
 use crate::api_error::{self, Retry};
 use crate::events::Events;
 use crate::gather::Surroundings;
@@ -35,6 +35,7 @@ use crate::preflight::Preflight;
 use crate::services::{Guarded, Known};
 use crate::settings::Settings;
 use crate::verify;
+use crate::write_status::write_status;
 use look::{Looked, Turn, look};
 use stage::{stage, whole};
 
@@ -175,7 +176,8 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
             {
                 let (reason, words) = (error.reason(), error.to_string());
                 let now = status::failed(reason, &words, previous.as_ref(), generation, Timestamp::now());
-                let written = write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now);
+                let written =
+                    write_status::<ObservedService, _>(&api, &live.metadata, STATUS_MANAGER, previous.as_ref(), &now);
                 stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
             }
             let Turn::Done(next) = done? else {
@@ -197,7 +199,8 @@ async fn once(seen: &Guarded, context: &Context) -> Result<Option<Duration>, Err
                 "Write it as the installed CRD describes it: kubectl explain observedservice.spec",
             );
             let now = status::refused(&[finding], &facts, previous.as_ref(), generation, Timestamp::now());
-            let written = write_status::<ObservedService, _>(&api, &live.metadata, previous.as_ref(), &now);
+            let written =
+                write_status::<ObservedService, _>(&api, &live.metadata, STATUS_MANAGER, previous.as_ref(), &now);
             stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
             Ok(None)
         }

@@ -1,23 +1,22 @@
 //! Writes down what is done, and does it.
 
 use jiff::Timestamp;
-use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use observed_core::facts::Target;
 use observed_core::remediation::{Decision, Firing, Others, Situation, decide, done, remembered};
 use observed_crds::REMEDIATION_MANAGER;
 use observed_crds::v1alpha1::{ObservedService, Remediation, RemediationKind, RemediationRecord};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Context, Key, words};
-use crate::api_error;
+use super::{Context, Key};
+use crate::api_error::words;
 use crate::apply::{Held, workloads};
+use crate::write_status::{write_once, write_status};
 
 /// The annotation by which `kubectl rollout restart` replaces pods, so that every tool knows it for what it is.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
-/// How often a record is written anew because the object was written to in between.
-const MOST_ATTEMPTS: usize = 5;
 
 /// The service as it is now.
 pub(super) async fn read(client: &Client, key: &Key) -> Result<Option<ObservedService>, String> {
@@ -47,29 +46,33 @@ pub(super) async fn act(
         context.events.remediation(live, workload, record).await;
     };
     let written = |error: kube::Error| format!("its status could not be written: {}", words(&error));
+    let namespace = live.namespace().unwrap_or_default();
+    let resource = ApiResource::erase::<ObservedService>(&());
+    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
+    // Where somebody wrote in between, what to do may be another now, and is seen at the next look.
+    let note = async |history: &[RemediationRecord]| {
+        let noted = write_once::<ObservedService, _>(&api, &live.metadata, REMEDIATION_MANAGER, &of(history)).await;
+        noted.map_err(written)
+    };
     match decide(remediation, history, firing, &situation) {
         Decision::Leave => Ok(None),
         Decision::Note(record) => {
-            let history = remembered(history, record.clone());
-            write(&context.client, &live.metadata, &history)
-                .await
-                .map_err(written)?;
+            note(&remembered(history, record.clone())).await?;
             tell(&record, None).await;
             Ok(None)
         }
         Decision::Act(acting) => {
             let Some(target) = target else { return Ok(None) };
-            // Somebody wrote in between: what to do may be another now, and is seen at the next look.
             let before = remembered(history, acting.clone());
-            let meta = write(&context.client, &live.metadata, &before).await.map_err(written)?;
+            let meta = note(&before).await?;
             context.metrics.remediated(acting.action, acting.outcome);
-            let held = Held::new(&live.namespace().unwrap_or_default(), target);
+            let held = Held::new(&namespace, target);
             let tried = match acting.action {
                 RemediationKind::Restart => restart(&context.client, &held, target, now).await,
             };
             let record = done(&acting, target, tried, Timestamp::now());
-            let after = remembered(&before, record.clone());
-            let concluded = conclude(&context.client, meta, &after).await;
+            let after = of(&remembered(&before, record.clone()));
+            let concluded = write_status::<ObservedService, _>(&api, &meta, REMEDIATION_MANAGER, None, &after).await;
             tell(&record, Some(&held)).await;
             concluded.map_err(written)?;
             Ok(Some(now))
@@ -99,45 +102,7 @@ async fn restart(client: &Client, held: &Held, target: &Target, now: Timestamp) 
     Ok(())
 }
 
-/// Writes what became of it, though the object was written to in between.
-async fn conclude(client: &Client, mut meta: ObjectMeta, history: &[RemediationRecord]) -> Result<(), kube::Error> {
-    for _ in 0..MOST_ATTEMPTS {
-        match write(client, &meta, history).await {
-            Ok(_) => return Ok(()),
-            Err(error) if !api_error::is_conflict(&error) => return Err(error),
-            Err(_) => {}
-        }
-        let name = meta.name.clone().unwrap_or_default();
-        match api(client, &meta).get_metadata_opt(&name).await? {
-            Some(live) if live.metadata.uid == meta.uid => meta = live.metadata,
-            // Deleted or made anew: its history went with it.
-            _ => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
-/// Writes the history into the status of the very state that was looked at.
-async fn write(
-    client: &Client,
-    looked_at: &ObjectMeta,
-    history: &[RemediationRecord],
-) -> Result<ObjectMeta, kube::Error> {
-    let name = looked_at.name.clone().unwrap_or_default();
-    let body = json!({
-        "apiVersion": ObservedService::api_version(&()),
-        "kind": ObservedService::kind(&()),
-        "metadata": {"name": name, "uid": looked_at.uid, "resourceVersion": looked_at.resource_version},
-        "status": {"remediation": {"history": history}},
-    });
-    let params = PatchParams::apply(REMEDIATION_MANAGER).force();
-    let written = api(client, looked_at)
-        .patch_status(&name, &params, &Patch::Apply(body))
-        .await?;
-    Ok(written.metadata)
-}
-
-fn api(client: &Client, meta: &ObjectMeta) -> Api<DynamicObject> {
-    let namespace = meta.namespace.clone().unwrap_or_default();
-    Api::namespaced_with(client.clone(), &namespace, &ApiResource::erase::<ObservedService>(&()))
+/// The part of the status that is remediation's.
+fn of(history: &[RemediationRecord]) -> Value {
+    json!({"remediation": {"history": history}})
 }

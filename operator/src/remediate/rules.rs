@@ -1,5 +1,7 @@
 //! The PrometheusRule of a service, and which of its alerts fire.
 
+use std::collections::BTreeMap;
+
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
@@ -9,13 +11,14 @@ use observed_crds::OWNER_UID_ANNOTATION;
 use observed_crds::v1alpha1::ObservedService;
 use serde_json::Value;
 
-use super::{Key, words};
+use super::Key;
+use crate::api_error::words;
 use crate::verify::{self, Backends};
 
 /// The PrometheusRule that the operator made for a service.
 pub(super) struct Rules {
     uid: String,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     groups: Vec<String>,
 }
 

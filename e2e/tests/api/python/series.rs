@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::process::{Answers, GUIDE, beside_a_database};
-use crate::doctor::{doctor, found};
+use crate::doctor::{doctor, found, says};
 use crate::operator::{MONITOR, Monitoring, Operator, SOON, Stage, free_port};
 use crate::servers::{self, Running};
 use crate::signals::running;
@@ -89,16 +89,6 @@ async fn finds(stage: &Stage, prometheus: &str, expected: &[&str]) -> Value {
         }
     };
     wait::until(SOON, &expected.join(", "), look).await.unwrap()
-}
-
-/// Evidence and fix of the finding of a rule.
-fn says(told: &Value, rule: &str) -> String {
-    let findings = told["findings"].as_array().unwrap();
-    findings
-        .iter()
-        .find(|finding| finding["rule"] == rule)
-        .unwrap()
-        .to_string()
 }
 
 /// Asks for a path, as anybody may.

@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use observed_core::child::{Applied, ApplyOutcome, Body, Children};
 use observed_core::facts::Facts;
 use observed_core::{outputs, resolve, status};
+use observed_crds::STATUS_MANAGER;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
 use tracing::{Instrument, debug_span};
@@ -20,11 +21,11 @@ use crate::apply::{self, Settled, Writing, apply};
 use crate::controller::changes::Ticket;
 use crate::controller::memory::{Kept, Key, spread};
 use crate::controller::watches;
-use crate::controller::write_status::write_status;
 use crate::gather::{GatherContext, Own, gather};
 use crate::preflight::{Heard, Pods};
 use crate::trial;
 use crate::verify::{Backends, verify};
+use crate::write_status::write_status;
 
 /// Time between two looks at a service that is on its way, unless there are many.
 const HURRIED: Duration = Duration::from_secs(2);
@@ -167,7 +168,7 @@ pub(super) async fn look(looked: &Looked<'_>, context: &Context) -> Result<Turn,
             status::refused(&findings, &facts, previous, facts.generation, Timestamp::now())
         }
     };
-    let written = write_status::<ObservedService, _>(api, &service.metadata, previous, &now);
+    let written = write_status::<ObservedService, _>(api, &service.metadata, STATUS_MANAGER, previous, &now);
     stage(debug_span!("write_status"), written.map_err(Error::Status)).await?;
     if facts.exposed.is_known() {
         memory.page_was_read(key, Instant::now());

@@ -2,7 +2,6 @@
 
 use kube::Resource;
 use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
-use observed_crds::STATUS_MANAGER;
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,14 +10,15 @@ use crate::api_error;
 /// How often a status is written anew because the object was written to in between.
 const MOST_ATTEMPTS: usize = 5;
 
-/// Writes the status if it says something new.
+/// Writes the status if it says something new, though the object is written to in between.
 ///
 /// A UID alone does not tie a write to an object here: below `/status` the API server takes the metadata of what is
 /// stored, so that an object that was deleted and made anew under its name would get what was said of the old one. The
 /// resourceVersion does.
-pub(super) async fn write_status<K: Resource<DynamicType = ()>, S: Serialize + PartialEq>(
+pub async fn write_status<K: Resource<DynamicType = ()>, S: Serialize + PartialEq>(
     api: &Api<DynamicObject>,
     looked_at: &ObjectMeta,
+    manager: &str,
     before: Option<&S>,
     now: &S,
 ) -> Result<(), kube::Error> {
@@ -26,16 +26,9 @@ pub(super) async fn write_status<K: Resource<DynamicType = ()>, S: Serialize + P
         return Ok(());
     }
     let name = looked_at.name.clone().unwrap_or_default();
-    let params = PatchParams::apply(STATUS_MANAGER).force();
     let mut seen = looked_at.clone();
     for _ in 0..MOST_ATTEMPTS {
-        let body = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": {"name": name, "uid": seen.uid, "resourceVersion": seen.resource_version},
-            "status": now,
-        });
-        match api.patch_status(&name, &params, &Patch::Apply(body)).await {
+        match write_once::<K, _>(api, &seen, manager, now).await {
             Ok(_) => return Ok(()),
             Err(error) if api_error::is_not_found(&error) => return Ok(()),
             Err(error) if !api_error::is_conflict(&error) => return Err(error),
@@ -50,10 +43,31 @@ pub(super) async fn write_status<K: Resource<DynamicType = ()>, S: Serialize + P
     Ok(())
 }
 
+/// Writes what this manager says in the status, if nobody has written to the object since it was looked at, and returns
+/// what the object is from then on.
+pub async fn write_once<K: Resource<DynamicType = ()>, S: Serialize>(
+    api: &Api<DynamicObject>,
+    looked_at: &ObjectMeta,
+    manager: &str,
+    status: &S,
+) -> Result<ObjectMeta, kube::Error> {
+    let name = looked_at.name.clone().unwrap_or_default();
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": name, "uid": looked_at.uid, "resourceVersion": looked_at.resource_version},
+        "status": status,
+    });
+    let params = PatchParams::apply(manager).force();
+    let written = api.patch_status(&name, &params, &Patch::Apply(body)).await?;
+    Ok(written.metadata)
+}
+
 #[cfg(test)]
 mod tests {
     use http::Method;
     use kube::core::ApiResource;
+    use observed_crds::STATUS_MANAGER;
     use observed_crds::v1alpha1::{ObservedService, ObservedServiceStatus};
     use serde_json::Value;
 
@@ -85,7 +99,7 @@ mod tests {
         let resource = ApiResource::erase::<ObservedService>(&());
         let api = Api::<DynamicObject>::namespaced_with(client, "prod", &resource);
         let now = ObservedServiceStatus::default();
-        write_status::<ObservedService, _>(&api, &meta("first", "7"), None, &now)
+        write_status::<ObservedService, _>(&api, &meta("first", "7"), STATUS_MANAGER, None, &now)
             .await
             .unwrap();
         log.writes().into_iter().map(|asked| asked.body).collect()

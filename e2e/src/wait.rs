@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The condition did not come true in time.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,24 @@ impl Look for bool {
 ///
 /// # Errors
 /// The deadline passed.
-pub async fn until<L, F>(limit: Duration, what: &str, mut look: impl FnMut() -> F) -> Result<L::Value, Error>
+pub async fn until<L, F>(limit: Duration, what: &str, look: impl FnMut() -> F) -> Result<L::Value, Error>
+where
+    L: Look,
+    F: Future<Output = L>,
+{
+    until_every(INTERVAL, limit, what, look).await
+}
+
+/// Like [`until`], for a look that costs so much that it is taken only so often.
+///
+/// # Errors
+/// The deadline passed.
+pub async fn until_every<L, F>(
+    interval: Duration,
+    limit: Duration,
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> Result<L::Value, Error>
 where
     L: Look,
     F: Future<Output = L>,
@@ -68,7 +85,7 @@ where
         limit,
         last_seen,
     };
-    match until_or(limit, what, &mut look, std::future::pending::<Infallible>()).await {
+    match until_or(interval, limit, &mut look, std::future::pending::<Infallible>()).await {
         Ok(value) => Ok(value),
         Err(Ended::Late(last_seen)) => Err(failed(last_seen)),
         Err(Ended::Cut(never)) => match never {},
@@ -85,8 +102,8 @@ pub(crate) enum Ended<C> {
 
 /// Like [`until`], but ends at once when `cut` is done: a program that has exited never becomes ready.
 pub(crate) async fn until_or<L, F, C>(
+    interval: Duration,
     limit: Duration,
-    _what: &str,
     mut look: impl FnMut() -> F,
     cut: impl Future<Output = C>,
 ) -> Result<L::Value, Ended<C>>
@@ -113,7 +130,7 @@ where
         }
         tokio::select! {
             cause = &mut cut => return Err(Ended::Cut(cause)),
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(interval) => {}
         }
     }
 }

@@ -63,7 +63,7 @@ impl Run {
         L: Look,
         F: Future<Output = L>,
     {
-        match wait::until_or(limit, what, look, self.processes.first_end()).await {
+        match wait::until_or(wait::INTERVAL, limit, look, self.processes.first_end()).await {
             Ok(value) => Ok(value),
             Err(Ended::Cut(ended)) => Err(Error::ended(&ended)),
             Err(Ended::Late(last_seen)) => {

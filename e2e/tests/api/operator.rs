@@ -2,8 +2,10 @@
 
 mod process;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -22,10 +24,28 @@ pub const SOON: Duration = Duration::from_secs(120);
 
 /// A namespace of its own on a control plane, with everything installed that the operator needs.
 pub struct Stage {
-    pub cluster: &'static Cluster,
+    pub cluster: Plane,
     pub client: Client,
     pub namespace: String,
     kubeconfig: PathBuf,
+}
+
+/// A control plane: the one that all tests share, or one that ends with the last stage on it.
+#[derive(Clone)]
+pub enum Plane {
+    Shared(&'static Cluster),
+    Own(Arc<Cluster>),
+}
+
+impl Deref for Plane {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        match self {
+            Self::Shared(cluster) => cluster,
+            Self::Own(cluster) => cluster,
+        }
+    }
 }
 
 /// What a stage has beside Observed.
@@ -61,26 +81,25 @@ impl Stage {
         let cluster = Cluster::shared().await.unwrap();
         let install = async || install(cluster, Monitoring::Installed).await;
         let kubeconfig = READY.get_or_init(install).await.clone();
-        Self::on(cluster, kubeconfig, prefix).await
+        Self::on(Plane::Shared(cluster), kubeconfig, prefix).await
     }
 
-    /// A namespace on a control plane of the test's own. It ends with the process.
+    /// A namespace on a control plane of the test's own, which ends with it: one that idles costs as much as a test.
     pub async fn own(monitoring: Monitoring, prefix: &str) -> Self {
         let plane = ControlPlane {
             controller_manager: true,
         };
         let started = Cluster::control_plane(plane, &Progress::silent()).await.unwrap();
-        let cluster: &'static Cluster = Box::leak(Box::new(started));
-        let kubeconfig = install(cluster, monitoring).await;
-        Self::on(cluster, kubeconfig, prefix).await
+        let kubeconfig = install(&started, monitoring).await;
+        Self::on(Plane::Own(Arc::new(started)), kubeconfig, prefix).await
     }
 
     /// Another namespace on the same control plane.
     pub async fn beside(&self, prefix: &str) -> Self {
-        Self::on(self.cluster, self.kubeconfig.clone(), prefix).await
+        Self::on(self.cluster.clone(), self.kubeconfig.clone(), prefix).await
     }
 
-    async fn on(cluster: &'static Cluster, kubeconfig: PathBuf, prefix: &str) -> Self {
+    async fn on(cluster: Plane, kubeconfig: PathBuf, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await.unwrap();
         // The operators of a stage have a Lease of their own there, as if it were the namespace that they run in.
         let rights: Vec<Value> = serde_saphyr::from_multiple(&printed(&["rbac"]).await).unwrap();
@@ -97,8 +116,8 @@ impl Stage {
         let kubeconfig = cluster.run_dir().join(format!("{namespace}.kubeconfig"));
         std::fs::write(&kubeconfig, serde_saphyr::to_string(&there).unwrap()).unwrap();
         Self {
-            cluster,
             client: cluster.client().unwrap(),
+            cluster,
             namespace,
             kubeconfig,
         }

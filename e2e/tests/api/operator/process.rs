@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use kube::Client;
 use nix::sys::signal::Signal;
@@ -157,7 +158,9 @@ impl Operator {
                 Err(format!("{} of {more}", now - before))
             }
         };
-        wait::until(SOON, "more reconciles", look).await.unwrap();
+        // With a resync of a second it takes that long, and the page of metrics is dear in a debug build.
+        let often = Duration::from_millis(300);
+        wait::until_every(often, SOON, "more reconciles", look).await.unwrap();
     }
 
     /// The names of its threads, of which the kernel keeps 15 characters.

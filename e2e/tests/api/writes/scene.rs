@@ -22,6 +22,9 @@ const SOON: Duration = Duration::from_secs(100);
 /// What an operator that is wrong is given to show it.
 const NOTICED: Duration = Duration::from_secs(20);
 
+/// How often everything is read to see how it is: eight of them do it at once.
+const EVERY: Duration = Duration::from_millis(400);
+
 /// How long watches are ill after a step: longer than the operator needs to see what was done in it.
 const ILL: Duration = Duration::from_secs(4);
 
@@ -152,6 +155,10 @@ impl Scene {
 
     /// Waits until the operator has looked twice and written nothing.
     pub async fn is_quiet(&self) -> Result<(), String> {
+        self.is_quiet_within(SOON).await
+    }
+
+    async fn is_quiet_within(&self, limit: Duration) -> Result<(), String> {
         let look = async || {
             let before = self.proxy.writes().len();
             let operator = self.operator.lock().await;
@@ -174,7 +181,7 @@ impl Scene {
                 Err(format!("{:?}", &after[before..]))
             }
         };
-        let quiet = wait::until(NOTICED, "the writes to end", look).await;
+        let quiet = wait::until_every(EVERY, limit, "the writes to end", look).await;
         quiet.map_err(|error| error.to_string())
     }
 
@@ -207,7 +214,7 @@ impl Scene {
                 Err(oracle::difference(wanted, &seen))
             }
         };
-        let same = wait::until(limit, "the end of the run without a fault", look).await;
+        let same = wait::until_every(EVERY, limit, "the end of the run without a fault", look).await;
         same.map_err(|error| error.to_string())
     }
 
@@ -228,14 +235,14 @@ impl Scene {
             let same = self.becomes(wanted, limit).await;
             same.map_err(|error| format!("after {step:?}: {error}"))?;
         }
-        self.is_quiet().await?;
+        self.is_quiet_within(limit).await?;
         // What was written after the service was gone is collected as soon as it is seen.
         let (last, none) = (reference.ends.last(), End::new());
         let look = async || match oracle::difference(last.unwrap_or(&none), &self.end().await) {
             none if none.is_empty() => Ok(()),
             difference => Err(difference),
         };
-        let stayed = wait::until(NOTICED, "it to stay so", look).await;
+        let stayed = wait::until(limit, "it to stay so", look).await;
         stayed.map_err(|error| error.to_string())
     }
 }

@@ -29,7 +29,8 @@ pub struct Probes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<ProbeSettings>,
     /// readiness takes a pod that cannot serve out of its Services. Default: `GET /ready`, every 5 s, 3 s to answer,
-    /// 3 failures in a row. Where a pod takes more than a second to answer, it gets as long as the period instead, at most 10 s.
+    /// 3 failures in a row. Where a pod takes more than a second to answer, every 10 s instead, and 10 s to answer; with
+    /// periodSeconds as long as that, at most 10 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readiness: Option<ProbeSettings>,
     /// startup holds liveness and readiness back until the container has started. Default: the liveness handler, every

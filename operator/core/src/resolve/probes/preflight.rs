@@ -82,10 +82,10 @@ pub(super) fn judge(kind: ProbeKind, wanted: &Wanted, answers: &[Answer], replic
 /// The probe for pods that answer so.
 pub(super) fn fitting(wanted: &Wanted, answers: &[Answer]) -> ProbeShape {
     let mut shape = wanted.shape.clone();
-    if let Some(slow) = wanted.slow_timeout_seconds
+    if let Some(slow) = wanted.slow
         && answers.iter().any(|answer| is_slow(wanted, answer))
     {
-        shape.timeout_seconds = slow;
+        slow.set(&mut shape);
     }
     shape
 }

@@ -23,8 +23,8 @@ const LONGEST_WINDOW_SECONDS: u32 = 600;
 /// How long they are asked when the spec says nothing.
 const DEFAULT_WINDOW_SECONDS: u32 = 30;
 
-/// Longest timeout that readiness gets because the pods are slow.
-const LONGEST_SLOW_TIMEOUT_SECONDS: i32 = 10;
+/// Longest timeout that readiness gets because the pods are slow, and the period that it then gets.
+const SLOW_SECONDS: i32 = 10;
 
 /// How long the running pods must have answered well.
 pub(super) fn window(spec: &ObservedServiceSpec) -> Result<u32, Finding> {
@@ -51,8 +51,22 @@ pub(super) struct Wanted {
     pub(super) shape: ProbeShape,
     /// Number of the port that it asks. None for a command.
     pub(super) port: Option<i32>,
-    /// Timeout where the pods turn out to be slow. None: it stays as it is.
-    pub(super) slow_timeout_seconds: Option<i32>,
+    /// How it asks where the pods turn out to be slow. None: as it asks otherwise.
+    pub(super) slow: Option<Pace>,
+}
+
+/// How often a probe asks, and how long it waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    pub(super) period_seconds: i32,
+    pub(super) timeout_seconds: i32,
+}
+
+impl Pace {
+    pub(super) fn set(self, shape: &mut ProbeShape) {
+        shape.period_seconds = self.period_seconds;
+        shape.timeout_seconds = self.timeout_seconds;
+    }
 }
 
 /// The wanted probes; in words where a default does not fit the container. A kind that is not wanted at all is left out.
@@ -119,16 +133,17 @@ pub(super) fn wanted(
         timeout: 3,
         failures: 3,
     };
-    let written = readiness.timeout_seconds;
+    let given = past.given.get(&ProbeKind::Readiness).copied();
+    let written = &readiness;
     let readiness = one(
         container,
         ProbeKind::Readiness,
-        &readiness,
+        written,
         "/ready",
         defaults,
         &mut findings,
     )
-    .map(|wanted| Ok(roomy(wanted?, written, past.given.get(&ProbeKind::Readiness).copied())));
+    .map(|wanted| Ok(roomy(wanted?, written, given)));
     let followed = match theirs {
         Some(shape) => handlers::follow(container, shape),
         None => liveness
@@ -187,20 +202,32 @@ fn one(
             initial_delay_seconds: 0,
         },
         port,
-        slow_timeout_seconds: None,
+        slow: None,
     }))
 }
 
-/// Readiness that waits longer for slow pods: an attempt that times out takes a pod away that would have answered. What was
-/// given so before stays.
-fn roomy(mut wanted: Wanted, written: Option<i32>, given: Option<&ProbeShape>) -> Wanted {
-    let slow = wanted.shape.period_seconds.min(LONGEST_SLOW_TIMEOUT_SECONDS);
-    if written.is_none() && slow > wanted.shape.timeout_seconds {
-        let was = |given: &ProbeShape| (given.period_seconds, given.timeout_seconds);
-        if given.map(was) == Some((wanted.shape.period_seconds, slow)) {
-            wanted.shape.timeout_seconds = slow;
-        } else {
-            wanted.slow_timeout_seconds = Some(slow);
+/// Readiness that waits longer for slow pods, and so asks them less often: an attempt that times out takes a pod away that
+/// would have answered. What was given so before stays.
+fn roomy(mut wanted: Wanted, written: &ProbeSettings, given: Option<&ProbeShape>) -> Wanted {
+    let usual = wanted.shape.period_seconds;
+    let period = written.period_seconds.unwrap_or(usual.max(SLOW_SECONDS));
+    let slow = Pace {
+        period_seconds: period,
+        timeout_seconds: period.min(SLOW_SECONDS),
+    };
+    if written.timeout_seconds.is_none() && slow.timeout_seconds > wanted.shape.timeout_seconds {
+        let before = given.map(|given| Pace {
+            period_seconds: given.period_seconds,
+            timeout_seconds: given.timeout_seconds,
+        });
+        // Given before the period followed the timeout.
+        let sooner = Pace {
+            period_seconds: usual,
+            timeout_seconds: usual.min(SLOW_SECONDS),
+        };
+        match before.filter(|before| [slow, sooner].contains(before)) {
+            Some(before) => before.set(&mut wanted.shape),
+            None => wanted.slow = Some(slow),
         }
     }
     wanted
@@ -255,7 +282,7 @@ fn startup(
             initial_delay_seconds: 0,
         },
         port,
-        slow_timeout_seconds: None,
+        slow: None,
     }))
 }
 

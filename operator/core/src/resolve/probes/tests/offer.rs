@@ -144,7 +144,7 @@ fn an_offer_does_not_change_because_the_pods_are_slower_or_faster_now() {
     let offered = |facts: &Facts| resolved(&admission(), facts).offer.unwrap();
     let first = offered(&well(slow));
     let timeout = |offered: &crate::plan::Offered| offered.gift.probes[&ProbeKind::Readiness].timeout_seconds;
-    assert_eq!((timeout(&first), timeout(&offered(&well(|_| {})))), (5, 3));
+    assert_eq!((timeout(&first), timeout(&offered(&well(|_| {})))), (10, 3));
     let second = offered(&well(|facts| facts["offer"] = json!(first.offer)));
     assert_eq!(second.offer, first.offer);
 }

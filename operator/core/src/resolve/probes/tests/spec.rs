@@ -195,26 +195,29 @@ fn a_gift_stays_as_it_was_given_when_the_next_pods_start_slower_or_faster() {
 }
 
 #[test]
-fn readiness_of_slow_pods_waits_longer_and_stays_so_when_they_are_faster() {
+fn readiness_of_slow_pods_waits_longer_asks_less_often_and_stays_so_when_they_are_faster() {
     let readiness = |probes: Value, millis: u64| {
         let slow = facts(|facts| facts["preflight"]["readiness"][1]["millis"] = millis.into());
         let gift = resolved(&spec(json!({"readiness": probes})), &slow).gift.unwrap();
-        let timeout = gift.probes[&ProbeKind::Readiness].timeout_seconds;
-        (gift, timeout)
+        let shape = &gift.probes[&ProbeKind::Readiness];
+        let pace = (shape.period_seconds, shape.timeout_seconds);
+        (gift, pace)
     };
-    for (probes, millis, timeout) in [
-        (json!({}), 900, 3),
-        (json!({}), 1100, 5),
-        (json!({"periodSeconds": 30}), 1100, 10),
-        (json!({"periodSeconds": 3}), 1100, 3),
-        (json!({"timeoutSeconds": 2}), 1100, 2),
+    for (probes, millis, pace) in [
+        (json!({}), 900, (5, 3)),
+        (json!({}), 1100, (10, 10)),
+        (json!({"periodSeconds": 30}), 1100, (30, 10)),
+        (json!({"periodSeconds": 7}), 1100, (7, 7)),
+        (json!({"periodSeconds": 3}), 1100, (3, 3)),
+        (json!({"timeoutSeconds": 2}), 1100, (5, 2)),
     ] {
-        assert_eq!(readiness(probes.clone(), millis).1, timeout, "{probes} {millis}");
+        assert_eq!(readiness(probes.clone(), millis).1, pace, "{probes} {millis}");
     }
     let (gift, _) = readiness(json!({}), 1100);
-    for millis in [3, 1100] {
+    let (sooner, _) = readiness(json!({"periodSeconds": 5}), 1100);
+    for (gift, millis) in [(&gift, 3), (&gift, 1100), (&sooner, 3), (&sooner, 1100)] {
         let later = facts(|facts| {
-            with_gift(facts, &gift, &[]);
+            with_gift(facts, gift, &[]);
             facts["preflight"]["readiness"][0]["millis"] = millis.into();
         });
         let probes = resolved(&spec(json!({})), &later);

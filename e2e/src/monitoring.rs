@@ -64,7 +64,7 @@ pub enum Error {
 
 /// Installs the stack on a cluster started with [`Cluster::node`] (with `monitoring: true`) and waits until all of it is Ready. It selects the
 /// ServiceMonitors, PodMonitors, PrometheusRules and AlertmanagerConfigs of every namespace, and scrapes and evaluates every 5 s. Of its own it
-/// scrapes only the containers' memory and CPU from the kubelet: the rest is what Observed is for.
+/// scrapes only the containers' memory and CPU and the volumes from the kubelet: the rest is what Observed is for.
 ///
 /// # Errors
 /// An object was refused, or something did not become Ready in time.

@@ -63,6 +63,11 @@ impl Faults {
         findings.or(faults)
     }
 
+    /// Reads them from the command line.
+    pub fn from_option(text: &str) -> Result<Self, String> {
+        Self::parse(text.as_bytes()).map_err(|findings| findings.to_string())
+    }
+
     fn read(object: &Map<String, Value>, findings: &mut Findings) -> Self {
         Self {
             error_ratio: findings.optional(object, "errorRatio", |value| match value.as_f64() {

@@ -1,5 +1,7 @@
 //! What is wrong with a request body: all of it at once, by field.
 
+use std::fmt;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -62,6 +64,16 @@ impl Findings {
             None => T::default(),
             Some(_) => self.required(object, "", name, check).unwrap_or_default(),
         }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self
+            .0
+            .iter()
+            .map(|Finding { field, message }| format!("{field} {message}"));
+        f.write_str(&lines.collect::<Vec<_>>().join("; "))
     }
 }
 

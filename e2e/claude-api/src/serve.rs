@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
 use crate::dependencies::Dependencies;
+use crate::faults::Faults;
 use crate::telemetry::traces::{self, Traces};
 use crate::{admin, dependencies, duration, tasks};
 
@@ -33,6 +34,9 @@ pub struct Options {
     /// How long requests that are in flight then have to end.
     #[arg(long, default_value = "20s", value_parser = duration::parse)]
     grace: Duration,
+    /// What is wrong from the start, as the admin port takes it: a version that is broken. `{"errorRatio": 0.5}`.
+    #[arg(long, env = "CLAUDE_API_FAULTS", default_value = "{}", value_parser = Faults::from_option)]
+    faults: Faults,
     /// Base URL of what receives traces by OTLP/HTTP: they are sent to /v1/traces below it. None are sent without it.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     otlp_endpoint: Option<String>,
@@ -118,6 +122,7 @@ async fn background(app: &App) {
 /// Serves until the process is asked to end.
 pub async fn run(options: Options) -> Result<(), Error> {
     let app = App::new(Dependencies::new(options.dependencies)?);
+    app.faults.set(options.faults);
     let end = asked_to_end()?;
     tokio::time::sleep(options.starting).await;
     let (main, main_address) = listen(options.listen).await?;

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use crate::faults::{Faults, Told};
 use crate::stage::{Stage, list};
+use crate::volumes;
 
 const NAMESPACE: &str = "copies";
 const SOON: Duration = Duration::from_secs(180);
 
 /// Each copy, and the requests a second that it is asked from the start.
-const COPIES: [(&str, u32); 12] = [
+const COPIES: [(&str, u32); 15] = [
     ("healthy", 2),
     ("errors", 3),
     ("panics", 3),
@@ -28,7 +29,12 @@ const COPIES: [(&str, u32); 12] = [
     ("gone", 1),
     ("fallback", 0),
     ("spender", 0),
+    ("full", 0),
+    ("regressed", 3),
+    ("renewed", 3),
 ];
+/// Those that mount a volume.
+const WITH_VOLUME: [&str; 2] = ["healthy", "full"];
 
 pub struct Copies<'a> {
     stage: &'a Stage,
@@ -39,6 +45,8 @@ impl<'a> Copies<'a> {
     /// Applies them all. They are not there yet.
     pub async fn set(stage: &'a Stage) -> Self {
         stage.kubectl(&["create", "namespace", NAMESPACE]).await;
+        volumes::make(stage, NAMESPACE, &WITH_VOLUME).await;
+        volumes::fill(stage, NAMESPACE, "healthy", 8).await;
         let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
         let (copied, mut items): (Vec<Value>, Vec<Value>) = all["items"]
             .as_array()
@@ -65,8 +73,13 @@ impl<'a> Copies<'a> {
     pub async fn are_observed(&self) {
         let ups = format!("observed:targets_up:ratio{{namespace=\"{NAMESPACE}\"}} == 1");
         let memory = format!("observed:container_memory:ratio{{namespace=\"{NAMESPACE}\",container=\"api\"}}");
+        let volumes = format!("observed:volume_used:ratio{{namespace=\"{NAMESPACE}\"}}");
         // The one without a limit has no share of it.
-        for (expression, count) in [(ups, COPIES.len()), (memory, COPIES.len() - 1)] {
+        for (expression, count) in [
+            (ups, COPIES.len()),
+            (memory, COPIES.len() - 1),
+            (volumes, WITH_VOLUME.len()),
+        ] {
             let look = || async {
                 let found = self.stage.query(&expression).await?;
                 if found.len() == count {
@@ -96,6 +109,9 @@ impl<'a> Copies<'a> {
             self.switch(copy, &fault).await;
         }
         self.scale("gone", 0).await;
+        self.roll_out("regressed", r#"{"errorRatio": 0.5}"#).await;
+        self.roll_out("renewed", "{}").await;
+        volumes::fill(self.stage, NAMESPACE, "full", 16).await;
         let begin = [load("begins", &[("fallback", 10), ("spender", 40)])];
         self.stage.apply(&list(&begin)).await;
         let told = [
@@ -103,6 +119,8 @@ impl<'a> Copies<'a> {
             Told::new("a bug panics", "HighErrorRate", &[("service", "panics")]),
             Told::new("the model is slow", "HighResponseTime", &[("service", "slow")]),
             Told::new("memory leaks", "HighMemoryUsage", &[("service", "leak")]),
+            Told::new("a volume is full", "VolumeAlmostFull", &[("service", "full")]),
+            Told::new("a rollout brings errors", "HighErrorRate", &[("service", "regressed")]),
             Told::new("scaled to zero", "TargetAbsent", &[("service", "gone")]),
             Told::new(
                 "answers come from a fallback",
@@ -124,6 +142,9 @@ impl<'a> Copies<'a> {
             self.switch(copy, &json!({})).await;
         }
         self.scale("gone", 1).await;
+        volumes::fill(self.stage, NAMESPACE, "full", 8).await;
+        let undo = ["rollout", "undo", "deployment/regressed", "-n", NAMESPACE];
+        self.stage.kubectl(&undo).await;
         faults.resolve(start, told).await;
     }
 
@@ -131,6 +152,7 @@ impl<'a> Copies<'a> {
     pub async fn nothing_else_fired(&self) {
         for silent in [
             r#"service="healthy""#,
+            r#"service="renewed""#,
             r#"service="unlimited",alertname="HighMemoryUsage""#,
             r#"service="slow-burn",alertname="ErrorBudgetBurn",severity="critical""#,
         ] {
@@ -144,6 +166,8 @@ impl<'a> Copies<'a> {
                 .await
                 .is_empty()
         );
+        let used = r#"observed:volume_used:ratio{namespace="copies",pod=~"healthy-.*"} > 0.4 < 0.6"#;
+        assert_eq!(self.stage.query(used).await.unwrap().len(), 1, "half of its volume");
         let asked = r#"min_over_time(observed:http_requests:rate{namespace="copies",job="healthy"}[1m]) > 0.5"#;
         assert!(
             !self.stage.query(asked).await.unwrap().is_empty(),
@@ -167,6 +191,14 @@ impl<'a> Copies<'a> {
         assert!(!told.await.unwrap().is_null(), "{copy} has no such pod");
     }
 
+    /// Rolls a version out that has these faults from its start.
+    async fn roll_out(&self, copy: &str, faults: &str) {
+        let (what, version) = (format!("deployment/{copy}"), format!("CLAUDE_API_FAULTS={faults}"));
+        self.stage
+            .kubectl(&["set", "env", &what, &version, "-n", NAMESPACE])
+            .await;
+    }
+
     async fn scale(&self, copy: &str, replicas: u32) {
         let (what, replicas) = (format!("deployment/{copy}"), format!("--replicas={replicas}"));
         self.stage.kubectl(&["scale", &what, &replicas, "-n", NAMESPACE]).await;
@@ -188,6 +220,9 @@ fn copy(item: &Value, name: &str) -> Value {
         copy["spec"]["replicas"] = json!(1);
         if name == "unlimited" {
             copy["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = json!({"cpu": "500m"});
+        }
+        if WITH_VOLUME.contains(&name) {
+            volumes::mount(&mut copy, name);
         }
     }
     copy
@@ -220,6 +255,7 @@ fn observed(name: &str) -> Value {
                     "TargetAbsent": soon,
                     "TokensStalled": soon,
                     "CostBudgetBurnHour": above("10"),
+                    "VolumeAlmostFull": soon,
                 },
             },
             "objectives": [{"name": "availability", "target": "99%", "minBadEvents": 1, "sli": {"errorRatio": {}}}],

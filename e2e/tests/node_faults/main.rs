@@ -9,6 +9,7 @@ mod databases;
 mod faults;
 mod series;
 mod stage;
+mod volumes;
 
 use std::time::Duration;
 

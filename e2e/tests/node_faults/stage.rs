@@ -1,6 +1,7 @@
 //! A cluster with monitoring, Observed, and the sample that a user copies, with shorter times and images of our own making.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Method;
@@ -102,6 +103,12 @@ impl Stage {
             })
         };
         list(&["postgres", "redis"].map(volume))
+    }
+
+    /// Where the node keeps what its memory holds for a pod under this name.
+    pub fn in_memory_of(&self, pod_uid: &str, name: &str) -> PathBuf {
+        let pods = self.cluster.run_dir().join("kubelet/pods");
+        pods.join(pod_uid).join("volumes/kubernetes.io~empty-dir").join(name)
     }
 
     pub async fn kubectl(&self, arguments: &[&str]) -> String {

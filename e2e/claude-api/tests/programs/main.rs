@@ -119,6 +119,15 @@ fn load_sends_as_much_as_it_was_told_and_counts_every_answer() {
 }
 
 #[test]
+fn a_version_that_is_broken_fails_from_its_first_request_until_it_is_mended() {
+    let service = Running::serve(&["--faults", r#"{"errorRatio": 1}"#]);
+    assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 500);
+    assert_eq!(service.ask("GET", "/ready", "").0, 200);
+    assert_eq!(service.admin("PUT", "{}").0, 200);
+    assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
+}
+
+#[test]
 fn load_without_an_answer_fails_and_says_how() {
     let address = {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -167,6 +176,7 @@ fn misuse_is_told_in_words_and_exits_with_2() {
         &["load", "--url", "https://host/"][..],
         &["load"],
         &["serve", "--drain", "soon"],
+        &["serve", "--faults", r#"{"errorRatio": 2}"#],
         &["sing"],
     ] {
         let output = program().args(arguments).output().unwrap();

@@ -33,8 +33,8 @@ const COPIES: [(&str, u32); 15] = [
     ("regressed", 3),
     ("renewed", 3),
 ];
-/// Those that mount a volume.
-const WITH_VOLUME: [&str; 2] = ["healthy", "full"];
+/// Those that mount a volume. Their pods start later than the others', so that the healthy copy has none.
+const WITH_VOLUME: [&str; 2] = ["spender", "full"];
 
 pub struct Copies<'a> {
     stage: &'a Stage,
@@ -46,7 +46,7 @@ impl<'a> Copies<'a> {
     pub async fn set(stage: &'a Stage) -> Self {
         stage.kubectl(&["create", "namespace", NAMESPACE]).await;
         volumes::make(stage, NAMESPACE, &WITH_VOLUME).await;
-        volumes::fill(stage, NAMESPACE, "healthy", 8).await;
+        volumes::fill(stage, NAMESPACE, "spender", 8).await;
         let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
         let (copied, mut items): (Vec<Value>, Vec<Value>) = all["items"]
             .as_array()
@@ -154,6 +154,7 @@ impl<'a> Copies<'a> {
             r#"service="healthy""#,
             r#"service="renewed""#,
             r#"service="unlimited",alertname="HighMemoryUsage""#,
+            r#"service="spender",alertname="VolumeAlmostFull""#,
             r#"service="slow-burn",alertname="ErrorBudgetBurn",severity="critical""#,
         ] {
             let fired = self.fired(silent).await;
@@ -166,7 +167,7 @@ impl<'a> Copies<'a> {
                 .await
                 .is_empty()
         );
-        let used = r#"observed:volume_used:ratio{namespace="copies",pod=~"healthy-.*"} > 0.4 < 0.6"#;
+        let used = r#"observed:volume_used:ratio{namespace="copies",pod=~"spender-.*"} > 0.4 < 0.6"#;
         assert_eq!(self.stage.query(used).await.unwrap().len(), 1, "half of its volume");
         let asked = r#"min_over_time(observed:http_requests:rate{namespace="copies",job="healthy"}[1m]) > 0.5"#;
         assert!(

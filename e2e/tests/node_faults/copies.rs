@@ -33,7 +33,7 @@ const COPIES: [(&str, u32); 15] = [
     ("regressed", 3),
     ("renewed", 3),
 ];
-/// Those that mount a volume. Their pods start later than the others', so that the healthy copy has none.
+/// Those that mount a volume. Never the healthy one: the wait for a volume can be long enough for its `TargetAbsent`.
 const WITH_VOLUME: [&str; 2] = ["spender", "full"];
 
 pub struct Copies<'a> {

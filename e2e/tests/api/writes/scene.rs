@@ -242,7 +242,7 @@ impl Scene {
             none if none.is_empty() => Ok(()),
             difference => Err(difference),
         };
-        let stayed = wait::until(limit, "it to stay so", look).await;
+        let stayed = wait::until_every(EVERY, limit, "it to stay so", look).await;
         stayed.map_err(|error| error.to_string())
     }
 }

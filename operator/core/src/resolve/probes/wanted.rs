@@ -209,23 +209,19 @@ fn one(
 /// Readiness that waits longer for slow pods, and so asks them less often: an attempt that times out takes a pod away that
 /// would have answered. What was given so before stays.
 fn roomy(mut wanted: Wanted, written: &ProbeSettings, given: Option<&ProbeShape>) -> Wanted {
-    let usual = wanted.shape.period_seconds;
-    let period = written.period_seconds.unwrap_or(usual.max(SLOW_SECONDS));
-    let slow = Pace {
+    let every = |period: i32| Pace {
         period_seconds: period,
         timeout_seconds: period.min(SLOW_SECONDS),
     };
+    let usual = wanted.shape.period_seconds;
+    let slow = every(written.period_seconds.unwrap_or(usual.max(SLOW_SECONDS)));
     if written.timeout_seconds.is_none() && slow.timeout_seconds > wanted.shape.timeout_seconds {
         let before = given.map(|given| Pace {
             period_seconds: given.period_seconds,
             timeout_seconds: given.timeout_seconds,
         });
-        // Given before the period followed the timeout.
-        let sooner = Pace {
-            period_seconds: usual,
-            timeout_seconds: usual.min(SLOW_SECONDS),
-        };
-        match before.filter(|before| [slow, sooner].contains(before)) {
+        // The second was given before the period followed the timeout.
+        match before.filter(|before| [slow, every(usual)].contains(before)) {
             Some(before) => before.set(&mut wanted.shape),
             None => wanted.slow = Some(slow),
         }

@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 
 use super::super::operator::Stage;
 
+const VERSION: &str = "jsonpath={.metadata.resourceVersion}";
+
+/// How often an object is compared at most until nobody has written to it meanwhile.
+const MOST_LOOKS: usize = 50;
+
 /// A tool, and what it asks of the API server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tool {
@@ -168,10 +173,20 @@ impl<'a> Place<'a> {
         match tool {
             // Helm compares nothing with the cluster but what it is about to write.
             Tool::KubectlReplace | Tool::KubectlEdit | Tool::Helm3 | Tool::Helm4 => String::new(),
-            _ => match self.kubectl(&[&["diff", "-f", "-"], tool.flags()].concat(), file) {
-                Ok(same) => same,
-                Err(differs) => differs,
-            },
+            _ => {
+                let version = || self.kubectl(&["get", "-f", "-", "-o", VERSION], file).unwrap();
+                let mut before = version();
+                for _ in 0..MOST_LOOKS {
+                    let (Ok(told) | Err(told)) = self.kubectl(&[&["diff", "-f", "-"], tool.flags()].concat(), file);
+                    let after = version();
+                    if after == before {
+                        return told;
+                    }
+                    // It reads the object twice, and its status was written in between: no tool calls that drift.
+                    before = after;
+                }
+                panic!("the object was written to {MOST_LOOKS} times");
+            }
         }
     }
 

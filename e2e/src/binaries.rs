@@ -44,12 +44,27 @@ pub enum Error {
 /// # Errors
 /// Rust is missing, the build failed, or the package has no such program.
 pub async fn debug(package: &str, progress: &Progress) -> Result<PathBuf, Error> {
-    let step = progress.step(format!("cargo build {package}"), None);
-    let arguments = ["--workspace", "--tests", "--bin", package];
-    let mut built = build(&[package], &arguments, None).await?;
+    one(package, &["--workspace", "--tests", "--bin", package], progress).await
+}
+
+/// The debug build of an operator that is wrong as its environment says: `observed` with the feature `known-bad`.
+///
+/// All that it depends on is what `cargo test --workspace` has built: it is asked for beside a test, which brings the same features.
+///
+/// # Errors
+/// As of [`debug`].
+pub async fn known_bad(progress: &Progress) -> Result<PathBuf, Error> {
+    let (program, feature) = ("observed-known-bad", "observed/known-bad");
+    let arguments = ["--workspace", "--test", "api", "--features", feature, "--bin", program];
+    one(program, &arguments, progress).await
+}
+
+async fn one(program: &str, arguments: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
+    let step = progress.step(format!("cargo build {program}"), None);
+    let mut built = build(&[program], arguments, None).await?;
     step.done();
-    built.remove(package).ok_or_else(|| Error::NoProgram {
-        package: package.to_owned(),
+    built.remove(program).ok_or_else(|| Error::NoProgram {
+        package: program.to_owned(),
     })
 }
 

@@ -7,6 +7,8 @@ mod controller;
 mod events;
 mod gather;
 mod installed;
+#[cfg(feature = "known-bad")]
+mod known_bad;
 mod lease;
 mod managed_fields;
 mod mend;

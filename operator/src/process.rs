@@ -93,8 +93,10 @@ async fn operate(settings: Settings) -> Result<(), Error> {
     let client = ClientBuilder::try_from(config.clone())
         .map_err(Error::Client)?
         .with_layer(&requests)
-        .with_layer(&gate)
-        .build();
+        .with_layer(&gate);
+    #[cfg(feature = "known-bad")]
+    let client = client.with_layer(&tower::util::option_layer(crate::known_bad::KnownBad::named()));
+    let client = client.build();
     let home = ClientBuilder::try_from(config).map_err(Error::Client)?;
     let home = home.with_layer(&requests).build();
     let secured = settings.metrics_listen.map(|address| Secured {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use observed_crds::v1alpha1::ObservedService;
@@ -63,6 +63,14 @@ pub async fn program() -> &'static PathBuf {
         .await
 }
 
+/// The debug build of operators that are wrong.
+async fn known_bad() -> &'static PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT
+        .get_or_init(async || binaries::known_bad(&Progress::detect()).await.unwrap())
+        .await
+}
+
 /// What a verb of the command line prints.
 pub async fn printed(arguments: &[&str]) -> String {
     let output = Command::new(program().await).args(arguments).output().unwrap();
@@ -72,6 +80,14 @@ pub async fn printed(arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the operator may do. Printed once: there are hundreds of stages.
+async fn rights() -> &'static Vec<Value> {
+    static PRINTED: OnceCell<Vec<Value>> = OnceCell::const_new();
+    PRINTED
+        .get_or_init(async || serde_saphyr::from_multiple(&printed(&["rbac"]).await).unwrap())
+        .await
 }
 
 impl Stage {
@@ -102,8 +118,7 @@ impl Stage {
     async fn on(cluster: Plane, kubeconfig: PathBuf, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await.unwrap();
         // The operators of a stage have a Lease of their own there, as if it were the namespace that they run in.
-        let rights: Vec<Value> = serde_saphyr::from_multiple(&printed(&["rbac"]).await).unwrap();
-        for mut right in rights {
+        for mut right in rights().await.iter().cloned() {
             if matches!(right["kind"].as_str(), Some("Role" | "RoleBinding")) {
                 right["metadata"]["namespace"] = namespace.as_str().into();
                 cluster.apply(&right.to_string()).await.unwrap();
@@ -172,16 +187,13 @@ impl Stage {
     }
 
     /// Objects of a kind, as `("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")`.
-    pub fn objects(&self, (api_version, kind, plural): (&str, &str, &str)) -> Api<DynamicObject> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource {
-            group: group.into(),
-            version: version.into(),
-            api_version: api_version.into(),
-            kind: kind.into(),
-            plural: plural.into(),
-        };
-        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    pub fn objects(&self, kind: (&str, &str, &str)) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
+    }
+
+    /// The same, of which only the metadata is read.
+    pub fn metadata(&self, kind: (&str, &str, &str)) -> Api<PartialObjectMeta<DynamicObject>> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
     }
 
     /// A condition of a service, once the operator has seen its latest spec.
@@ -248,6 +260,17 @@ pub const MONITOR: (&str, &str, &str) = ("monitoring.coreos.com/v1", "ServiceMon
 pub const RULE: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules");
 pub const CONFIG_MAP: (&str, &str, &str) = ("v1", "ConfigMap", "configmaps");
 pub const DEPLOYMENT: (&str, &str, &str) = ("apps/v1", "Deployment", "deployments");
+
+fn resource((api_version, kind, plural): (&str, &str, &str)) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    ApiResource {
+        group: group.into(),
+        version: version.into(),
+        api_version: api_version.into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
+}
 
 /// A Deployment of no pods, and its Service.
 pub const WORKLOAD: &str = "

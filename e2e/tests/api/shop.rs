@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use observed_e2e::wait;
 use serde_json::json;
@@ -19,9 +20,6 @@ use tokio::task::JoinHandle;
 
 use super::operator::{DEPLOYMENT, Operator, SOON, Stage};
 use super::signals::own_address;
-
-/// How often the kubelet's part is played.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Name of the workload, of its container, and of the ObservedService.
 pub const NAME: &str = "shop";
@@ -81,29 +79,30 @@ pub async fn is_available(stage: &Stage, name: &str) {
 /// Plays the kubelet: every pod runs, is ready, and has the address at which this process answers.
 pub async fn kubelet(stage: impl Deref<Target = Stage>, address: String) {
     let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    let mut ticks = tokio::time::interval(TICK);
-    loop {
-        ticks.tick().await;
-        let Ok(list) = pods.list(&ListParams::default()).await else {
-            continue;
+    let seen = watcher(pods.clone(), watcher::Config::default()).default_backoff();
+    let mut seen = std::pin::pin!(seen.applied_objects());
+    while let Some(pod) = seen.next().await {
+        let is_new = |pod: &Pod| pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
+        let Some(pod) = pod.ok().filter(is_new) else { continue };
+        let container = pod.spec.iter().flat_map(|spec| &spec.containers).next();
+        let now = jiff::Timestamp::now();
+        let status = json!({"status": {
+            "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
+            "containerStatuses": [{
+                "name": container.map(|container| &container.name), "image": "observed.local/none:1", "imageID": "",
+                "ready": true, "started": true, "restartCount": 0, "state": {"running": {"startedAt": now}},
+            }],
+        }});
+        let (name, by, status) = (pod.name_any(), PatchParams::default(), Patch::Merge(status));
+        let run = async || {
+            match pods.patch_status(&name, &by, &status).await {
+                // It may be gone by now.
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                done => done.map(drop).map_err(|error| error.to_string()),
+            }
         };
-        let is_new = |pod: &&Pod| pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
-        for pod in list.items.iter().filter(is_new) {
-            let container = pod.spec.iter().flat_map(|spec| &spec.containers).next();
-            let now = jiff::Timestamp::now();
-            let status = json!({"status": {
-                "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "198.51.100.1",
-                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
-                "containerStatuses": [{
-                    "name": container.map(|container| &container.name), "image": "observed.local/none:1", "imageID": "",
-                    "ready": true, "started": true, "restartCount": 0, "state": {"running": {"startedAt": now}},
-                }],
-            }});
-            // It may be gone by now.
-            let _ = pods
-                .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status))
-                .await;
-        }
+        wait::until(SOON, "the pod to run", run).await.unwrap();
     }
 }
 

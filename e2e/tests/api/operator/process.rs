@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use observed_e2e::wait;
 
-use super::{SOON, Stage, program};
+use super::{SOON, Stage, known_bad, program};
 
 /// A running operator. It ends with the test.
 pub struct Operator {
@@ -50,6 +50,14 @@ impl Operator {
         operator.once_ready().await
     }
 
+    /// One that is wrong in this way, on the way that a kubeconfig says.
+    pub async fn known_bad(stage: &Stage, kubeconfig: &Path, wrong: &str) -> Self {
+        stage.free_lease().await;
+        let settings = [("OBSERVED_KNOWN_BAD", wrong)];
+        let operator = Self::spawn_of(known_bad().await, stage, kubeconfig, "15s", &settings);
+        operator.once_ready().await
+    }
+
     /// What does something about alerts, beside an operator.
     pub async fn remediator(stage: &Stage, kubeconfig: &Path, prometheus: &str) -> Self {
         let settings = [("OBSERVED_REMEDIATE", "true"), ("OBSERVED_PROMETHEUS_URL", prometheus)];
@@ -79,12 +87,16 @@ impl Operator {
     }
 
     async fn spawn_with(stage: &Stage, kubeconfig: &Path, lasts: &str, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_of(program().await, stage, kubeconfig, lasts, settings)
+    }
+
+    fn spawn_of(program: &Path, stage: &Stage, kubeconfig: &Path, lasts: &str, settings: &[(&str, &str)]) -> Self {
         let log = stage
             .cluster
             .run_dir()
             .join(format!("observed-{}-{}.log", stage.namespace, unique()));
         let address = format!("127.0.0.1:{}", free_port());
-        let mut command = Command::new(program().await);
+        let mut command = Command::new(program);
         command
             .args(["run", "--resync", "1s", "--lease-duration", lasts, "--listen", &address])
             .env("OBSERVED_WATCH_NAMESPACE", &stage.namespace)

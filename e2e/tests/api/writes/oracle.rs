@@ -1,8 +1,13 @@
 //! What must be the same after every run, with what no two runs have in common taken out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::StreamExt;
+use futures::stream::select_all;
 use kube::api::{DynamicObject, ListParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
 
 use super::super::operator::{CONFIG_MAP, DEPLOYMENT, MONITOR, RULE, Stage};
@@ -14,9 +19,23 @@ const POD_MONITOR: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PodMonitor
 /// changes of the spec, and so the rollouts.
 pub type End = BTreeMap<String, Value>;
 
+const KINDS: [(&str, &str, &str); 6] = [SERVICE, MONITOR, POD_MONITOR, RULE, CONFIG_MAP, DEPLOYMENT];
+
+/// Counts what is written to the objects of an end.
+pub async fn count(stage: Arc<Stage>, changes: Arc<AtomicU64>) {
+    let watched = |kind| {
+        let events = watcher(stage.metadata(kind), watcher::Config::default());
+        events.default_backoff().boxed()
+    };
+    let mut events = select_all(KINDS.map(watched));
+    while events.next().await.is_some() {
+        changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 pub async fn end(stage: &Stage, port: u16) -> End {
     let mut end = End::new();
-    for kind in [SERVICE, MONITOR, POD_MONITOR, RULE, CONFIG_MAP, DEPLOYMENT] {
+    for kind in KINDS {
         let list = stage.objects(kind).list(&ListParams::default()).await.unwrap();
         for object in list.items {
             let name = object.metadata.name.clone().unwrap_or_default();

@@ -209,12 +209,13 @@ impl Case {
         }
     }
 
-    /// What it brings together. The subset has every pair once.
+    /// What it brings together. The subset has every pair once: of a write by its object and a workload, and of a write by
+    /// its kind alone and a fault.
     pub fn pairs(&self) -> [(String, String); 2] {
         match self {
             Self::Write { workload, write, fault } => [
                 (write.what.clone(), workload.clone()),
-                (write.what.clone(), format!("{fault:?}")),
+                (write.kind(), format!("{fault:?}")),
             ],
             Self::Watch {
                 workload,

@@ -28,19 +28,18 @@ pub struct Write {
     pub nth: usize,
 }
 
-/// An operator that is wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sabotage {
-    /// Gives each probe in a patch of its own.
-    GivesOneByOne,
-    /// Holds what it gave.
-    NeverLetsGo,
-    /// Writes the time into the status.
-    TimeInStatus,
-    /// Ties no write to the object that it has looked at.
-    NoPreconditions,
-    /// Applies with force, whosever it is.
-    Force,
+/// What belongs to a service, by the plural of its kind.
+const CHILDREN: [&str; 4] = ["servicemonitors", "podmonitors", "prometheusrules", "configmaps"];
+
+impl Write {
+    /// What is done: `PATCH a child`, as one piece of code writes children of every kind, or `give to deployments`.
+    pub fn kind(&self) -> String {
+        let kind = self.what.split('/').next().unwrap_or_default();
+        match kind.split_once(' ') {
+            Some((verb, child)) if CHILDREN.contains(&child) => format!("{verb} a child"),
+            _ => kind.to_owned(),
+        }
+    }
 }
 
 /// Something that happens right before a write reaches the API server.
@@ -52,7 +51,6 @@ struct Inner {
     writes: Vec<Write>,
     planned: Option<(Write, Fault)>,
     rival: Option<(String, Before)>,
-    sabotage: Option<Sabotage>,
     met: bool,
 }
 
@@ -92,10 +90,6 @@ impl Proxy {
 
     pub fn plan(&self, write: Write, fault: Fault) {
         self.inner.lock().unwrap().planned = Some((write, fault));
-    }
-
-    pub fn sabotage(&self, sabotage: Sabotage) {
-        self.inner.lock().unwrap().sabotage = Some(sabotage);
     }
 
     /// Lets something happen once, right before the first write of this kind.
@@ -154,7 +148,7 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         .any(|part| parts.uri.path().contains(part));
     let is_write = parts.method != Method::GET && !beside;
     let what = what(&parts.method, parts.uri.path(), kind);
-    let (mut fault, mut rival, mut sabotage) = (None, None, None);
+    let (mut fault, mut rival) = (None, None);
     if is_write {
         let mut inner = proxy.inner.lock().unwrap();
         let nth = inner.seen.entry(what.clone()).or_default();
@@ -169,7 +163,6 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
             .map(|(_, fault)| fault);
         rival = inner.rival.take_if(|(of, _)| *of == what).map(|(_, before)| before);
         inner.met |= fault.is_some() || rival.is_some();
-        sabotage = inner.sabotage;
         inner.writes.push(write);
     }
     if let Some(before) = rival {
@@ -198,60 +191,12 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
             broken_off()
         }
         None => {
-            let response = wrong(&proxy.client, &parts, &what, body, sabotage).await;
+            let response = forward(&proxy.client, &parts, parts.uri.to_string(), body).await;
             let inner = Arc::clone(&proxy.inner);
             let met = move || inner.lock().unwrap().met = true;
             proxy.watches.pass(&parts, response, met)
         }
     }
-}
-
-/// Passes a request on, changed into what a wrong operator would have sent.
-async fn wrong(
-    client: &Client,
-    parts: &http::request::Parts,
-    what: &str,
-    body: Bytes,
-    sabotage: Option<Sabotage>,
-) -> Response {
-    let mut uri = parts.uri.to_string();
-    let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
-    match sabotage {
-        Some(Sabotage::NeverLetsGo) if what.starts_with("let go") => return answer(200, &value),
-        Some(Sabotage::TimeInStatus) if what.ends_with("/status") => {
-            let now = jiff::Timestamp::now().to_string();
-            for condition in value["status"]["conditions"].as_array_mut().into_iter().flatten() {
-                condition["message"] = Value::from(now.clone());
-            }
-        }
-        Some(Sabotage::GivesOneByOne) if what.starts_with("give") => {
-            let container = value["spec"]["template"]["spec"]["containers"][0].clone();
-            let mut last = None;
-            for (probe, shape) in container
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(key, _)| *key != "name")
-            {
-                let mut one = value.clone();
-                one["metadata"]["resourceVersion"] = Value::Null;
-                one["spec"]["template"]["spec"]["containers"][0] = json!({"name": container["name"], probe: shape});
-                last = Some(forward(client, parts, uri.clone(), one.to_string().into()).await);
-            }
-            return last.unwrap_or_else(|| refusal(400, "BadRequest"));
-        }
-        Some(Sabotage::NoPreconditions | Sabotage::Force) if value.is_object() => {
-            value.as_object_mut().map(|value| value.remove("preconditions"));
-            for field in ["uid", "resourceVersion"] {
-                value["metadata"].as_object_mut().map(|meta| meta.remove(field));
-            }
-            if sabotage == Some(Sabotage::Force) && !uri.contains("force=") && what.starts_with("PATCH") {
-                uri.push_str("&force=true");
-            }
-        }
-        _ => return forward(client, parts, uri, body).await,
-    }
-    forward(client, parts, uri, value.to_string().into()).await
 }
 
 /// Passes a request on as it is.

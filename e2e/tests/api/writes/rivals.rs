@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::super::operator::{CONFIG_MAP, DEPLOYMENT, MONITOR, Stage};
 use super::plan::{Step, WORKLOADS};
-use super::proxy::Sabotage;
 use super::scene::Scene;
 
 const PLAIN: &str = "{targetRef: {name: shop}, probes: {preflight: {window: 1s}}}";
@@ -30,9 +29,8 @@ async fn until_met(scene: &Scene) {
 }
 
 /// A probe that its owner sets while the gift is on its way. What stands there afterwards, and whether it is theirs alone.
-async fn probe_of_a_rival(sabotage: Option<Sabotage>) -> bool {
-    let scene = Scene::new(&WORKLOADS[0]).await;
-    sabotage.into_iter().for_each(|sabotage| scene.proxy.sabotage(sabotage));
+async fn probe_of_a_rival(wrong: Option<&'static str>) -> bool {
+    let scene = Scene::of(&WORKLOADS[0], wrong).await;
     let stage = Arc::clone(&scene.stage);
     let set =
         move || {
@@ -60,9 +58,8 @@ async fn probe_of_a_rival(sabotage: Option<Sabotage>) -> bool {
 }
 
 /// A ConfigMap that somebody makes under the name of a child, right before it is made. Whether it stays as it was made.
-async fn object_of_a_rival(sabotage: Option<Sabotage>) -> bool {
-    let scene = Scene::new(&WORKLOADS[0]).await;
-    sabotage.into_iter().for_each(|sabotage| scene.proxy.sabotage(sabotage));
+async fn object_of_a_rival(wrong: Option<&'static str>) -> bool {
+    let scene = Scene::of(&WORKLOADS[0], wrong).await;
     let stage = Arc::clone(&scene.stage);
     let make = move || {
         let stage = Arc::clone(&stage);
@@ -76,9 +73,8 @@ async fn object_of_a_rival(sabotage: Option<Sabotage>) -> bool {
 }
 
 /// A monitor that somebody puts in the place of ours, right before that is deleted. Whether it is still there.
-async fn object_in_place_of_ours(sabotage: Option<Sabotage>) -> bool {
-    let scene = Scene::new(&WORKLOADS[0]).await;
-    sabotage.into_iter().for_each(|sabotage| scene.proxy.sabotage(sabotage));
+async fn object_in_place_of_ours(wrong: Option<&'static str>) -> bool {
+    let scene = Scene::of(&WORKLOADS[0], wrong).await;
     scene.step(Step::Target("shop")).await;
     scene.step(Step::Observe(PLAIN)).await;
     scene.stage.appears(MONITOR, "shop").await;
@@ -130,17 +126,14 @@ async fn is_theirs(stage: &Stage, kind: (&str, &str, &str), name: &str) -> bool 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_probe_that_its_owner_sets_meanwhile_stays_and_an_operator_that_looks_at_no_version_is_noticed() {
-    let (right, wrong) = tokio::join!(
-        probe_of_a_rival(None),
-        probe_of_a_rival(Some(Sabotage::NoPreconditions))
-    );
+    let (right, wrong) = tokio::join!(probe_of_a_rival(None), probe_of_a_rival(Some("no-resource-version")));
     assert!(right, "the owner's probe was changed");
     assert!(!wrong, "the wrong operator was not noticed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_object_that_somebody_makes_meanwhile_stays_and_an_operator_that_forces_is_noticed() {
-    let (right, wrong) = tokio::join!(object_of_a_rival(None), object_of_a_rival(Some(Sabotage::Force)));
+    let (right, wrong) = tokio::join!(object_of_a_rival(None), object_of_a_rival(Some("force")));
     assert!(right, "their object was joined");
     assert!(!wrong, "the wrong operator was not noticed");
 }
@@ -149,7 +142,7 @@ async fn an_object_that_somebody_makes_meanwhile_stays_and_an_operator_that_forc
 async fn an_object_in_the_place_of_ours_is_not_deleted_and_an_operator_that_deletes_by_name_is_noticed() {
     let (right, wrong) = tokio::join!(
         object_in_place_of_ours(None),
-        object_in_place_of_ours(Some(Sabotage::NoPreconditions))
+        object_in_place_of_ours(Some("deletes-by-name"))
     );
     assert!(right, "their object was deleted");
     assert!(!wrong, "the wrong operator was not noticed");

@@ -1,7 +1,7 @@
 //! A namespace in which a workload is played: pods that answer, an operator behind a proxy, and who starts it again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -35,7 +35,7 @@ const SERVICE: (&str, &str, &str) = ("v1", "Service", "services");
 pub struct Reference {
     pub writes: Vec<Write>,
     /// How everything was after each step.
-    pub ends: Vec<End>,
+    pub ends: Vec<Arc<End>>,
 }
 
 pub struct Scene {
@@ -45,9 +45,13 @@ pub struct Scene {
     workload: &'static Workload,
     ready: Arc<AtomicBool>,
     operator: Arc<Mutex<Option<Operator>>>,
+    /// How often anything was written.
+    changes: Arc<AtomicU64>,
+    /// How everything was when it was read last, and after how many changes.
+    seen: Mutex<Option<(u64, Arc<End>)>>,
     /// The watches that fall ill before a step, by its number.
     ill: Option<(usize, Ill)>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Drop for Scene {
@@ -58,23 +62,36 @@ impl Drop for Scene {
 
 impl Scene {
     pub async fn new(workload: &'static Workload) -> Self {
+        Self::of(workload, None).await
+    }
+
+    /// With an operator that is wrong in this way, if in any.
+    pub async fn of(workload: &'static Workload, wrong: Option<&'static str>) -> Self {
         let stage = Arc::new(Stage::shared("writes").await);
         let ready = Arc::new(AtomicBool::new(true));
         let address = shop::answers(Arc::clone(&ready)).await;
 
         let client = stage.operators_client().await;
         let proxy = Proxy::start(client, stage.cluster.run_dir(), &stage.namespace).await;
-        let operator = Arc::new(Mutex::new(Some(Operator::start_by(&stage, proxy.kubeconfig()).await)));
+        let operator = match wrong {
+            Some(wrong) => Operator::known_bad(&stage, proxy.kubeconfig(), wrong).await,
+            None => Operator::start_by(&stage, proxy.kubeconfig()).await,
+        };
+        let operator = Arc::new(Mutex::new(Some(operator)));
         let supervised = supervise(Arc::clone(&stage), proxy.clone(), Arc::clone(&operator));
         let kubelet = shop::kubelet(Arc::clone(&stage), address.ip().to_string());
+        let changes = Arc::default();
+        let counted = oracle::count(Arc::clone(&stage), Arc::clone(&changes));
         Self {
-            tasks: [tokio::spawn(supervised), tokio::spawn(kubelet)],
+            tasks: [tokio::spawn(supervised), tokio::spawn(kubelet), tokio::spawn(counted)],
             port: address.port(),
             stage,
             proxy,
             workload,
             ready,
             operator,
+            changes,
+            seen: Mutex::default(),
             ill: None,
         }
     }
@@ -149,8 +166,18 @@ impl Scene {
         maps.patch("shop-dashboard", &somebody, &labels).await.unwrap();
     }
 
-    pub async fn end(&self) -> End {
-        oracle::end(&self.stage, self.port).await
+    /// How everything is. It is read again only once something was written: eight scenes look at the same time.
+    async fn end(&self) -> Arc<End> {
+        let mut seen = self.seen.lock().await;
+        let changes = self.changes.load(Ordering::Relaxed);
+        match seen.as_ref() {
+            Some((after, end)) if *after == changes => Arc::clone(end),
+            _ => {
+                let end = Arc::new(oracle::end(&self.stage, self.port).await);
+                *seen = Some((changes, Arc::clone(&end)));
+                end
+            }
+        }
     }
 
     /// Waits until the operator has looked twice and written nothing.
@@ -208,7 +235,7 @@ impl Scene {
     async fn becomes(&self, wanted: &End, limit: Duration) -> Result<(), String> {
         let look = async || {
             let seen = self.end().await;
-            if seen == *wanted {
+            if *seen == *wanted {
                 Ok(())
             } else {
                 Err(oracle::difference(wanted, &seen))
@@ -237,10 +264,10 @@ impl Scene {
         }
         self.is_quiet_within(limit).await?;
         // What was written after the service was gone is collected as soon as it is seen.
-        let (last, none) = (reference.ends.last(), End::new());
-        let look = async || match oracle::difference(last.unwrap_or(&none), &self.end().await) {
-            none if none.is_empty() => Ok(()),
-            difference => Err(difference),
+        let last = reference.ends.last().unwrap();
+        let look = async || {
+            let difference = oracle::difference(last, self.end().await.as_ref());
+            if difference.is_empty() { Ok(()) } else { Err(difference) }
         };
         let stayed = wait::until_every(EVERY, limit, "it to stay so", look).await;
         stayed.map_err(|error| error.to_string())
@@ -263,7 +290,7 @@ pub async fn record(workload: &'static Workload) -> Reference {
 
 impl Scene {
     /// How everything is once a step has had its whole effect.
-    async fn settled(&self, step: &Step) -> End {
+    async fn settled(&self, step: &Step) -> Arc<End> {
         let look = async || {
             self.is_quiet().await?;
             let seen = self.end().await;

@@ -16,7 +16,7 @@ const NAMESPACE: &str = "copies";
 const SOON: Duration = Duration::from_secs(180);
 
 /// Each copy, and the requests a second that it is asked from the start.
-const COPIES: [(&str, u32); 15] = [
+const COPIES: [(&str, u32); 16] = [
     ("healthy", 2),
     ("errors", 3),
     ("panics", 3),
@@ -32,6 +32,7 @@ const COPIES: [(&str, u32); 15] = [
     ("full", 0),
     ("regressed", 3),
     ("renewed", 3),
+    ("throttled", 0),
 ];
 /// Those that mount a volume. Never the healthy one: the wait for a volume can be long enough for its `TargetAbsent`.
 const WITH_VOLUME: [&str; 2] = ["spender", "full"];
@@ -112,12 +113,17 @@ impl<'a> Copies<'a> {
         self.roll_out("regressed", r#"{"errorRatio": 0.5}"#).await;
         self.roll_out("renewed", "{}").await;
         volumes::fill(self.stage, NAMESPACE, "full", 16).await;
-        let begin = [load("begins", &[("fallback", 10), ("spender", 40)])];
+        let begin = [load("begins", &[("fallback", 10), ("spender", 40), ("throttled", 100)])];
         self.stage.apply(&list(&begin)).await;
         let told = [
             Told::new("half of the requests fail", "HighErrorRate", &[("service", "errors")]),
             Told::new("a bug panics", "HighErrorRate", &[("service", "panics")]),
             Told::new("the model is slow", "HighResponseTime", &[("service", "slow")]),
+            Told::new(
+                "more is asked than its CPU limit allows",
+                "HighResponseTime",
+                &[("service", "throttled")],
+            ),
             Told::new("memory leaks", "HighMemoryUsage", &[("service", "leak")]),
             Told::new("a volume is full", "VolumeAlmostFull", &[("service", "full")]),
             Told::new("a rollout brings errors", "HighErrorRate", &[("service", "regressed")]),
@@ -142,6 +148,15 @@ impl<'a> Copies<'a> {
             self.switch(copy, &json!({})).await;
         }
         self.scale("gone", 1).await;
+        let limit = [
+            "set",
+            "resources",
+            "deployment/throttled",
+            "-n",
+            NAMESPACE,
+            "--limits=cpu=500m",
+        ];
+        self.stage.kubectl(&limit).await;
         volumes::fill(self.stage, NAMESPACE, "full", 8).await;
         let undo = ["rollout", "undo", "deployment/regressed", "-n", NAMESPACE];
         self.stage.kubectl(&undo).await;
@@ -222,6 +237,10 @@ fn copy(item: &Value, name: &str) -> Value {
         if name == "unlimited" {
             copy["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = json!({"cpu": "500m"});
         }
+        if name == "throttled" {
+            copy["spec"]["template"]["spec"]["containers"][0]["resources"] =
+                json!({"limits": {"cpu": "10m", "memory": "128Mi"}});
+        }
         if WITH_VOLUME.contains(&name) {
             volumes::mount(&mut copy, name);
         }
@@ -275,7 +294,17 @@ fn load(name: &str, asked: &[(&str, u32)]) -> Value {
         let mut container = one.clone();
         let (url, rate) = (format!("http://{copy}/v1/messages"), rate.to_string());
         container["name"] = json!(copy);
-        container["args"] = json!(["load", "--url", url, "--rate", rate, "--for", "1h"]);
+        container["args"] = json!([
+            "load",
+            "--url",
+            url,
+            "--rate",
+            rate,
+            "--for",
+            "1h",
+            "--concurrency",
+            "128"
+        ]);
         container
     });
     job["spec"]["template"]["spec"]["containers"] = containers.collect();

@@ -52,13 +52,14 @@ pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     faults.resolve(start, [postgres, redis, symptom]).await;
     stage.is_ready(2).await;
 
-    // The same the other way round, and an exporter that is not there at all.
+    // The same the other way round, and a database that nobody tells of any more.
     let start = Instant::now();
     stage.scale("statefulset/redis", 0).await;
+    stage.scale("statefulset/postgres", 0).await;
     stage.scale("deployment/postgres-exporter", 0).await;
     let told = [
         Told::new("Redis gone", "RedisDown", CACHE),
-        Told::new("exporter of PostgreSQL gone", "PostgresExporterAbsent", DB),
+        Told::new("PostgreSQL and its exporter gone", "PostgresExporterAbsent", DB),
     ];
     let fired = faults.fire(start, told).await;
     faults
@@ -72,22 +73,37 @@ pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     stage.is_ready(0).await;
     let start = Instant::now();
     stage.scale("statefulset/redis", 1).await;
+    stage.scale("statefulset/postgres", 1).await;
     stage.scale("deployment/postgres-exporter", 1).await;
     faults.resolve(start, fired).await;
     stage.is_ready(2).await;
 
-    // A database that is up and lets nobody in any more, which is another alert than one that is down.
+    // A database that is up and lets nobody in any more, which is another alert than one that cannot be reached.
     let start = Instant::now();
     let mut held = stage.hold_connections(45);
-    let told = [Told::new(
-        "connections of PostgreSQL used up",
-        "PostgresConnectionsExhausted",
-        DB,
-    )];
+    stage.send_to_port("redis", "6380").await;
+    let told = [
+        Told::new("connections of PostgreSQL used up", "PostgresConnectionsExhausted", DB),
+        Told::new("the port of Redis is closed", "RedisDown", CACHE),
+    ];
     let fired = faults.fire(start, told).await;
     faults.is_silent(&["PostgresDown", "PostgresUnobservable"]).await;
     let start = Instant::now();
     stage.end_connections().await;
+    stage.send_to_port("redis", "6379").await;
+    held.wait().unwrap();
+    faults.resolve(start, fired).await;
+    stage.is_ready(2).await;
+
+    // A query that holds a table for so long that all others wait: slow, and no database is down.
+    let start = Instant::now();
+    let mut held = stage.hold_a_table();
+    stage.logs_slow_calls().await;
+    let told = [Told::new("a query is slow", "HighResponseTime", &[])];
+    let fired = faults.fire(start, told).await;
+    faults.is_silent(&["PostgresDown", "PostgresUnobservable"]).await;
+    let start = Instant::now();
+    stage.release_the_table().await;
     held.wait().unwrap();
     faults.resolve(start, fired).await;
 

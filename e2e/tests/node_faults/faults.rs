@@ -8,7 +8,7 @@ use observed_e2e::demo::look::Eyes;
 use observed_e2e::wait;
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(180);
 
 pub type Labels = &'static [(&'static str, &'static str)];
 

@@ -7,6 +7,7 @@ mod around;
 mod copies;
 mod databases;
 mod faults;
+mod postgres;
 mod series;
 mod stage;
 mod volumes;

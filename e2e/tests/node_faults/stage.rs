@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::around::{around, at, caller, routes};
 
-const SOON: Duration = Duration::from_secs(180);
+pub const SOON: Duration = Duration::from_secs(180);
 pub const NAMESPACE: &str = "prod";
 const FILE: &str = "manifests/samples/claude-api-dependencies.yaml";
 
@@ -31,12 +31,9 @@ const IMAGES: [(&str, &str); 4] = [
     ("oliver006/redis_exporter:v1.45.0", dependencies::REDIS_EXPORTER),
 ];
 
-/// A file in the pod of PostgreSQL: connections are held until it is there.
-const RELEASED: &str = "/dev/shm/released";
-
 pub struct Stage {
     pub eyes: Eyes,
-    cluster: Cluster,
+    pub cluster: Cluster,
     kubectl: Kubectl,
 }
 
@@ -189,6 +186,22 @@ impl Stage {
         self.kubectl(&["scale", what, &replicas, "-n", NAMESPACE]).await;
     }
 
+    /// Sends who connects to a Service to this port of its pods.
+    pub async fn send_to_port(&self, service: &str, port: &str) {
+        let patch = format!(r#"[{{"op": "replace", "path": "/spec/ports/0/targetPort", "value": {port}}}]"#);
+        let arguments = [
+            "patch",
+            "service",
+            service,
+            "-n",
+            NAMESPACE,
+            "--type=json",
+            "-p",
+            &patch,
+        ];
+        self.kubectl(&arguments).await;
+    }
+
     /// Gives an exporter a flag that it does not know, and no second pod that could stand in.
     pub async fn break_exporter(&self, name: &str) {
         self.patch(name, &json!({"args": ["--no-such-flag"]})).await;
@@ -196,41 +209,6 @@ impl Stage {
 
     pub async fn mend_exporter(&self, name: &str) {
         self.patch(name, &json!({"args": null})).await;
-    }
-
-    /// Opens so many connections and keeps them open, for two minutes at most. Ends when the last of them does.
-    pub fn hold_connections(&self, count: usize) -> std::process::Child {
-        // As the API, and not as one for whom the server keeps a few.
-        let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
-        // Who is refused, because the API has opened a connection in the meantime, comes again.
-        let one = format!("until [ -e {RELEASED} ]; do {one}; sleep 1; done");
-        let all = format!("i=0; while [ $i -lt {count} ]; do ({one}) & i=$((i+1)); done; wait");
-        let mut command = std::process::Command::new(self.cluster.kubectl());
-        command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
-        command.args(["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &all]);
-        command
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
-        command.spawn().unwrap()
-    }
-
-    pub async fn end_connections(&self) {
-        let release = format!(": > {RELEASED}");
-        self.kubectl(&["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &release])
-            .await;
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-        let end = format!("--command={end}");
-        let arguments = [
-            "exec",
-            "-n",
-            NAMESPACE,
-            "postgres-0",
-            "--",
-            "psql",
-            "--username=postgres",
-            &end,
-        ];
-        self.kubectl(&arguments).await;
     }
 
     async fn patch(&self, name: &str, container: &Value) {
@@ -358,6 +336,8 @@ fn manifest() -> String {
     // Longer than what causes it, as in the packs: a symptom that is told first is told.
     service["spec"]["signals"]["alerts"]["HighErrorRate"] =
         json!({"because": "short times for a test", "for": "30s", "keepFiringFor": "5s"});
+    service["spec"]["signals"]["alerts"]["HighResponseTime"] =
+        json!({"because": "short times for a test", "above": "1", "for": "10s", "keepFiringFor": "5s"});
     service["spec"]["signals"]["alerts"]["QueueStuck"] =
         json!({"because": "short times for a test", "above": "10", "for": "10s", "keepFiringFor": "5s"});
     list(&items)

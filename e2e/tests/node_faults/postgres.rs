@@ -1,0 +1,84 @@
+//! What is done to PostgreSQL by its own means: connections and a table are held, and callers have to wait.
+
+use std::process::{Child, Command, Stdio};
+
+use observed_e2e::wait;
+use serde_json::Value;
+
+use crate::stage::{NAMESPACE, SOON, Stage};
+
+/// Files in the pod of PostgreSQL: connections are held until the first is there, a table until the second is.
+const RELEASED: &str = "/dev/shm/released";
+const TABLE_RELEASED: &str = "/dev/shm/table-released";
+
+impl Stage {
+    /// Opens so many connections and keeps them open, for two minutes at most. Ends when the last of them does.
+    pub fn hold_connections(&self, count: usize) -> Child {
+        // As the API, and not as one for whom the server keeps a few.
+        let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
+        // Who is refused, because the API has opened a connection in the meantime, comes again.
+        let one = format!("until [ -e {RELEASED} ]; do {one}; sleep 1; done");
+        let all = format!("i=0; while [ $i -lt {count} ]; do ({one}) & i=$((i+1)); done; wait");
+        self.begin_in_postgres(&all)
+    }
+
+    /// Holds the table that each request asks, for so long again and again that callers wait and the pool of connections
+    /// still serves the readiness. Ends soon after it is released.
+    pub fn hold_a_table(&self) -> Child {
+        let one = "LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.2)";
+        let one = format!("psql --username=api --dbname=api --command='BEGIN; {one}; COMMIT'");
+        self.begin_in_postgres(&format!("until [ -e {TABLE_RELEASED} ]; do {one}; done"))
+    }
+
+    fn begin_in_postgres(&self, script: &str) -> Child {
+        let mut command = Command::new(self.cluster.kubectl());
+        command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
+        command.args(["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", script]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    pub async fn release_the_table(&self) {
+        self.make_in_postgres(TABLE_RELEASED).await;
+    }
+
+    async fn make_in_postgres(&self, file: &str) {
+        let release = format!(": > {file}");
+        self.kubectl(&["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &release])
+            .await;
+    }
+
+    /// Waits until the API says how long slow calls of its database took.
+    pub async fn logs_slow_calls(&self) {
+        let arguments = ["logs", "-n", NAMESPACE, "-l", "app=claude-api", "--tail=50"];
+        let look = async || {
+            let log = self.kubectl(&arguments).await;
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let slow = |line: &Value| line["message"] == "slow database call" && line["operation"] == "knows";
+            let took = lines.filter(slow).map(|line| line["duration_seconds"].as_f64());
+            if took.max_by(|one, other| one.partial_cmp(other).unwrap()) > Some(Some(0.5)) {
+                Ok(())
+            } else {
+                Err(log)
+            }
+        };
+        wait::until(SOON, "slow calls to be logged", look).await.unwrap();
+    }
+
+    pub async fn end_connections(&self) {
+        self.make_in_postgres(RELEASED).await;
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        let end = format!("--command={end}");
+        let arguments = [
+            "exec",
+            "-n",
+            NAMESPACE,
+            "postgres-0",
+            "--",
+            "psql",
+            "--username=postgres",
+            &end,
+        ];
+        self.kubectl(&arguments).await;
+    }
+}

@@ -25,6 +25,9 @@ const DONE: Duration = Duration::from_secs(300);
 async fn no_request_is_lost_while_probes_are_given_and_one_is_when_a_pod_is_killed() {
     let minutes = std::env::var("OBSERVED_LOAD_MINUTES").map_or(MINUTES, |minutes| minutes.parse().unwrap());
     let stage = Stage::set(&[]).await;
+    // 500 requests a second need more than the half of a core that the sample's pods may have.
+    let limits = ["set", "resources", "deployment/api", "-n", HEALTHY, "--limits=cpu=2"];
+    stage.try_kubectl(&limits).await.unwrap();
     stage.scale(HEALTHY, 2).await;
     let available = ["rollout", "status", "deployment/api", "-n", HEALTHY, "--timeout=120s"];
     stage.try_kubectl(&available).await.unwrap();

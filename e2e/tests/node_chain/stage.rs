@@ -167,7 +167,10 @@ impl Stage {
             .unwrap()
             .clone();
         let arguments = [&["load", "--url", "http://api/v1/messages"], how].concat();
-        job["spec"]["template"]["spec"]["containers"][0]["args"] = json!(arguments);
+        let container = &mut job["spec"]["template"]["spec"]["containers"][0];
+        container["args"] = json!(arguments);
+        // Who asks is not what is looked at.
+        container["resources"]["limits"] = json!({"memory": "64Mi"});
         self.apply(&job.to_string()).await;
     }
 

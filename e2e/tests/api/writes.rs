@@ -26,7 +26,7 @@ use scene::{Reference, Scene};
 /// Cases that run at once. They wait more than they compute.
 const AT_ONCE: usize = 12;
 /// Runs that are recorded at once: where nothing hurries them, no write comes that another run would not have.
-const RECORDED_AT_ONCE: usize = 4;
+const RECORDED_AT_ONCE: usize = 7;
 
 /// Every write of each workload, once with each fault, and each kind that is watched at each of its steps.
 fn all(references: &[(&'static Workload, Reference)]) -> Vec<Case> {

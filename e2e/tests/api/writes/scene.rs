@@ -47,6 +47,8 @@ pub struct Scene {
     operator: Arc<Mutex<Option<Operator>>>,
     /// How often anything was written.
     changes: Arc<AtomicU64>,
+    /// The same, at the last look.
+    looked: AtomicU64,
     /// How everything was when it was read last, and after how many changes.
     seen: Mutex<Option<(u64, Arc<End>)>>,
     /// The watches that fall ill before a step, by its number.
@@ -91,6 +93,7 @@ impl Scene {
             ready,
             operator,
             changes,
+            looked: AtomicU64::default(),
             seen: Mutex::default(),
             ill: None,
         }
@@ -234,6 +237,11 @@ impl Scene {
     /// Waits until everything is as it was in the reference run.
     async fn becomes(&self, wanted: &End, limit: Duration) -> Result<(), String> {
         let look = async || {
+            // What is written to at this moment would have to be read again.
+            let changes = self.changes.load(Ordering::Relaxed);
+            if self.looked.swap(changes, Ordering::Relaxed) != changes {
+                return Err("it is written to".to_owned());
+            }
             let seen = self.end().await;
             if *seen == *wanted {
                 Ok(())

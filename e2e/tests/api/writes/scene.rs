@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(100);
 /// What an operator that is wrong is given to show it.
 const NOTICED: Duration = Duration::from_secs(20);
 
-/// How often everything is read to see how it is: eight of them do it at once.
+/// How often everything is looked at to see how it is: many scenes do it at once.
 const EVERY: Duration = Duration::from_millis(400);
 
 /// How long watches are ill after a step: longer than the operator needs to see what was done in it.
@@ -169,7 +169,7 @@ impl Scene {
         maps.patch("shop-dashboard", &somebody, &labels).await.unwrap();
     }
 
-    /// How everything is. It is read again only once something was written: eight scenes look at the same time.
+    /// How everything is. It is read again only once something was written: many scenes look at the same time.
     async fn end(&self) -> Arc<End> {
         let mut seen = self.seen.lock().await;
         let changes = self.changes.load(Ordering::Relaxed);

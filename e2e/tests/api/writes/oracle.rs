@@ -19,7 +19,12 @@ const POD_MONITOR: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PodMonitor
 /// changes of the spec, and so the rollouts.
 pub type End = BTreeMap<String, Value>;
 
-const KINDS: [(&str, &str, &str); 6] = [SERVICE, MONITOR, POD_MONITOR, RULE, CONFIG_MAP, DEPLOYMENT];
+/// What belongs to a service.
+pub const CHILDREN: [(&str, &str, &str); 4] = [MONITOR, POD_MONITOR, RULE, CONFIG_MAP];
+
+fn kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    [SERVICE, DEPLOYMENT].into_iter().chain(CHILDREN)
+}
 
 /// Counts what is written to the objects of an end.
 pub async fn count(stage: Arc<Stage>, changes: Arc<AtomicU64>) {
@@ -27,7 +32,7 @@ pub async fn count(stage: Arc<Stage>, changes: Arc<AtomicU64>) {
         let events = watcher(stage.metadata(kind), watcher::Config::default());
         events.default_backoff().boxed()
     };
-    let mut events = select_all(KINDS.map(watched));
+    let mut events = select_all(kinds().map(watched));
     while events.next().await.is_some() {
         changes.fetch_add(1, Ordering::Relaxed);
     }
@@ -35,7 +40,7 @@ pub async fn count(stage: Arc<Stage>, changes: Arc<AtomicU64>) {
 
 pub async fn end(stage: &Stage, port: u16) -> End {
     let mut end = End::new();
-    for kind in KINDS {
+    for kind in kinds() {
         let list = stage.objects(kind).list(&ListParams::default()).await.unwrap();
         for object in list.items {
             let name = object.metadata.name.clone().unwrap_or_default();

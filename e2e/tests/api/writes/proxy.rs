@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use super::oracle::CHILDREN;
 use super::plan::Fault;
 use super::watches::Watches;
 
@@ -28,15 +29,12 @@ pub struct Write {
     pub nth: usize,
 }
 
-/// What belongs to a service, by the plural of its kind.
-const CHILDREN: [&str; 4] = ["servicemonitors", "podmonitors", "prometheusrules", "configmaps"];
-
 impl Write {
     /// What is done: `PATCH a child`, as one piece of code writes children of every kind, or `give to deployments`.
     pub fn kind(&self) -> String {
         let kind = self.what.split('/').next().unwrap_or_default();
         match kind.split_once(' ') {
-            Some((verb, child)) if CHILDREN.contains(&child) => format!("{verb} a child"),
+            Some((verb, of)) if CHILDREN.iter().any(|(.., plural)| *plural == of) => format!("{verb} a child"),
             _ => kind.to_owned(),
         }
     }

@@ -272,13 +272,8 @@ impl Scene {
         }
         self.is_quiet_within(limit).await?;
         // What was written after the service was gone is collected as soon as it is seen.
-        let last = reference.ends.last().unwrap();
-        let look = async || {
-            let difference = oracle::difference(last, self.end().await.as_ref());
-            if difference.is_empty() { Ok(()) } else { Err(difference) }
-        };
-        let stayed = wait::until_every(EVERY, limit, "it to stay so", look).await;
-        stayed.map_err(|error| error.to_string())
+        let stayed = self.becomes(reference.ends.last().unwrap(), limit).await;
+        stayed.map_err(|error| format!("it did not stay so: {error}"))
     }
 }
 

@@ -95,13 +95,20 @@ fn service(namespace: &str, name: &str, port: &Value) -> Value {
 /// Requests from inside the cluster, bounded in number, rate and time.
 fn load(namespace: &str, image: &str) -> Value {
     let url = format!("http://{NAME}/v1/messages");
-    let arguments = json!(["load", "--url", url, "--rate", "20", "--for", "1h", "--count", "72000"]);
-    let mut pod = pod(image, "load", &arguments, &json!([]), "64Mi");
+    let how = ["--url", &url, "--rate", "20", "--for", "1h", "--count", "72000"];
+    caller(namespace, image, "load", &how)
+}
+
+/// A Job that asks from inside the cluster, as these arguments of the sample's `load` say.
+#[must_use]
+pub fn caller(namespace: &str, image: &str, name: &str, how: &[&str]) -> Value {
+    let arguments = [&["load"], how].concat();
+    let mut pod = pod(image, "load", &json!(arguments), &json!([]), "64Mi");
     pod["restartPolicy"] = json!("Never");
     json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "load", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "backoffLimit": 3,
             "activeDeadlineSeconds": 3700,

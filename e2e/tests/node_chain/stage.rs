@@ -158,19 +158,13 @@ impl Stage {
 
     /// Somebody asks a copy, as these arguments of the sample's `load` say.
     pub async fn ask(&self, namespace: &str, how: &[&str]) {
-        let all: Value = serde_json::from_str(&sample::manifests(namespace, sample::IMAGE)).unwrap();
-        let mut job = all["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|item| item["kind"] == "Job")
-            .unwrap()
-            .clone();
-        let arguments = [&["load", "--url", "http://api/v1/messages"], how].concat();
-        let container = &mut job["spec"]["template"]["spec"]["containers"][0];
-        container["args"] = json!(arguments);
+        let how = [&["--url", "http://api/v1/messages"], how].concat();
+        let mut job = sample::caller(namespace, sample::IMAGE, "load", &how);
         // Who asks is not what is looked at.
-        container["resources"]["limits"] = json!({"memory": "64Mi"});
+        let pod = &mut job["spec"]["template"]["spec"];
+        pod["containers"][0]["resources"]["limits"] = json!({"memory": "64Mi"});
+        // Each request has a connection of its own, whose port is taken for a minute after it: the usual 28,000 are too few.
+        pod["securityContext"]["sysctls"] = json!([{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}]);
         self.apply(&job.to_string()).await;
     }
 

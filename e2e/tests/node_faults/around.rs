@@ -25,14 +25,10 @@ pub fn at(path: &str) -> String {
 
 /// Somebody who asks one address for the whole time.
 pub fn caller(name: &str, url: &str, rate: &str) -> Value {
-    let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
-    let items = all["items"].as_array().unwrap();
-    let mut job = items.iter().find(|item| item["kind"] == "Job").unwrap().clone();
-    job["metadata"]["name"] = json!(name);
-    let container = &mut job["spec"]["template"]["spec"]["containers"][0];
-    container["args"] = json!(["load", "--url", url, "--rate", rate, "--for", "1h"]);
+    let how = ["--url", url, "--rate", rate, "--for", "1h"];
+    let mut job = sample::caller(NAMESPACE, sample::IMAGE, name, &how);
     let key = json!({"secretKeyRef": {"name": "claude-api", "key": "api-key"}});
-    container["env"] = json!([{"name": "API_KEY", "valueFrom": key}]);
+    job["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "API_KEY", "valueFrom": key}]);
     job
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::faults::{Faults, Told};
 use crate::stage::{Stage, list};
-use crate::volumes;
+use crate::{volumes, yesterday};
 
 const NAMESPACE: &str = "copies";
 const SOON: Duration = Duration::from_secs(180);
@@ -36,6 +36,8 @@ const COPIES: [(&str, u32); 16] = [
 ];
 /// Those that mount a volume. Never the healthy one: the wait for a volume can be long enough for its `TargetAbsent`.
 const WITH_VOLUME: [&str; 2] = ["spender", "full"];
+/// US dollars an hour at this time of the day before, of one that now costs far more and of one that does not.
+const COST_YESTERDAY: [(&str, f64); 2] = [("spender", 0.5), ("slow-burn", 2.0)];
 
 pub struct Copies<'a> {
     stage: &'a Stage,
@@ -48,6 +50,7 @@ impl<'a> Copies<'a> {
         stage.kubectl(&["create", "namespace", NAMESPACE]).await;
         volumes::make(stage, NAMESPACE, &WITH_VOLUME).await;
         volumes::fill(stage, NAMESPACE, "spender", 8).await;
+        yesterday::cost(stage, NAMESPACE, &COST_YESTERDAY).await;
         let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
         let (copied, mut items): (Vec<Value>, Vec<Value>) = all["items"]
             .as_array()
@@ -91,6 +94,7 @@ impl<'a> Copies<'a> {
             };
             wait::until(SOON, &expression, look).await.unwrap();
         }
+        yesterday::is_known(self.stage, NAMESPACE, COST_YESTERDAY.len()).await;
     }
 
     /// Breaks all but one, sees what is told of each, and mends what can be mended within a test's time.
@@ -137,6 +141,12 @@ impl<'a> Copies<'a> {
         let stays = [
             Told::new("over its memory limit", "ContainerOOMKilled", &[("service", "killed")]),
             Told::new("a caller in a loop", "CostBudgetBurnHour", &[("service", "spender")]),
+            Told::new(
+                "the same, for a month",
+                "CostBudgetBurnMonth",
+                &[("service", "spender")],
+            ),
+            Told::new("more than yesterday", "CostAnomaly", &[("service", "spender")]),
             Told::new("every request fails", "ErrorBudgetBurn", PAGES),
             Told::new("4 % of the requests fail", "ErrorBudgetBurn", TICKETS),
         ];
@@ -171,6 +181,7 @@ impl<'a> Copies<'a> {
             r#"service="unlimited",alertname="HighMemoryUsage""#,
             r#"service="spender",alertname="VolumeAlmostFull""#,
             r#"service="slow-burn",alertname="ErrorBudgetBurn",severity="critical""#,
+            r#"service="slow-burn",alertname="CostAnomaly""#,
         ] {
             let fired = self.fired(silent).await;
             assert_eq!(fired, Vec::<Value>::new(), "{silent}");
@@ -275,6 +286,8 @@ fn observed(name: &str) -> Value {
                     "TargetAbsent": soon,
                     "TokensStalled": soon,
                     "CostBudgetBurnHour": above("10"),
+                    "CostBudgetBurnMonth": above("100"),
+                    "CostAnomaly": soon,
                     "VolumeAlmostFull": soon,
                 },
             },
@@ -285,28 +298,15 @@ fn observed(name: &str) -> Value {
 
 /// One pod that asks copies: a container for each.
 fn load(name: &str, asked: &[(&str, u32)]) -> Value {
-    let all: Value = serde_json::from_str(&sample::manifests(NAMESPACE, sample::IMAGE)).unwrap();
-    let items = all["items"].as_array().unwrap();
-    let mut job = items.iter().find(|item| item["kind"] == "Job").unwrap().clone();
-    job["metadata"]["name"] = json!(name);
-    let one = job["spec"]["template"]["spec"]["containers"][0].clone();
-    let containers = asked.iter().map(|(copy, rate)| {
-        let mut container = one.clone();
+    let mut jobs = asked.iter().map(|(copy, rate)| {
         let (url, rate) = (format!("http://{copy}/v1/messages"), rate.to_string());
-        container["name"] = json!(copy);
-        container["args"] = json!([
-            "load",
-            "--url",
-            url,
-            "--rate",
-            rate,
-            "--for",
-            "1h",
-            "--concurrency",
-            "128"
-        ]);
-        container
+        let how = ["--url", &url, "--rate", &rate, "--for", "1h", "--concurrency", "128"];
+        let mut job = sample::caller(NAMESPACE, sample::IMAGE, name, &how);
+        job["spec"]["template"]["spec"]["containers"][0]["name"] = json!(copy);
+        job
     });
-    job["spec"]["template"]["spec"]["containers"] = containers.collect();
-    job
+    let mut one = jobs.next().unwrap();
+    let containers = one["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+    containers.extend(jobs.map(|job| job["spec"]["template"]["spec"]["containers"][0].clone()));
+    one
 }

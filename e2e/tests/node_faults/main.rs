@@ -11,6 +11,7 @@ mod postgres;
 mod series;
 mod stage;
 mod volumes;
+mod yesterday;
 
 use std::time::Duration;
 

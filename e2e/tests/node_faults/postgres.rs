@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
+use observed_e2e::demo::kubectl;
 use observed_e2e::wait;
 use serde_json::Value;
 
@@ -16,8 +17,8 @@ impl Stage {
     pub fn hold_connections(&self, count: usize) -> Child {
         // As the API, and not as one for whom the server keeps a few.
         let one = "psql --username=api --dbname=api --command='SELECT pg_sleep(120)'";
-        // Who is refused, because the API has opened a connection in the meantime, comes again.
-        let one = format!("until [ -e {RELEASED} ]; do {one}; sleep 1; done");
+        // Who is refused, because the API has opened a connection in the meantime, comes again at once.
+        let one = format!("until [ -e {RELEASED} ]; do {one}; done");
         let all = format!("i=0; while [ $i -lt {count} ]; do ({one}) & i=$((i+1)); done; wait");
         self.begin_in_postgres(&all)
     }
@@ -44,8 +45,12 @@ impl Stage {
 
     async fn make_in_postgres(&self, file: &str) {
         let release = format!(": > {file}");
-        self.kubectl(&["exec", "-n", NAMESPACE, "postgres-0", "--", "/bin/sh", "-c", &release])
-            .await;
+        self.in_postgres(&["/bin/sh", "-c", &release]).await.unwrap();
+    }
+
+    async fn in_postgres(&self, command: &[&str]) -> Result<String, kubectl::Error> {
+        let arguments = [&["exec", "-n", NAMESPACE, "postgres-0", "--"], command].concat();
+        self.kubectl.run(&arguments).await
     }
 
     /// Waits until the API says how long slow calls of its database took.
@@ -68,17 +73,9 @@ impl Stage {
     pub async fn end_connections(&self) {
         self.make_in_postgres(RELEASED).await;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-        let end = format!("--command={end}");
-        let arguments = [
-            "exec",
-            "-n",
-            NAMESPACE,
-            "postgres-0",
-            "--",
-            "psql",
-            "--username=postgres",
-            &end,
-        ];
-        self.kubectl(&arguments).await;
+        let end = ["psql", "--username=postgres", "--command", end];
+        // Even the places that are kept for a superuser are taken for a moment by all who come and are then refused.
+        let look = || self.in_postgres(&end);
+        wait::until(SOON, "an administrator to be let in", look).await.unwrap();
     }
 }

@@ -34,7 +34,7 @@ const IMAGES: [(&str, &str); 4] = [
 pub struct Stage {
     pub eyes: Eyes,
     pub cluster: Cluster,
-    kubectl: Kubectl,
+    pub kubectl: Kubectl,
 }
 
 /// A pod of the API, and how often its container was started again.
@@ -102,8 +102,8 @@ impl Stage {
         list(&["postgres", "redis"].map(volume))
     }
 
-    /// Where the node keeps what its memory holds for a pod under this name.
-    pub fn in_memory_of(&self, pod_uid: &str, name: &str) -> PathBuf {
+    /// Where the node keeps the volume of a pod that has this name and ends with it.
+    pub fn empty_dir_of(&self, pod_uid: &str, name: &str) -> PathBuf {
         let pods = self.cluster.run_dir().join("kubelet/pods");
         pods.join(pod_uid).join("volumes/kubernetes.io~empty-dir").join(name)
     }

@@ -36,7 +36,7 @@ pub async fn make(stage: &Stage, namespace: &str, copies: &[&str]) {
                 "capacity": size,
                 "accessModes": ["ReadWriteOnce"],
                 "claimRef": {"namespace": namespace, "name": copy},
-                "local": {"path": stage.in_memory_of(&uid, copy)},
+                "local": {"path": stage.empty_dir_of(&uid, copy)},
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [node]}]}},
             },
         });

@@ -32,6 +32,7 @@ pub mod dependencies;
 pub mod history;
 pub mod image;
 pub mod monitoring;
+pub mod otlp;
 pub mod pki;
 pub mod progress;
 pub mod tools;

@@ -1,23 +1,11 @@
 //! Traces of reconciles, as a receiver of OTLP/HTTP gets them from the real program.
 
-use std::collections::BTreeMap;
-use std::future::pending;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
 use nix::sys::signal::Signal;
+use observed_e2e::otlp::{Manner, Receiver, ended, values};
 use observed_e2e::wait;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as Ended;
-use prost::Message;
-use tokio::net::TcpListener;
 
 use super::operator::{MONITOR, Operator, RULE, SOON, Stage};
 
@@ -26,87 +14,10 @@ const THREAD: &str = "OpenTelemetry.T";
 /// The operator gives spans 2 s at its end, and has little else to do.
 const ENDS_WITHIN: Duration = Duration::from_secs(6);
 
-/// What a receiver does with what it is sent.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Manner {
-    Takes,
-    Refuses,
-    Hangs,
-}
-
-/// What a receiver was sent.
-#[derive(Default)]
-struct Sent {
-    requests: usize,
-    spans: Vec<Span>,
-    resource: BTreeMap<String, String>,
-    authorization: Option<String>,
-}
-
-/// A receiver of OTLP/HTTP.
-#[derive(Clone)]
-struct Receiver {
-    manner: Arc<Mutex<Manner>>,
-    sent: Arc<Mutex<Sent>>,
-    url: String,
-}
-
-impl Receiver {
-    async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self {
-            manner: Arc::new(Mutex::new(manner)),
-            sent: Arc::default(),
-            url: format!("http://{}/prefix/", listener.local_addr().unwrap()),
-        };
-        let router = Router::new().fallback(take).with_state(receiver.clone());
-        tokio::spawn(async { axum::serve(listener, router).await });
-        receiver
-    }
-
-    fn requests(&self) -> usize {
-        self.sent.lock().unwrap().requests
-    }
-
-    async fn is_asked(&self, times: usize) {
-        let look = || std::future::ready(self.requests() >= times);
-        wait::until(SOON, "requests with traces", look).await.unwrap();
-    }
-}
-
-async fn take(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
-    assert_eq!(uri.path(), "/prefix/v1/traces");
-    assert_eq!(headers["content-type"], "application/x-protobuf");
-    receiver.sent.lock().unwrap().requests += 1;
-    let manner = *receiver.manner.lock().unwrap();
-    match manner {
-        Manner::Hangs => pending().await,
-        Manner::Refuses => StatusCode::SERVICE_UNAVAILABLE,
-        Manner::Takes => {
-            let mut sent = receiver.sent.lock().unwrap();
-            let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
-            sent.authorization = authorization.map(str::to_owned);
-            for resource in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
-                sent.resource = values(&resource.resource.unwrap_or_default().attributes);
-                for scope in resource.scope_spans {
-                    sent.spans.extend(scope.spans);
-                }
-            }
-            StatusCode::OK
-        }
-    }
-}
-
-fn values(attributes: &[KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    attributes
-        .iter()
-        .map(|attribute| (attribute.key.clone(), text(&attribute.value)))
-        .collect()
+/// Waits until a receiver was asked so often.
+async fn is_asked(receiver: &Receiver, times: usize) {
+    let look = || std::future::ready(receiver.sent().requests >= times);
+    wait::until(SOON, "requests with traces", look).await.unwrap();
 }
 
 /// Tells it to end, and says how long that takes.
@@ -121,7 +32,7 @@ async fn end(mut operator: Operator) -> Duration {
 #[tokio::test]
 async fn a_reconcile_is_a_trace_of_its_stages_and_what_is_left_is_sent_when_the_operator_ends() {
     let stage = Stage::shared("traces").await;
-    let receiver = Receiver::start(Manner::Takes).await;
+    let receiver = Receiver::start(Manner::Takes).await.unwrap();
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.as_str()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer hunter2"),
@@ -140,7 +51,7 @@ async fn a_reconcile_is_a_trace_of_its_stages_and_what_is_left_is_sent_when_the_
     let log = operator.log();
     end(operator).await;
 
-    let sent = receiver.sent.lock().unwrap();
+    let sent = receiver.sent();
     assert_eq!(sent.resource["service.name"], "observed");
     assert_eq!(sent.resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(sent.resource["deployment.environment.name"], "test");
@@ -159,12 +70,7 @@ async fn a_reconcile_is_a_trace_of_its_stages_and_what_is_left_is_sent_when_the_
         .iter()
         .filter(|span| span.name == "reconcile")
         .find_map(|root| {
-            let mut children: Vec<_> = sent
-                .spans
-                .iter()
-                .filter(|span| span.parent_span_id == root.span_id)
-                .collect();
-            children.sort_by_key(|span| span.start_time_unix_nano);
+            let children = sent.below(root);
             let stages: Vec<_> = children.iter().map(|span| span.name.as_str()).collect();
             (stages == names[1..]).then_some((root, children))
         });
@@ -177,15 +83,14 @@ async fn a_reconcile_is_a_trace_of_its_stages_and_what_is_left_is_sent_when_the_
         assert_eq!(child.trace_id, root.trace_id);
         assert!(child.start_time_unix_nano >= root.start_time_unix_nano);
         assert!(child.end_time_unix_nano <= root.end_time_unix_nano);
-        let status = child.status.clone().unwrap_or_default();
-        assert_eq!(status.code(), Ended::Unset, "{child:?}");
+        assert_eq!(ended(child), Ended::Unset, "{child:?}");
     }
 }
 
 #[tokio::test]
 async fn without_the_setting_nothing_is_sent_and_no_thread_waits_to_send() {
     let stage = Stage::shared("untraced").await;
-    let receiver = Receiver::start(Manner::Takes).await;
+    let receiver = Receiver::start(Manner::Takes).await.unwrap();
     let traces = format!("{}v1/traces", receiver.url);
     let settings = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces.as_str()),
@@ -198,13 +103,13 @@ async fn without_the_setting_nothing_is_sent_and_no_thread_waits_to_send() {
     operator.reconciles(2.0).await;
     assert!(!operator.threads().iter().any(|name| name == THREAD));
     end(operator).await;
-    assert_eq!(receiver.requests(), 0);
+    assert_eq!(receiver.sent().requests, 0);
 }
 
 #[tokio::test]
 async fn a_receiver_that_hangs_holds_up_neither_the_work_nor_the_end() {
     let stage = Stage::shared("hangs").await;
-    let receiver = Receiver::start(Manner::Hangs).await;
+    let receiver = Receiver::start(Manner::Hangs).await.unwrap();
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
@@ -215,7 +120,7 @@ async fn a_receiver_that_hangs_holds_up_neither_the_work_nor_the_end() {
     let operator = Operator::start_with(&stage, &settings).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    receiver.is_asked(1).await;
+    is_asked(&receiver, 1).await;
     stage.workload("later").await;
     stage.observe("later", "later").await;
     for name in ["api", "later"] {
@@ -226,13 +131,13 @@ async fn a_receiver_that_hangs_holds_up_neither_the_work_nor_the_end() {
     let took = end(operator).await;
     assert!(took < ENDS_WITHIN, "{took:?}");
     // The twin: it was the receiver that would have held it up.
-    assert!(receiver.sent.lock().unwrap().spans.is_empty());
+    assert!(receiver.sent().spans.is_empty());
 }
 
 #[tokio::test]
 async fn that_spans_are_lost_is_logged_once_until_they_are_taken_again() {
     let stage = Stage::shared("refuses").await;
-    let receiver = Receiver::start(Manner::Refuses).await;
+    let receiver = Receiver::start(Manner::Refuses).await.unwrap();
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
@@ -240,7 +145,7 @@ async fn that_spans_are_lost_is_logged_once_until_they_are_taken_again() {
     let operator = Operator::start_with(&stage, &settings).await;
     stage.workload("api").await;
     stage.observe("api", "api").await;
-    receiver.is_asked(6).await;
+    is_asked(&receiver, 6).await;
     stage.appears(RULE, "api").await;
     let log = operator.log();
     assert_eq!(log.matches("traces could not be sent").count(), 1, "{log}");
@@ -248,8 +153,8 @@ async fn that_spans_are_lost_is_logged_once_until_they_are_taken_again() {
         log.contains("it answered 503") && !log.contains("can be sent again"),
         "{log}"
     );
-    *receiver.manner.lock().unwrap() = Manner::Takes;
+    receiver.becomes(Manner::Takes);
     let look = || std::future::ready(operator.log().contains("traces can be sent again"));
     wait::until(SOON, "traces that are taken again", look).await.unwrap();
-    assert!(!receiver.sent.lock().unwrap().spans.is_empty());
+    assert!(!receiver.sent().spans.is_empty());
 }

@@ -10,6 +10,7 @@ mod faults;
 mod postgres;
 mod series;
 mod stage;
+mod traces;
 mod volumes;
 mod yesterday;
 
@@ -33,6 +34,7 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     series::of_the_packs_are_there(&stage).await;
     series::of_the_recordings_are_there(&stage).await;
     series::of_the_business_are_there(&stage).await;
+    traces::tell_of_each_call(&stage).await;
     stage.ask_a_pod().await;
     copies.are_observed().await;
 

@@ -1,90 +1,19 @@
 //! Traces of requests, as a receiver of OTLP/HTTP gets them from the program.
 
-use std::collections::BTreeMap;
-use std::future::pending;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use observed_e2e::otlp::{Manner, Receiver, ended, values};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as Ended;
-use prost::Message;
 
 use crate::running::{QUESTION, Running, TRACEPARENT, answer, request, request_with};
 
 /// The service waits no longer than 2 s for its last spans.
 const ENDS_WITHIN: Duration = Duration::from_secs(6);
 
-/// A receiver of OTLP/HTTP, and what it was sent.
-#[derive(Clone, Default)]
-struct Receiver {
-    hangs: bool,
-    url: String,
-    requests: Arc<Mutex<usize>>,
-    spans: Arc<Mutex<Vec<Span>>>,
-    resource: Arc<Mutex<BTreeMap<String, String>>>,
-}
-
-impl Receiver {
-    async fn start(hangs: bool) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self {
-            hangs,
-            url: format!("http://{}/prefix/", listener.local_addr().unwrap()),
-            ..Self::default()
-        };
-        let router = Router::new().fallback(take).with_state(receiver.clone());
-        tokio::spawn(async { axum::serve(listener, router).await });
-        receiver
-    }
-
-    fn named(&self, name: &str) -> Vec<Span> {
-        let spans = self.spans.lock().unwrap();
-        spans.iter().filter(|span| span.name == name).cloned().collect()
-    }
-}
-
-async fn take(State(receiver): State<Receiver>, uri: Uri, body: Bytes) -> StatusCode {
-    assert_eq!(uri.path(), "/prefix/v1/traces");
-    *receiver.requests.lock().unwrap() += 1;
-    if receiver.hangs {
-        return pending().await;
-    }
-    for resource in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
-        *receiver.resource.lock().unwrap() = values(&resource.resource.unwrap_or_default().attributes);
-        for scope in resource.scope_spans {
-            receiver.spans.lock().unwrap().extend(scope.spans);
-        }
-    }
-    StatusCode::OK
-}
-
-fn values(attributes: &[KeyValue]) -> BTreeMap<String, String> {
-    let text = |attribute: &KeyValue| match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    attributes
-        .iter()
-        .map(|attribute| (attribute.key.clone(), text(attribute)))
-        .collect()
-}
-
 fn hexadecimal(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn ended(span: &Span) -> Ended {
-    span.status.clone().unwrap_or_default().code()
 }
 
 /// An address at which nobody listens.
@@ -104,7 +33,7 @@ fn end(service: &mut Running) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_a_span_of_the_callers_trace_and_the_model_is_one_of_the_request() {
-    let receiver = Receiver::start(false).await;
+    let receiver = Receiver::start(Manner::Takes).await.unwrap();
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.as_str()),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
@@ -126,18 +55,19 @@ async fn a_request_is_a_span_of_the_callers_trace_and_the_model_is_one_of_the_re
         logged.push(service.log_until("request"));
     }
     end(&mut service);
-    assert_eq!(*receiver.requests.lock().unwrap(), 1);
+    let sent = receiver.sent();
+    assert_eq!(sent.requests, 1);
 
-    let resource = receiver.resource.lock().unwrap().clone();
+    let resource = &sent.resource;
     assert_eq!(resource["service.name"], "claude-api");
     assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(resource["deployment.environment.name"], "test");
 
-    let (requests, models) = (receiver.named("POST /v1/messages"), receiver.named("chat claude-opus"));
+    let (requests, models) = (sent.named("POST /v1/messages"), sent.named("chat claude-opus"));
     assert_eq!((requests.len(), models.len()), (2, 2));
     for line in &logged[..2] {
-        let ours = |span: &&Span| hexadecimal(&span.span_id) == line["span_id"].as_str().unwrap();
-        let request = requests.iter().find(ours).unwrap();
+        let ours = line["span_id"].as_str().unwrap();
+        let request = requests.iter().find(|span| hexadecimal(&span.span_id) == ours).unwrap();
         let (trace, parent) = (hexadecimal(&request.trace_id), hexadecimal(&request.parent_span_id));
         assert_eq!(format!("00-{trace}-{parent}-01"), TRACEPARENT);
         assert_eq!(line["trace_id"], trace);
@@ -157,17 +87,17 @@ async fn a_request_is_a_span_of_the_callers_trace_and_the_model_is_one_of_the_re
     }
     // Who sent no trace begins one. Who does not sample is not sampled, and probes are no requests.
     assert_eq!(logged[2]["trace_id"], logged[0]["trace_id"]);
-    let [begun] = &receiver.named("GET unmatched")[..] else {
-        panic!("{:#?}", receiver.spans);
+    let [begun] = sent.named("GET unmatched")[..] else {
+        panic!("{:#?}", sent.spans);
     };
     assert!(begun.parent_span_id.is_empty());
     assert_eq!(logged[3]["trace_id"], hexadecimal(&begun.trace_id));
-    assert_eq!(receiver.spans.lock().unwrap().len(), 5);
+    assert_eq!(sent.spans.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_fails_is_a_failed_span_of_the_request_and_a_check_is_none() {
-    let receiver = Receiver::start(false).await;
+    let receiver = Receiver::start(Manner::Takes).await.unwrap();
     let (database, cache) = (
         format!("postgres://api@{}/api", closed()),
         format!("redis://{}", closed()),
@@ -184,11 +114,12 @@ async fn a_database_that_fails_is_a_failed_span_of_the_request_and_a_check_is_no
     assert_eq!(service.ask("GET", "/ready", "").0, 503);
     end(&mut service);
 
-    let [request] = &receiver.named("POST /v1/messages")[..] else {
-        panic!("{:#?}", receiver.spans);
+    let sent = receiver.sent();
+    let [request] = sent.named("POST /v1/messages")[..] else {
+        panic!("{:#?}", sent.spans);
     };
-    let [call] = &receiver.named("knows")[..] else {
-        panic!("{:#?}", receiver.spans);
+    let [call] = sent.named("knows")[..] else {
+        panic!("{:#?}", sent.spans);
     };
     assert_eq!((ended(request), ended(call)), (Ended::Error, Ended::Error));
     assert_eq!(values(&request.attributes)["http.response.status_code"], "503");
@@ -198,14 +129,14 @@ async fn a_database_that_fails_is_a_failed_span_of_the_request_and_a_check_is_no
     );
     assert_eq!(values(&call.attributes)["db.system.name"], "postgresql");
     assert!(call.status.as_ref().unwrap().message.contains("refused"), "{call:?}");
-    let all = receiver.spans.lock().unwrap();
+    let all = &sent.spans;
     assert_eq!(all.len(), 2, "{all:#?}");
     assert!(!format!("{all:?}").contains("hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_setting_nothing_is_sent() {
-    let receiver = Receiver::start(false).await;
+    let receiver = Receiver::start(Manner::Takes).await.unwrap();
     let traces = format!("{}v1/traces", receiver.url);
     for endpoint in [None, Some(("OTEL_EXPORTER_OTLP_ENDPOINT", ""))] {
         let of_others = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces.as_str());
@@ -214,12 +145,12 @@ async fn without_the_setting_nothing_is_sent() {
         assert_eq!(service.ask("POST", "/v1/messages", QUESTION).0, 200);
         end(&mut service);
     }
-    assert_eq!(*receiver.requests.lock().unwrap(), 0);
+    assert_eq!(receiver.sent().requests, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_hangs_or_is_not_there_delays_no_answer_and_loses_none() {
-    let receiver = Receiver::start(true).await;
+    let receiver = Receiver::start(Manner::Hangs).await.unwrap();
     let closed = format!("http://{}", closed());
     for endpoint in [&receiver.url, &closed] {
         let settings = [
@@ -245,6 +176,7 @@ async fn a_receiver_that_hangs_or_is_not_there_delays_no_answer_and_loses_none()
         assert!(took < ENDS_WITHIN, "{took:?}");
     }
     // The twin: it was the receiver that would have held it up.
-    assert!(*receiver.requests.lock().unwrap() > 0);
-    assert!(receiver.spans.lock().unwrap().is_empty());
+    let sent = receiver.sent();
+    assert!(sent.requests > 0);
+    assert!(sent.spans.is_empty());
 }

@@ -119,13 +119,28 @@ pub struct SignalPackSpec {
     /// Example: `{sample_limit: sampleLimit}`
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
-    /// series that the pack reads. A selector whose series is not declared here is a finding.
+    /// series that the pack reads. A selector whose series is declared neither here nor in borrows is a finding.
     pub series: Vec<Series>,
+    /// borrows lists series of the service that a built-in pack declares and this one reads too, by the name of that pack.
+    /// They are spelled as there: in the dialect that is chosen for that pack.
+    ///
+    /// Example: `{http: [http_requests_total]}`
+    #[serde(default)]
+    pub borrows: BTreeMap<String, Vec<String>>,
     /// signals, in the order in which the dashboard shows them.
     pub signals: Vec<Signal>,
     /// indicators on which objectives can be set, by the name of a field of `spec.objectives[].sli`.
     #[serde(default)]
     pub indicators: Vec<Indicator>,
+}
+
+impl SignalPack {
+    /// The pack that a series is borrowed from, by the name of the series. None for a series of the pack's own.
+    #[must_use]
+    pub fn lender(&self, series: &str) -> Option<&str> {
+        let lends = |(_, names): &(&String, &Vec<String>)| names.iter().any(|name| name == series);
+        self.spec.borrows.iter().find(lends).map(|(lender, _)| lender.as_str())
+    }
 }
 
 /// For which services a pack is there without being asked for.

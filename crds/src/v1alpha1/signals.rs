@@ -21,9 +21,9 @@ pub struct Signals {
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub window: Option<String>,
     /// dialect is how the service's instrumentation spells what the packs read: `guide` (as the packs are written),
-    /// `instrumentator` (prometheus-fastapi-instrumentator), `opentelemetry`, `promhttp` (Go) or `micrometer` (Java).
-    /// A pack that does not know the dialect is spelled as with `auto`. Default: `auto`, what the pods' metrics page
-    /// shows; the condition `SignalsResolved` tells which that is.
+    /// `instrumentator` (prometheus-fastapi-instrumentator), `opentelemetry`, `promhttp` (Go), `micrometer` (Java) or
+    /// `gen-ai` (OpenTelemetry's conventions for language models). A pack that does not know the dialect is spelled as
+    /// with `auto`. Default: `auto`, what the pods' metrics page shows; the condition `SignalsResolved` tells which that is.
     ///
     /// Example: `opentelemetry`
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! The signal packs: those that come with Observed, which are data embedded in the binary, and those of users.
 
+mod borrow;
 mod check;
 mod join;
 
@@ -66,7 +67,14 @@ impl Packs {
             .map(Self::of)
     }
 
-    fn of(packs: Vec<SignalPack>) -> Self {
+    fn of(mut packs: Vec<SignalPack>) -> Self {
+        for index in 0..packs.len() {
+            if let Some((pack, before)) = packs.get_mut(..=index).and_then(<[_]>::split_last_mut) {
+                let wanted = pack.spec.borrows.clone();
+                let findings = borrow::borrow(pack, &wanted, before);
+                debug_assert!(findings.is_empty(), "{findings:?}");
+            }
+        }
         Self {
             parsed: parsed(&packs),
             packs,

@@ -115,10 +115,9 @@ struct Adapted<'a> {
 }
 
 impl<'a> Adapted<'a> {
-    /// How the service spells the series of a pack.
-    fn dialect(&self, pack: &SignalPack) -> &'a str {
-        let name = pack.metadata.name.as_str();
-        self.dialects.get(name).copied().unwrap_or(dialect::GUIDE)
+    /// How the service spells a series of a pack.
+    fn dialect(&self, pack: &SignalPack, series: &Series) -> &'a str {
+        dialect::of(self.dialects, pack, series)
     }
 
     /// The series that another one is computed from, because the service gives prices for its units.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::signal_pack::{BuiltIn, Record, Scope, Series, Signal, SignalPack};
 
+use super::borrow::borrow;
 use super::{Packs, check, parsed};
 use crate::finding::{Code, Finding, nearest};
 
@@ -89,12 +90,23 @@ impl Packs {
         let records = own.spec.signals.iter().filter_map(|signal| signal.record.as_ref());
         let records = records.map(|record| record.r#as.clone());
         let extended = own.spec.extends.as_deref();
-        match extended.map(|name| self.packs.iter_mut().find(|pack| pack.metadata.name == name)) {
+        match extended.map(|name| self.packs.iter().position(|pack| pack.metadata.name == name)) {
             None => {
                 findings.extend(own.spec.series.iter().enumerate().filter_map(of_nothing));
-                self.packs.push(own.clone());
+                let mut whole = own.clone();
+                findings.extend(borrow(&mut whole, &own.spec.borrows, &self.packs));
+                self.packs.push(whole);
             }
-            Some(Some(pack)) => findings.extend(into(pack, own)),
+            Some(Some(at)) => {
+                let mut whole = self.packs[at].clone();
+                findings.extend(into(&mut whole, own));
+                for (lender, series) in &own.spec.borrows {
+                    let all = whole.spec.borrows.entry(lender.clone()).or_default();
+                    all.extend(series.iter().cloned());
+                }
+                findings.extend(borrow(&mut whole, &own.spec.borrows, &self.packs));
+                self.packs[at] = whole;
+            }
             Some(None) => findings.push(self.no_such(extended.unwrap_or_default())),
         }
         self.parsed.extend(parsed(std::slice::from_ref(own)));

@@ -37,6 +37,18 @@ impl<'a> Choice<'a> {
         asking
     }
 
+    /// The packs that lend a series to one that asks, and do not ask themselves.
+    pub(super) fn lending(&self) -> Vec<&'a SignalPack> {
+        let asking = self.asking();
+        let lends = |lender: &SignalPack| {
+            asking
+                .iter()
+                .any(|pack| pack.spec.borrows.contains_key(&lender.metadata.name))
+        };
+        let packs = self.packs.packs.iter();
+        packs.filter(|pack| lends(pack) && !asking.contains(pack)).collect()
+    }
+
     /// The pack that does not apply and has what is looked for, in words.
     pub(super) fn elsewhere(&self, has: impl Fn(&SignalPack) -> bool) -> Option<String> {
         let others = self.packs.packs.iter().filter(|pack| !self.has(&pack.metadata.name));

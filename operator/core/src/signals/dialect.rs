@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::signal_pack::{Series, SignalPack, Spelling};
 
-use super::known::of_service;
+use super::known;
 use super::rename::Renames;
 use super::{Binding, Choice, meant};
 use crate::facts::{Exposed, Family};
@@ -16,9 +16,22 @@ pub const GUIDE: &str = "guide";
 /// The dialect is what the pods show.
 const AUTO: &str = "auto";
 
-/// The dialects of a pack, its own first.
+/// The dialect that was chosen for a pack.
+pub(super) fn chosen<'a>(dialects: &BTreeMap<&str, &'a str>, pack: &SignalPack) -> &'a str {
+    dialects.get(pack.metadata.name.as_str()).copied().unwrap_or(GUIDE)
+}
+
+/// The dialect of a series: that of its pack, or of the one which lends it.
+pub(super) fn of<'a>(dialects: &BTreeMap<&str, &'a str>, pack: &SignalPack, series: &Series) -> &'a str {
+    match pack.lender(&series.name) {
+        Some(lender) => dialects.get(lender).copied().unwrap_or(GUIDE),
+        None => chosen(dialects, pack),
+    }
+}
+
+/// The dialects of a pack, the one in which it is written first.
 pub(super) fn names(pack: &SignalPack) -> Vec<&str> {
-    let others: BTreeSet<&str> = of_service(pack)
+    let others: BTreeSet<&str> = known::own(pack)
         .flat_map(|series| series.dialects.keys())
         .map(String::as_str)
         .collect();
@@ -42,7 +55,7 @@ pub(super) fn when_missing<'a>(series: &'a Series, dialect: &str) -> &'a str {
     spelled.unwrap_or(&series.when_missing)
 }
 
-/// The dialect of each chosen pack.
+/// The dialect of each chosen pack, and of those that lend it a series.
 pub(super) fn dialects<'a>(
     choice: &Choice<'a>,
     renames: &Renames,
@@ -73,7 +86,12 @@ pub(super) fn dialects<'a>(
         };
         (pack.metadata.name.as_str(), dialect)
     };
-    choice.asking().into_iter().map(of_pack).collect()
+    choice
+        .asking()
+        .into_iter()
+        .chain(choice.lending())
+        .map(of_pack)
+        .collect()
 }
 
 /// The dialect that the pods show. Without a pod that answers, or while a rollout is under way, it stays what it was.
@@ -100,7 +118,7 @@ fn auto<'a>(pack: &'a SignalPack, names: &[&'a str], renames: &Renames, binding:
 
 /// How well what is exposed fits to a dialect: how many series it has of it, then how many of their labels.
 fn fit(pack: &SignalPack, dialect: &str, renames: &Renames, exposed: &Exposed) -> (usize, usize) {
-    let found: Vec<(&Series, &Family)> = of_service(pack)
+    let found: Vec<(&Series, &Family)> = known::own(pack)
         .filter_map(|series| {
             let name = renames.metric(series, dialect);
             exposed.family(name, series.r#type).map(|family| (series, family))

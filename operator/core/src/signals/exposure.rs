@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use observed_crds::v1alpha1::signal_pack::{Series, Signal, SignalPack};
 use observed_crds::v1alpha1::{PackSignals, SeenSeries};
 
-use super::known::of_service;
+use super::known::{of_service, own};
 use super::ties::selectors;
 use super::{Adapted, Binding, Choice, dialect, meant};
 use crate::finding::{Code, Finding, nearest};
@@ -68,6 +68,9 @@ impl<'a> Exposure<'a> {
             }
             exposure.packs.push(seen);
         }
+        for lender in choice.lending() {
+            exposure.packs.extend(dialect_alone(lender, adapted, binding));
+        }
         exposure.follow_records(choice)?;
         Ok(exposure)
     }
@@ -126,18 +129,24 @@ impl<'a> Exposure<'a> {
     pub(super) fn told(self, choice: &Choice<'a>, adapted: &Adapted<'_>) -> Result<plan::Exposure, Error> {
         let renames = adapted.renames;
         let mut told = plan::Exposure::default();
+        for pack in choice.asking().into_iter().chain(choice.lending()) {
+            if own(pack).next().is_some() {
+                let name = pack.metadata.name.as_str();
+                told.dialects
+                    .insert(name.to_owned(), dialect::chosen(adapted.dialects, pack).to_owned());
+            }
+        }
         for pack in choice.asking() {
             let name = pack.metadata.name.as_str();
-            let dialect = adapted.dialect(pack);
             if of_service(pack).next().is_none() {
                 continue;
             }
-            told.dialects.insert(name.to_owned(), dialect.to_owned());
             let Some(seen) = self.packs.iter().find(|seen| seen.pack == name) else {
                 told.unasked.push(name.to_owned());
                 continue;
             };
             for series in of_service(pack) {
+                let dialect = adapted.dialect(pack, series);
                 if seen.missing.contains(&series.name) {
                     let left_out = self.left_out.get(&(name, series.name.as_str()));
                     told.missing.push(plan::MissingSeries {
@@ -167,7 +176,6 @@ impl<'a> Exposure<'a> {
 
 /// What is known of the series of a pack. None when nobody knows anything, or there is nothing to know.
 fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Result<Option<PackSignals>, Error> {
-    let (dialect, renames) = (adapted.dialect(pack), adapted.renames);
     let known = &binding.known;
     let before = known.before(pack);
     if of_service(pack).next().is_none() || known.now.is_none() && before.is_none() {
@@ -176,13 +184,13 @@ fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Resu
     let kept = before.filter(|before| known.holds(before));
     let mut seen = PackSignals {
         pack: pack.metadata.name.clone(),
-        dialect: dialect.to_owned(),
+        dialect: dialect::chosen(adapted.dialects, pack).to_owned(),
         generation: kept.map_or(known.generation, |kept| kept.generation),
         ..PackSignals::default()
     };
     let exposed = of_service(pack).filter(|series| adapted.computed_from(series).is_none());
     for series in exposed.take(MOST_SERIES) {
-        let name = renames.metric(series, dialect);
+        let name = adapted.renames.metric(series, adapted.dialect(pack, series));
         let mut found = kept.and_then(|kept| kept.seen.iter().find(|seen| seen.name == series.name).cloned());
         let now_as = Some(name).filter(|name| *name != series.name).map(str::to_owned);
         if let Some(found) = found.as_mut().filter(|found| found.r#as != now_as) {
@@ -219,6 +227,19 @@ fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Resu
     Ok(Some(seen))
 }
 
+/// The dialect of a pack that only lends, to be kept. None when nobody knows anything.
+fn dialect_alone(lender: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Option<PackSignals> {
+    let known = &binding.known;
+    let before = known.before(lender);
+    known.now.map(drop).or(before.map(drop))?;
+    Some(PackSignals {
+        pack: lender.metadata.name.clone(),
+        dialect: dialect::chosen(adapted.dialects, lender).to_owned(),
+        generation: known.generation,
+        ..PackSignals::default()
+    })
+}
+
 /// Whether anything reads the series: an expression of the pack, or prices that another one is computed with.
 fn is_read(pack: &SignalPack, series: &Series, adapted: &Adapted<'_>) -> Result<bool, Error> {
     let mut others = of_service(pack).filter_map(|other| adapted.computed_from(other));
@@ -243,7 +264,7 @@ fn lacking(
     adapted: &Adapted<'_>,
     labels: &BTreeSet<String>,
 ) -> Result<Vec<plan::LackingLabel>, Error> {
-    let (dialect, renames) = (adapted.dialect(pack), adapted.renames);
+    let (dialect, renames) = (adapted.dialect(pack, series), adapted.renames);
     let own = |label: &String| renames.label(series, dialect, label).map(str::to_owned);
     let absent = |label: &&String| own(label).is_some_and(|name| !dialect::has_label(labels, &name));
     let absent: Vec<&String> = series.labels.iter().filter(absent).collect();

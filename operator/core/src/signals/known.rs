@@ -45,9 +45,9 @@ impl<'a> Known<'a> {
     }
 
     /// Whether any series of the pack's own is exposed, in whatever dialect.
-    fn shows(&self, packs: &Packs, pack: &SignalPack, signals: &Signals) -> bool {
+    fn shows(&self, pack: &SignalPack, signals: &Signals) -> bool {
         let now = self.now.is_some_and(|exposed| {
-            own(packs, pack).any(|series| {
+            own(pack).any(|series| {
                 let mut names = dialect::names(pack)
                     .into_iter()
                     .map(|dialect| dialect::metric(series, dialect, signals.rename.get(&series.name)));
@@ -55,8 +55,7 @@ impl<'a> Known<'a> {
             })
         });
         let before = self.before(pack).filter(|before| self.holds(before));
-        let seen =
-            |before: &PackSignals| own(packs, pack).any(|own| before.seen.iter().any(|seen| seen.name == own.name));
+        let seen = |before: &PackSignals| own(pack).any(|own| before.seen.iter().any(|seen| seen.name == own.name));
         now || before.is_some_and(seen)
     }
 }
@@ -72,9 +71,8 @@ pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec
         .flat_map(of_service)
         .flat_map(labels)
         .collect();
-    let applies = |pack: &&SignalPack| {
-        is_always(pack) || known.shows(packs, pack, signals) || is_named(packs, pack, signals, &common)
-    };
+    let applies =
+        |pack: &&SignalPack| is_always(pack) || known.shows(pack, signals) || is_named(pack, signals, &common);
     packs
         .packs
         .iter()
@@ -86,7 +84,7 @@ pub fn default_packs(packs: &Packs, signals: &Signals, known: &Known<'_>) -> Vec
 
 /// Whether the spec changes or requires something that only this pack has: then it is wanted, whatever is exposed. A
 /// label that a pack has which is always there is meant for that one, and a series for the first that has it.
-fn is_named(packs: &Packs, pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bool {
+fn is_named(pack: &SignalPack, signals: &Signals, common: &BTreeSet<&str>) -> bool {
     let name = pack.metadata.name.as_str();
     let required = signals
         .require
@@ -94,12 +92,12 @@ fn is_named(packs: &Packs, pack: &SignalPack, signals: &Signals, common: &BTreeS
         .any(|required| required.split('/').next() == Some(name));
     let mut alerts = pack.spec.signals.iter().flat_map(|signal| &signal.alerts);
     let renamed = |name: &str| signals.rename.contains_key(name);
-    let priced = || own(packs, pack).any(|series| series.priced.is_some());
+    let priced = || own(pack).any(|series| series.priced.is_some());
     required
         || !signals.prices.is_empty() && priced()
         || alerts.any(|alert| signals.alerts.contains_key(&alert.name))
-        || own(packs, pack).any(|series| renamed(&series.name))
-        || own(packs, pack)
+        || own(pack).any(|series| renamed(&series.name))
+        || own(pack)
             .flat_map(labels)
             .any(|label| !common.contains(label) && renamed(label))
 }
@@ -108,16 +106,9 @@ fn labels(series: &Series) -> impl Iterator<Item = &str> {
     series.labels.iter().map(String::as_str)
 }
 
-/// The series of the service that no pack before this one has: the others are borrowed, and bring no pack.
-fn own<'a>(packs: &'a Packs, pack: &'a SignalPack) -> impl Iterator<Item = &'a Series> {
-    let before = || {
-        packs
-            .packs
-            .iter()
-            .take_while(|other| other.metadata.name != pack.metadata.name)
-    };
-    let borrowed = move |series: &Series| before().flat_map(of_service).any(|other| other.name == series.name);
-    of_service(pack).filter(move |series| !borrowed(series))
+/// The series of the service that the pack itself declares: the others are borrowed, bring no pack and choose no dialect.
+pub(super) fn own(pack: &SignalPack) -> impl Iterator<Item = &Series> {
+    of_service(pack).filter(|series| pack.lender(&series.name).is_none())
 }
 
 /// The series that the service itself exposes.

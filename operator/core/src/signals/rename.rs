@@ -58,20 +58,24 @@ impl Renames {
         Some(spelling.labels.get(label).map_or(label, String::as_str))
     }
 
-    /// The new names of labels that the service exposes in a pack.
-    pub(super) fn labels_in(&self, pack: &SignalPack, dialect: &str) -> BTreeMap<String, String> {
+    /// The new names of labels that the service exposes in a pack, by the dialect of each series.
+    pub(super) fn labels_in<'a>(
+        &self,
+        pack: &SignalPack,
+        dialect: impl Fn(&Series) -> &'a str,
+    ) -> BTreeMap<String, String> {
         let all = of_service(pack).flat_map(|series| series.labels.iter().map(move |label| (series, label)));
         all.filter_map(|(series, label)| {
-            let new = self.label(series, dialect, label)?;
+            let new = self.label(series, dialect(series), label)?;
             (new != label).then(|| (label.clone(), new.to_owned()))
         })
         .collect()
     }
 
     /// Labels that the service's dialect is without in a pack.
-    pub(super) fn without(&self, pack: &SignalPack, dialect: &str) -> BTreeSet<String> {
+    pub(super) fn without<'a>(&self, pack: &SignalPack, dialect: impl Fn(&Series) -> &'a str) -> BTreeSet<String> {
         let all = of_service(pack).flat_map(|series| series.labels.iter().map(move |label| (series, label)));
-        all.filter(|(series, label)| self.label(series, dialect, label).is_none())
+        all.filter(|(series, label)| self.label(series, dialect(series), label).is_none())
             .map(|(_, label)| label.clone())
             .collect()
     }
@@ -79,12 +83,8 @@ impl Renames {
     /// Two series, or two labels of one series, that would have the same name.
     pub(super) fn clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
         for pack in choice.asking() {
-            let dialect = dialects
-                .get(pack.metadata.name.as_str())
-                .copied()
-                .unwrap_or(dialect::GUIDE);
             for series in of_service(pack) {
-                self.clash(series, dialect, findings);
+                self.clash(series, dialect::of(dialects, pack, series), findings);
             }
         }
         self.metric_clashes(choice, dialects, findings);
@@ -94,9 +94,8 @@ impl Renames {
     fn metric_clashes(&self, choice: &Choice<'_>, dialects: &BTreeMap<&str, &str>, findings: &mut Vec<Finding>) {
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         for pack in choice.all() {
-            let dialect = dialects.get(pack.metadata.name.as_str()).copied();
             for series in &pack.spec.series {
-                let name = self.metric(series, dialect.unwrap_or(dialect::GUIDE));
+                let name = self.metric(series, dialect::of(dialects, pack, series));
                 let other = *names.entry(name).or_insert(&series.name);
                 if other == series.name {
                     continue;

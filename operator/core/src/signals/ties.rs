@@ -76,7 +76,8 @@ impl<'a> Ties<'a> {
         let pack_window = crate::duration::seconds(&pack.spec.window)
             .map(|seconds| Duration::from_secs(seconds.into()))
             .ok_or_else(|| Error::Amount(pack.spec.window.clone()))?;
-        let labels = self.adapted.renames.labels_in(pack, self.adapted.dialect(pack));
+        let adapted = self.adapted;
+        let labels = adapted.renames.labels_in(pack, |series| adapted.dialect(pack, series));
         let mut tie = Tie::new(pack_window, self.adapted.window.unwrap_or(pack_window), labels)?;
         let namespace = ("namespace", Match::Is(binding.namespace));
         let matches = |scope| match (scope, binding.dependency) {
@@ -115,7 +116,7 @@ impl<'a> Ties<'a> {
                 let suffix = selector.strip_prefix(&series.name).unwrap_or_default();
                 let name = format!(
                     "{}{suffix}",
-                    self.adapted.renames.metric(series, self.adapted.dialect(pack))
+                    self.adapted.renames.metric(series, self.adapted.dialect(pack, series))
                 );
                 let declared = Declared {
                     name: &name,
@@ -152,7 +153,8 @@ impl<'a> Ties<'a> {
 
     /// Labels of a pack that the service does not have.
     pub(super) fn without(&self, pack: &SignalPack) -> BTreeSet<String> {
-        self.adapted.renames.without(pack, self.adapted.dialect(pack))
+        let adapted = self.adapted;
+        adapted.renames.without(pack, |series| adapted.dialect(pack, series))
     }
 
     /// What a series is computed from, if the service gives prices for it.
@@ -183,21 +185,23 @@ impl<'a> Ties<'a> {
             return None;
         }
         let (histogram, part) = HistogramPart::of(name)?;
-        let (renames, dialect) = (self.adapted.renames, self.adapted.dialect(pack));
+        let renames = self.adapted.renames;
         // A counter is part of one where its dialect says so, or the pack has the histogram.
         let spelled = || renames.user_metric(&series.name).is_none() && name != series.name;
         let known = || {
             let mut others = pack.spec.series.iter();
-            others.any(|other| other.r#type == SeriesType::Histogram && renames.metric(other, dialect) == histogram)
+            others.any(|other| {
+                let name = renames.metric(other, self.adapted.dialect(pack, other));
+                other.r#type == SeriesType::Histogram && name == histogram
+            })
         };
         (series.r#type == SeriesType::Histogram || spelled() || known()).then_some((histogram, part))
     }
 
     /// The native histograms that a pack reads, by their names at the service.
     pub(super) fn natives(&self, pack: &SignalPack) -> BTreeSet<String> {
-        let dialect = self.adapted.dialect(pack);
         let names = pack.spec.series.iter().flat_map(|series| {
-            let name = self.adapted.renames.metric(series, dialect);
+            let name = self.adapted.renames.metric(series, self.adapted.dialect(pack, series));
             let names = match series.r#type {
                 SeriesType::Histogram => format!("{name}_count"),
                 SeriesType::Counter | SeriesType::Gauge => name.to_owned(),
@@ -211,7 +215,9 @@ impl<'a> Ties<'a> {
     /// The label by which a series names the host of the dependency, as the service spells it.
     pub(super) fn host_label<'s>(&'s self, pack: &SignalPack, series: &'s Series) -> Option<&'s str> {
         let label = series.host_label.as_deref()?;
-        self.adapted.renames.label(series, self.adapted.dialect(pack), label)
+        self.adapted
+            .renames
+            .label(series, self.adapted.dialect(pack, series), label)
     }
 
     /// Kind of the workload.
@@ -295,7 +301,7 @@ impl<'a> Ties<'a> {
             name: self
                 .adapted
                 .renames
-                .metric(series, self.adapted.dialect(pack))
+                .metric(series, self.adapted.dialect(pack, series))
                 .to_owned(),
             kind: series.r#type,
             when_missing: series.when_missing.clone(),

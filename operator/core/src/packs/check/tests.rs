@@ -141,3 +141,87 @@ fn the_names_that_the_crd_keeps_for_built_in_packs_are_theirs() {
         kept.split(',').map(|name| name.trim().trim_matches('\'')).collect()
     );
 }
+
+#[test]
+fn what_cannot_be_borrowed_is_told_where_it_is_written() {
+    let borrowing = |borrows: &str| {
+        found(|text| {
+            let series = "  series:\n";
+            assert!(text.contains(series));
+            text.replace(series, &format!("  borrows: {borrows}\n{series}"))
+        })
+    };
+    assert_eq!(borrowing("{http: [http_requests_total], llm: [tokens_used_total]}"), []);
+    for (borrows, path, words) in [
+        (
+            "{htp: [http_requests_total]}",
+            "spec.borrows.htp",
+            "there is no built-in pack \"htp\"",
+        ),
+        (
+            "{http: [http_request_total]}",
+            "spec.borrows.http[0]",
+            "the pack \"http\" lends no series",
+        ),
+        // Each of them is lent by the one that declares it, and what others expose by none.
+        (
+            "{llm: [http_requests_total]}",
+            "spec.borrows.llm[0]",
+            "the pack \"llm\" lends no series",
+        ),
+        (
+            "{target: [up]}",
+            "spec.borrows.target[0]",
+            "the pack \"target\" lends no series",
+        ),
+        (
+            "{http: [http_requests_total, http_requests_total]}",
+            "spec.borrows.http[1]",
+            "the pack has \"http_requests_total\" already",
+        ),
+        (
+            "{llm: [llm_cost_usd_total]}",
+            "spec.borrows",
+            "can be computed from \"tokens_used_total\"",
+        ),
+    ] {
+        let found = borrowing(borrows);
+        assert_eq!(found.len(), 1, "{borrows}: {found:?}");
+        assert_eq!(found[0].0, path, "{borrows}");
+        assert!(found[0].1.contains(words), "{borrows}: {found:?}");
+    }
+    // A label that one of them spells otherwise than the other would have two names in one expression.
+    let clash = found(|text| {
+        text.replace("labels: [result]", "labels: [result, endpoint]")
+            .replace("  series:\n", "  borrows: {http: [http_requests_total]}\n  series:\n")
+    });
+    assert_eq!(clash.len(), 1, "{clash:?}");
+    assert!(
+        clash[0]
+            .1
+            .contains("the label \"endpoint\" of it and of \"cache_answers_total\""),
+        "{clash:?}"
+    );
+
+    // A pack that extends another one reads what that one borrowed, and may borrow more.
+    let extending = |series: &str| {
+        let more = format!("  extends: business\n  borrows: {{llm: [{series}]}}\n  series:\n");
+        found(|text| text.replace("  series:\n", &more))
+    };
+    assert_eq!(extending("llm_time_to_first_token_seconds"), []);
+    let again = extending("tokens_used_total");
+    assert!(
+        again[0].1.contains("the pack has \"tokens_used_total\" already"),
+        "{again:?}"
+    );
+    let about_another = found(|text| {
+        text.replace(
+            "  series:\n",
+            "  extends: redis\n  borrows: {http: [http_requests_total]}\n  series:\n",
+        )
+    });
+    assert!(
+        about_another.iter().any(|(path, _)| path == "spec.borrows"),
+        "{about_another:?}"
+    );
+}

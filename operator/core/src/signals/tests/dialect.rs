@@ -77,6 +77,98 @@ fn a_dialect_reaches_rules_panels_legends_and_drills() {
     }
 }
 
+/// Any instrumentation of HTTP beside OpenTelemetry's conventions for generative AI.
+fn with_gen_ai(page: &str) -> Exposed {
+    let tokens = "gen_ai_client_token_usage: {type: histogram, labels: [gen_ai_request_model, gen_ai_token_type]}}";
+    exposed(&page.replacen("}}", &format!("}}, {tokens}"), 1))
+}
+
+fn of_packs(names: &[&str]) -> Signals {
+    Signals {
+        packs: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ..Signals::default()
+    }
+}
+
+#[test]
+fn requests_and_models_are_spelled_apart_from_each_other() {
+    let signals = of_packs(&["http", "llm", "business"]);
+    for (page, requests) in [
+        (
+            "{http_requests_total: {type: counter, labels: [handler, method, status]}}",
+            "instrumentator",
+        ),
+        (
+            "{http_requests_total: {type: counter, labels: [code, method]}}",
+            "promhttp",
+        ),
+        (OPENTELEMETRY, "opentelemetry"),
+        (MICROMETER, "micrometer"),
+        (
+            "{http_requests_total: {type: counter, labels: [endpoint, method, status]}}",
+            "guide",
+        ),
+    ] {
+        let exposed = with_gen_ai(page);
+        let plan = plan_of(&signals, known(&exposed, &[], 1));
+        let of = |pack: &str| plan.exposure.dialects[pack].as_str();
+        assert_eq!(
+            (of("http"), of("llm"), of("business")),
+            (requests, "gen-ai", "guide"),
+            "{page}"
+        );
+        let packs = Packs::builtin().unwrap();
+        let http = packs.get("http").unwrap();
+        let spelled = crate::signals::dialect::metric(&http.spec.series[0], requests, None);
+        let stalled = alert(&plan, "TokensStalled").expr;
+        assert!(stalled.contains(&format!("rate({spelled}{{")), "{page}: {stalled}");
+        assert!(
+            stalled.contains("rate(gen_ai_client_token_usage_sum{"),
+            "{page}: {stalled}"
+        );
+        assert_eq!(
+            stalled.contains("endpoint!~"),
+            ["guide", "promhttp"].contains(&requests),
+            "{page}: {stalled}"
+        );
+    }
+    // The twin: what one of them is called in the spec says nothing of the other.
+    let exposed = with_gen_ai(MICROMETER);
+    let named = Signals {
+        dialect: Some("guide".to_owned()),
+        ..signals
+    };
+    let plan = plan_of(&named, known(&exposed, &[], 1));
+    assert_eq!((dialect(&plan), &*plan.exposure.dialects["llm"]), ("guide", "guide"));
+}
+
+#[test]
+fn a_pack_that_only_lends_has_a_dialect_that_is_told_and_kept() {
+    let signals = of_packs(&["llm"]);
+    let exposed = with_gen_ai(MICROMETER);
+    let plan = plan_of(&signals, known(&exposed, &[], 1));
+    assert_eq!(
+        plan.exposure.dialects,
+        [("http", "micrometer"), ("llm", "gen-ai")]
+            .map(|(pack, dialect)| (pack.to_owned(), dialect.to_owned()))
+            .into()
+    );
+    assert!(
+        alert(&plan, "TokensStalled")
+            .expr
+            .contains("http_server_requests_seconds_count")
+    );
+    let silent = Known {
+        now: None,
+        ..known(&exposed, &plan.exposure.seen, 2)
+    };
+    let later = plan_of(&signals, silent);
+    assert_eq!(later.exposure.dialects, plan.exposure.dialects);
+    // The twin: who kept nothing knows nothing.
+    let unknown = Known { before: &[], ..silent };
+    assert_eq!(plan_of(&signals, unknown).exposure.dialects["http"], "guide");
+}
+
 #[test]
 fn a_dialect_without_a_label_has_no_case_that_tells_series_apart_by_it() {
     let cases = |page: &str| {

@@ -343,8 +343,9 @@ fn a_series_that_two_packs_read_is_missing_only_in_the_one_that_does_not_find_it
     let bound = plan_with(&packs);
     assert_eq!(alerts(&bound, "http"), ["HighErrorRate", "HighResponseTime"]);
     assert_eq!(alerts(&bound, "llm"), ["TokensStalled"]);
-    // The twin: a pack that does not know the dialect lacks the series, and takes it from no other pack.
+    // The twin: a pack that declares the series itself, in one spelling, lacks it and takes it from no other pack.
     let llm = packs.packs.iter_mut().find(|pack| pack.metadata.name == "llm").unwrap();
+    llm.spec.borrows.clear();
     for series in &mut llm.spec.series {
         series.dialects.clear();
     }

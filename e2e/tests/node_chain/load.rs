@@ -79,11 +79,9 @@ async fn no_request_is_lost_while_probes_are_given_and_one_is_when_a_pod_is_kill
         "{summary}"
     );
 
-    // The twin: the same load notices a pod that ends without a word.
-    stage
-        .try_kubectl(&["delete", "job", "load", "-n", HEALTHY])
-        .await
-        .unwrap();
+    // The twin: the same load notices a pod that ends without a word. The pod of the first must be gone: it will never be ready.
+    let gone = ["delete", "job", "load", "-n", HEALTHY, "--cascade=foreground"];
+    stage.try_kubectl(&gone).await.unwrap();
     stage
         .ask(HEALTHY, &["--rate", "500", "--for", "20s", "--concurrency", "512"])
         .await;

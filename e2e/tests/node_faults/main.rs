@@ -7,6 +7,7 @@ mod around;
 mod copies;
 mod databases;
 mod faults;
+mod natives;
 mod postgres;
 mod series;
 mod stage;
@@ -27,6 +28,7 @@ const QUIET: Duration = Duration::from_secs(45);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_what_it_is() {
     let stage = Stage::set().await;
+    stage.apply(&natives::observed()).await;
     let copies = Copies::set(&stage).await;
     stage.holds(Promise::PodsReady).await;
     stage.holds(Promise::RulesHealthy).await;
@@ -34,6 +36,7 @@ async fn every_series_of_the_dependencies_is_there_and_what_breaks_is_told_as_wh
     series::of_the_packs_are_there(&stage).await;
     series::of_the_recordings_are_there(&stage).await;
     series::of_the_business_are_there(&stage).await;
+    natives::are_read(&stage).await;
     traces::tell_of_each_call(&stage).await;
     stage.ask_a_pod().await;
     copies.are_observed().await;

@@ -95,6 +95,32 @@ pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     faults.resolve(start, fired).await;
     stage.is_ready(2).await;
 
+    // The port of the database is closed, also to those who were connected, and the cache is gone with its exporter.
+    let start = Instant::now();
+    stage.send_to_port("postgres", "5433").await;
+    stage.end_all_connections().await;
+    stage.scale("statefulset/redis", 0).await;
+    stage.scale("deployment/redis-exporter", 0).await;
+    let told = [
+        Told::new("the port of PostgreSQL is closed", "PostgresDown", DB),
+        Told::new("Redis and its exporter gone", "RedisExporterAbsent", CACHE),
+    ];
+    let fired = faults.fire(start, told).await;
+    faults
+        .is_silent(&[
+            "PostgresExporterDown",
+            "PostgresUnobservable",
+            "RedisDown",
+            "RedisUnobservable",
+        ])
+        .await;
+    let start = Instant::now();
+    stage.send_to_port("postgres", "5432").await;
+    stage.scale("statefulset/redis", 1).await;
+    stage.scale("deployment/redis-exporter", 1).await;
+    faults.resolve(start, fired).await;
+    stage.is_ready(2).await;
+
     // A query that holds a table for so long that all others wait: slow, and no database is down.
     let start = Instant::now();
     let mut held = stage.hold_a_table();
@@ -107,14 +133,21 @@ pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     held.wait().unwrap();
     faults.resolve(start, fired).await;
 
-    // Tasks come, and nobody works on them.
+    // Tasks come, and nobody works on them. The exporter of the database cannot start, which nobody else notices.
     stage.switch(r#"{"worker": "off"}"#).await;
     let start = Instant::now();
     stage.ask_for_tasks().await;
-    let told = [Told::new("nobody works on tasks", "QueueStuck", &[])];
+    stage.break_exporter("postgres-exporter").await;
+    let told = [
+        Told::new("nobody works on tasks", "QueueStuck", &[]),
+        Told::new("exporter of PostgreSQL crashes", "PostgresExporterDown", DB),
+    ];
     let fired = faults.fire(start, told).await;
+    faults.is_silent(&["PostgresDown", "PostgresUnobservable"]).await;
+    stage.is_ready(2).await;
     let start = Instant::now();
     stage.switch("{}").await;
+    stage.mend_exporter("postgres-exporter").await;
     faults.resolve(start, fired).await;
 
     assert_eq!(

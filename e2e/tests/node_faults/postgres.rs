@@ -72,8 +72,18 @@ impl Stage {
 
     pub async fn end_connections(&self) {
         self.make_in_postgres(RELEASED).await;
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-        let end = ["psql", "--username=postgres", "--command", end];
+        self.end_those("query LIKE '%pg_sleep%'").await;
+    }
+
+    /// Ends every connection but the one that does so.
+    pub async fn end_all_connections(&self) {
+        self.end_those("backend_type = 'client backend'").await;
+    }
+
+    async fn end_those(&self, which: &str) {
+        let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
+        let end = format!("{all} AND {which}");
+        let end = ["psql", "--username=postgres", "--command", &end];
         // Even the places that are kept for a superuser are taken for a moment by all who come and are then refused.
         let look = || self.in_postgres(&end);
         wait::until(SOON, "an administrator to be let in", look).await.unwrap();

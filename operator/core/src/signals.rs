@@ -32,6 +32,7 @@ use rename::Renames;
 use ties::Ties;
 
 pub use dialect::GUIDE;
+pub(crate) use known::own;
 pub use known::{Known, default_packs};
 pub use rules::rule_groups;
 pub(crate) use ties::{selectors, tying_labels};

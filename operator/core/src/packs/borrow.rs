@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use observed_crds::v1alpha1::signal_pack::{Scope, Series, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Series, SignalPack};
 
 use crate::finding::{Code, Finding, nearest};
+use crate::signals::own;
 
 /// Puts series that a pack borrows beside its own, as their lenders declare them. Findings for what cannot be borrowed,
 /// with their paths in the pack that wants them.
@@ -72,9 +73,7 @@ pub(super) fn borrow(
 
 /// The series of a pack's own that the service exposes: what Kubernetes, Prometheus and exporters do is spelled the same everywhere.
 fn lent(lender: &SignalPack) -> impl Iterator<Item = &Series> {
-    let of_service = |series: &&Series| series.scope == Scope::Service && series.host_label.is_none();
-    let own = |series: &&Series| lender.lender(&series.name).is_none();
-    lender.spec.series.iter().filter(of_service).filter(own)
+    own(lender).filter(|series| series.host_label.is_none())
 }
 
 /// Why a series cannot stand beside those of the pack and what it borrowed before, and what to do.

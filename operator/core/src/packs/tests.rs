@@ -6,6 +6,7 @@ use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Role, Scope, Series
 use super::*;
 use crate::duration;
 use crate::promql::{Expression, is_label_name, is_metric_name};
+use crate::signals::own;
 
 fn packs() -> Vec<SignalPack> {
     Packs::builtin().unwrap().packs
@@ -445,10 +446,7 @@ fn every_dialect_spells_what_the_series_has_and_alike_in_all_of_them() {
 /// Series of the service that a pack declares and does not borrow, though a pack before it has them.
 fn declared_twice(all: &[SignalPack]) -> Vec<&str> {
     let mut first: BTreeSet<&str> = BTreeSet::new();
-    let own = all.iter().flat_map(|pack| {
-        let series = pack.spec.series.iter().filter(|series| series.scope == Scope::Service);
-        series.filter(|series| pack.lender(&series.name).is_none())
-    });
+    let own = all.iter().flat_map(own);
     own.filter(|series| !first.insert(&series.name))
         .map(|series| series.name.as_str())
         .collect()

@@ -230,8 +230,9 @@ fn look(pack: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Resu
 /// The dialect of a pack that only lends, to be kept. None when nobody knows anything.
 fn dialect_alone(lender: &SignalPack, adapted: &Adapted<'_>, binding: &Binding<'_>) -> Option<PackSignals> {
     let known = &binding.known;
-    let before = known.before(lender);
-    known.now.map(drop).or(before.map(drop))?;
+    if known.now.is_none() && known.before(lender).is_none() {
+        return None;
+    }
     Some(PackSignals {
         pack: lender.metadata.name.clone(),
         dialect: dialect::chosen(adapted.dialects, lender).to_owned(),

@@ -107,7 +107,7 @@ fn labels(series: &Series) -> impl Iterator<Item = &str> {
 }
 
 /// The series of the service that the pack itself declares: the others are borrowed, bring no pack and choose no dialect.
-pub(super) fn own(pack: &SignalPack) -> impl Iterator<Item = &Series> {
+pub(crate) fn own(pack: &SignalPack) -> impl Iterator<Item = &Series> {
     of_service(pack).filter(|series| pack.lender(&series.name).is_none())
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use http::Method;
 use observed_e2e::demo::look::Eyes;
 use observed_e2e::demo::sample;
-use observed_e2e::wait;
 use serde_json::{Value, json};
 
 use crate::faults::{Faults, Told};
@@ -84,15 +83,7 @@ impl<'a> Copies<'a> {
             (memory, COPIES.len() - 1),
             (volumes, WITH_VOLUME.len()),
         ] {
-            let look = || async {
-                let found = self.stage.query(&expression).await?;
-                if found.len() == count {
-                    Ok(())
-                } else {
-                    Err(format!("{} of {count}: {found:?}", found.len()))
-                }
-            };
-            wait::until(SOON, &expression, look).await.unwrap();
+            self.stage.has(&expression, count..=count, SOON).await;
         }
         yesterday::is_known(self.stage, NAMESPACE, COST_YESTERDAY.len()).await;
     }

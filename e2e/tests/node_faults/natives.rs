@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use observed_e2e::{monitoring, wait};
+use observed_e2e::monitoring;
 use serde_json::json;
 
 use crate::stage::Stage;
@@ -43,11 +43,7 @@ pub async fn are_read(stage: &Stage) {
         format!("observed:slo_errors:ratio_rate{{{of_prometheus},objective=\"fast\"}} < 1"),
         format!("observed:slo_error_budget:remaining_ratio{{{of_prometheus},objective=\"fast\"}} > 0"),
     ] {
-        let look = async || {
-            let found = stage.query(&expression).await?;
-            found.first().map(drop).ok_or_else(|| "no value".to_owned())
-        };
-        wait::until(SOON, &expression, look).await.unwrap();
+        stage.has(&expression, 1.., SOON).await;
     }
     // The twin: nothing of that could come from the classic series, which are not there.
     for suffix in ["bucket", "count", "sum"] {

@@ -93,15 +93,6 @@ pub async fn of_the_business_are_there(stage: &Stage) {
         format!("tasks_oldest_age_seconds{{namespace=\"{NAMESPACE}\"}}"),
         format!("db_pool_size{{namespace=\"{NAMESPACE}\"}}"),
     ] {
-        let look = || async {
-            let found = stage.query(&expression).await?;
-            if found.is_empty() {
-                Err("no such series")
-            } else {
-                Ok(())
-            }
-            .map_err(str::to_owned)
-        };
-        wait::until(SOON, &expression, look).await.unwrap();
+        stage.has(&expression, 1.., SOON).await;
     }
 }

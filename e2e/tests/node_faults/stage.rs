@@ -1,5 +1,7 @@
 //! A cluster with monitoring, Observed, and the sample that a user copies, with shorter times and images of our own making.
 
+use std::fmt::Debug;
+use std::ops::RangeBounds;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -289,6 +291,19 @@ impl Stage {
         let answer = self.eyes.get(&path).await?;
         let result = answer["data"]["result"].as_array().cloned();
         result.ok_or_else(|| answer.to_string())
+    }
+
+    /// Waits until Prometheus has so many values of an expression: `1..` for any, `3..=3` for three.
+    pub async fn has(&self, expression: &str, values: impl RangeBounds<usize> + Debug, limit: Duration) {
+        let look = || async {
+            let found = self.query(expression).await?;
+            if values.contains(&found.len()) {
+                Ok(())
+            } else {
+                Err(format!("{} of {values:?}: {found:?}", found.len()))
+            }
+        };
+        wait::until(limit, expression, look).await.unwrap();
     }
 
     pub async fn end(self) {

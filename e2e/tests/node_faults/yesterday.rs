@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use observed_e2e::{Progress, Tool, Tools, monitoring, wait};
+use observed_e2e::{Progress, Tool, Tools, monitoring};
 use tokio::process::Command;
 
 use crate::stage::Stage;
@@ -34,17 +34,7 @@ pub async fn cost(stage: &Stage, namespace: &str, copies: &[(&str, f64)]) {
 /// Waits until Prometheus has found what so many copies cost.
 pub async fn is_known(stage: &Stage, namespace: &str, copies: usize) {
     let asked = format!("llm_cost_usd_total{{namespace=\"{namespace}\"}} offset 1d");
-    let look = async || {
-        let found = stage.query(&asked).await?.len();
-        if found == copies {
-            Ok(())
-        } else {
-            Err(format!("{found} of {copies}"))
-        }
-    };
-    wait::until(SOON, "Prometheus to find what it would know", look)
-        .await
-        .unwrap();
+    stage.has(&asked, copies..=copies, SOON).await;
 }
 
 async fn write(stage: &Stage, openmetrics: &str) {

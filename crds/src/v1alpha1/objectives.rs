@@ -21,7 +21,7 @@ pub struct Objective {
     ///
     /// Example: `"99.9%"`
     #[schemars(length(max = 16), regex(pattern = r"^(0|[1-9][0-9]?)(\.[0-9]{1,5})?%$"))]
-    #[x_kube(validation = Rule::new("!self.matches('^0([.]0+)?%$')").message("target must be greater than 0%: a target of 0% promises nothing"))]
+    #[x_kube(validation = Rule::new("self.replace('0', '').replace('.', '') != '%'").message("target must be greater than 0%: a target of 0% promises nothing"))]
     pub target: String,
     /// window is the time over which the target holds and the error budget is counted; it moves with the clock. Default:
     /// `30d`. Days, from `7d` to `90d`. Prometheus must keep its data at least as long.

@@ -58,8 +58,8 @@ use super::{
     validation = Rule::new("self.metadata.name.size() <= 52").message(
         "metadata.name: at most 52 characters, so that the names of its children (the name and a suffix) stay within 63"
     ),
-    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name: only a-z, 0-9 and -, with a letter or digit at both ends, so that it can be part of every name"
+    validation = Rule::new("!self.metadata.name.contains('.')").message(
+        "metadata.name: only a-z, 0-9 and -, without dots, so that it can be part of every name"
     )
 )]
 #[serde(rename_all = "camelCase")]

@@ -75,8 +75,8 @@ pub const BUILTIN: [&str; 10] = [
     printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
     printcolumn(name = "Extends", type_ = "string", json_path = ".spec.extends"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+    validation = Rule::new("self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')").message(
+        "metadata.name: at most 63 of a-z, 0-9 and -, without dots"
     ),
     validation = Rule::new("!(self.metadata.name in ['http', 'llm', 'business', 'workload', 'target', 'controller', 'observed', 'postgres', 'redis', 'http-dependency'])").message(
         "metadata.name: a built-in pack has this name; take another one, and name the built-in pack in spec.extends to change it"

@@ -6,34 +6,45 @@ mod join;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 
 use crate::promql::{self, Expression};
 
+/// A file of a built-in pack, as the build script has written it.
+macro_rules! pack {
+    ($name:literal) => {
+        (
+            concat!($name, ".yaml"),
+            include_str!(concat!(env!("OUT_DIR"), "/", $name, ".json")),
+        )
+    };
+}
+
 /// The files of the built-in packs, in the order in which dashboards show them.
 const BUILTIN: [(&str, &str); 10] = [
-    ("http.yaml", include_str!("../packs/http.yaml")),
-    ("llm.yaml", include_str!("../packs/llm.yaml")),
-    ("business.yaml", include_str!("../packs/business.yaml")),
-    ("workload.yaml", include_str!("../packs/workload.yaml")),
-    ("target.yaml", include_str!("../packs/target.yaml")),
-    ("controller.yaml", include_str!("../packs/controller.yaml")),
-    ("observed.yaml", include_str!("../packs/observed.yaml")),
-    ("postgres.yaml", include_str!("../packs/postgres.yaml")),
-    ("redis.yaml", include_str!("../packs/redis.yaml")),
-    ("http-dependency.yaml", include_str!("../packs/http-dependency.yaml")),
+    pack!("http"),
+    pack!("llm"),
+    pack!("business"),
+    pack!("workload"),
+    pack!("target"),
+    pack!("controller"),
+    pack!("observed"),
+    pack!("postgres"),
+    pack!("redis"),
+    pack!("http-dependency"),
 ];
 
-/// A built-in pack that cannot be read. Tests keep it from ever being released.
+/// A built-in pack that is not of the format. Tests keep it from ever being released.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the built-in pack {file}")]
 pub struct PackError {
     /// Name of the file.
     pub file: &'static str,
-    /// What the parser says.
+    /// Which field, and what the parser says of it.
     #[source]
-    pub source: Box<serde_saphyr::Error>,
+    pub source: serde_path_to_error::Error<serde_json::Error>,
 }
 
 /// Signal packs, by name.
@@ -41,8 +52,8 @@ pub struct PackError {
 pub struct Packs {
     /// The packs.
     pub packs: Vec<SignalPack>,
-    /// Their expressions, which are the same for every service.
-    parsed: HashMap<String, Expression>,
+    /// Their expressions, which are the same for every service, each parsed when it is first asked for.
+    parsed: HashMap<String, OnceLock<Option<Expression>>>,
     /// Series that are recorded by a signal of a user's pack.
     own_records: BTreeSet<String>,
     /// Nobody wants the proof of alerts.
@@ -57,13 +68,8 @@ impl Packs {
     pub fn builtin() -> Result<Self, PackError> {
         BUILTIN
             .into_iter()
-            .map(|(file, text)| {
-                serde_saphyr::from_str(text).map_err(|source| PackError {
-                    file,
-                    source: Box::new(source),
-                })
-            })
-            .collect::<Result<Vec<SignalPack>, _>>()
+            .map(|(file, text)| read(file, text))
+            .collect::<Result<Vec<_>, _>>()
             .map(Self::of)
     }
 
@@ -76,7 +82,7 @@ impl Packs {
             }
         }
         Self {
-            parsed: parsed(&packs),
+            parsed: unparsed(&packs),
             packs,
             own_records: BTreeSet::new(),
             undrilled: false,
@@ -106,7 +112,8 @@ impl Packs {
     /// # Errors
     /// It is no PromQL.
     pub fn expression(&self, text: &str) -> Result<Cow<'_, Expression>, promql::Error> {
-        match self.parsed.get(text) {
+        let known = self.parsed.get(text);
+        match known.and_then(|it| it.get_or_init(|| Expression::parse(text).ok()).as_ref()) {
             Some(parsed) => Ok(Cow::Borrowed(parsed)),
             None => Expression::parse(text).map(Cow::Owned),
         }
@@ -128,17 +135,20 @@ impl Packs {
     }
 }
 
-/// The expressions of packs. What is no PromQL is told where it is used.
-fn parsed(packs: &[SignalPack]) -> HashMap<String, Expression> {
+fn read(file: &'static str, text: &str) -> Result<SignalPack, PackError> {
+    let json = &mut serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(json).map_err(|source| PackError { file, source })
+}
+
+/// The expressions of packs, none of them parsed yet. What is no PromQL is told where it is used.
+fn unparsed(packs: &[SignalPack]) -> HashMap<String, OnceLock<Option<Expression>>> {
     let signals = packs.iter().flat_map(|pack| &pack.spec.signals);
     let indicators = packs.iter().flat_map(|pack| &pack.spec.indicators);
     let selectors = indicators.flat_map(|it| std::iter::once(&it.total).chain(&it.bad).chain(&it.within));
     let texts = signals
         .flat_map(Signal::expressions)
         .chain(selectors.map(String::as_str));
-    texts
-        .filter_map(|text| Some((text.to_owned(), Expression::parse(text).ok()?)))
-        .collect()
+    texts.map(|text| (text.to_owned(), OnceLock::new())).collect()
 }
 
 pub use check::check;

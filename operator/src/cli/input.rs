@@ -29,20 +29,23 @@ pub(super) struct Input {
     facts: Option<PathBuf>,
 }
 
+/// A plan, and what would be given to its workload.
+pub(super) type Given = (Plan, Option<Gift>);
+
 /// What was read and what follows from it.
-#[derive(Debug, Default)]
-pub(super) struct Planned {
+#[derive(Debug)]
+pub(super) struct Planned<T = Given> {
     /// The files.
     pub(super) sources: Vec<Source>,
-    /// The plans of the ObservedServices that have one, and what would be given to their workloads.
-    pub(super) plans: Vec<(Plan, Option<Gift>)>,
+    /// What was made of the ObservedServices that have a plan.
+    pub(super) plans: Vec<T>,
     /// Every finding, by file and place.
     pub(super) findings: Vec<Located>,
     /// ObservedServices that could be read.
     pub(super) services: usize,
 }
 
-impl Planned {
+impl<T> Planned<T> {
     /// Tells every finding on standard error. Whether one of them is an error, so that nothing else may be printed.
     pub(super) fn is_refused(&self) -> bool {
         if !self.findings.is_empty() {
@@ -55,6 +58,11 @@ impl Planned {
 impl Input {
     /// Reads the files and resolves what is in them.
     pub(super) fn plan(&self, packs: &Packs) -> Result<Planned, Error> {
+        self.plan_each(packs, |given| given)
+    }
+
+    /// The same, with what is made of each plan in its place: to hold thousands of plans costs more than to make them.
+    pub(super) fn plan_each<T>(&self, packs: &Packs, mut make: impl FnMut(Given) -> T) -> Result<Planned<T>, Error> {
         let sources = sources(&self.files)?;
         let given = self.facts.as_deref().map(facts).transpose()?;
         let read = lint::read(&sources, self.namespace.as_deref());
@@ -77,7 +85,9 @@ impl Input {
             };
             let (plan, findings) = service.plan(&facts, packs);
             planned.findings.extend(findings);
-            planned.plans.extend(plan.map(|plan| (plan, service.gift(&facts))));
+            planned
+                .plans
+                .extend(plan.map(|plan| make((plan, service.gift(&facts)))));
         }
         planned
             .findings

@@ -159,7 +159,8 @@ mod tests {
         let planned = Planned {
             sources: vec![source],
             findings,
-            ..Planned::default()
+            plans: Vec::new(),
+            services: 1,
         };
         let report = reports(&planned).unwrap();
         let bare = anstream::adapter::strip_str(&report).to_string();

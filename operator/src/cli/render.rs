@@ -10,7 +10,7 @@ use observed_core::plan::Plan;
 use observed_core::yaml;
 use serde_json::{Value, json};
 
-use super::input::Input;
+use super::input::{Given, Input};
 use super::{Error, Outcome, output};
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,13 +44,30 @@ enum Format {
 }
 
 pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
-    let planned = args.input.plan(&Packs::builtin()?.without_drills())?;
-    if planned.is_refused() {
-        return Ok(Outcome::Findings);
-    }
+    let packs = Packs::builtin()?.without_drills();
     let text = match args.only.as_deref() {
-        Some(only) if is_gift(only) => patch(args.output, &planned.plans)?,
-        only => objects(args.output, planned.plans, only)?,
+        Some(only) if is_gift(only) => {
+            let planned = args.input.plan(&packs)?;
+            if planned.is_refused() {
+                return Ok(Outcome::Findings);
+            }
+            patch(args.output, &planned.plans)?
+        }
+        only => {
+            let mut rendered = Rendered::default();
+            let planned = args
+                .input
+                .plan_each(&packs, |given| rendered.add(args.output, given, only))?;
+            if planned.is_refused() {
+                return Ok(Outcome::Findings);
+            }
+            planned.plans.into_iter().collect::<Result<(), _>>()?;
+            rendered.notes.iter().for_each(|note| output::note(note));
+            match args.output {
+                Format::Yaml => rendered.documents,
+                Format::Json => output::json(&json!({"apiVersion": "v1", "kind": "List", "items": rendered.items}))?,
+            }
+        }
     };
     output::print_exactly(&text)?;
     Ok(Outcome::Fine)
@@ -61,30 +78,35 @@ fn is_gift(id: &str) -> bool {
     OUTPUTS.iter().filter(gifts).any(|output| output.id() == id)
 }
 
-/// The objects that are Observed's own; what would be given to the workload is told beside them.
-fn objects(format: Format, plans: Vec<(Plan, Option<Gift>)>, only: Option<&str>) -> Result<String, Error> {
-    let wanted = || {
-        OUTPUTS
+/// The objects that are Observed's own, in the form that was asked for.
+#[derive(Default)]
+struct Rendered {
+    documents: String,
+    items: Vec<Value>,
+    /// What would be given to the workloads.
+    notes: Vec<String>,
+}
+
+impl Rendered {
+    fn add(&mut self, format: Format, (plan, gift): Given, only: Option<&str>) -> Result<(), Error> {
+        let wanted = OUTPUTS
             .iter()
-            .filter(|output| only.is_none_or(|only| only == output.id()))
-    };
-    // One plan after the other, each let go of with what was made of it: to hold thousands costs as much as to make them.
-    let objects = plans.into_iter().flat_map(|(plan, gift)| {
-        if let (Some(gift), None) = (&gift, only) {
-            output::note(&given(&plan, gift));
+            .filter(|output| only.is_none_or(|only| only == output.id()));
+        let objects = wanted.flat_map(|output| output.render(&plan)).filter_map(owned);
+        self.notes
+            .extend(gift.filter(|_| only.is_none()).map(|gift| given(&plan, &gift)));
+        match format {
+            Format::Yaml => yaml::append(&mut self.documents, objects)?,
+            Format::Json => self.items.extend(objects),
         }
-        let children: Vec<Child> = wanted().flat_map(|output| output.render(&plan)).collect();
-        children.into_iter().filter_map(|child| match child.body {
-            Body::Owned(object) => Some(object),
-            Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => None,
-        })
-    });
-    match format {
-        Format::Yaml => Ok(yaml::to_string(objects)?),
-        Format::Json => {
-            let items: Vec<Value> = objects.collect();
-            output::json(&json!({"apiVersion": "v1", "kind": "List", "items": items}))
-        }
+        Ok(())
+    }
+}
+
+fn owned(child: Child) -> Option<Value> {
+    match child.body {
+        Body::Owned(object) => Some(object),
+        Body::Gift(_) | Body::TakeBack(_) | Body::Will(_) => None,
     }
 }
 

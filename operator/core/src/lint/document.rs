@@ -60,6 +60,10 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
 /// The rules across fields, compiled when the first resource of the kind is read.
 static RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&SCHEMA));
 static PACK_RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&PACK_SCHEMA));
+thread_local! {
+    /// It holds every function that rules can call, and nothing of what was validated.
+    static VALIDATOR: Validator = Validator::new();
+}
 
 /// Whether the file holds something that is meant as an ObservedService or a SignalPack.
 fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
@@ -275,7 +279,7 @@ fn resource<K: DeserializeOwned>(
 /// The CRD's rules across fields. A rule that cannot be evaluated says nothing new about a resource whose fields are
 /// wrong already.
 fn broken(rules: &CompiledSchema, node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Finding)> {
-    let Err(errors) = Validator::new().validate_compiled(rules, value, None) else {
+    let Err(errors) = VALIDATOR.with(|validator| validator.validate_compiled(rules, value, None)) else {
         return Vec::new();
     };
     errors

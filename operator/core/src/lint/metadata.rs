@@ -1,6 +1,8 @@
 //! The part of a resource that every kind has. The CRD's schema says nothing about it; the API server does.
 
-use serde_json::json;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
 
 use super::schema;
 use crate::finding::{Code, Finding};
@@ -25,8 +27,11 @@ const FIELDS: [&str; 15] = [
     "uid",
 ];
 
-/// What stands against the metadata.
-pub(super) fn check(node: &Node, namespace: Option<&str>) -> Vec<(Place, Finding)> {
+/// Longest name of an object.
+const LONGEST_NAME: usize = 253;
+
+/// The metadata of a resource, as a schema has it.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let texts = json!({"type": "object", "additionalProperties": {"type": "string"}, "nullable": true});
     let any = json!({"x-kubernetes-preserve-unknown-fields": true});
     let mut fields: serde_json::Map<_, _> = FIELDS.iter().map(|field| ((*field).to_owned(), any.clone())).collect();
@@ -45,16 +50,39 @@ pub(super) fn check(node: &Node, namespace: Option<&str>) -> Vec<(Place, Finding
         "type": "object", "properties": fields, "required": ["name"],
         "description": "metadata holds at least the name. Required.",
     });
-    let whole = json!({
+    json!({
         "type": "object", "properties": {"metadata": metadata}, "required": ["metadata"],
         "x-kubernetes-preserve-unknown-fields": true,
-    });
-    let mut findings = schema::check(node, &whole);
+    })
+});
+
+/// What stands against the metadata.
+pub(super) fn check(node: &Node, namespace: Option<&str>) -> Vec<(Place, Finding)> {
+    let mut findings = schema::check(node, &SCHEMA);
     if let Some(metadata) = node.get("metadata") {
+        findings.extend(name(&metadata.value));
         findings.extend(labels(&metadata.value));
         findings.extend(own_namespace(&metadata.value, namespace));
     }
     findings
+}
+
+/// The API server takes names with dots too; those have a rule of the CRD against them.
+fn name(metadata: &Node) -> Option<(Place, Finding)> {
+    let entry = metadata.get("name")?;
+    let Content::String(written) = &entry.value.content else {
+        return None;
+    };
+    let is_name = written.len() <= LONGEST_NAME && written.split('.').all(|part| is_label(part, LONGEST_NAME));
+    (!written.is_empty() && !is_name).then(|| {
+        let finding = Finding::error(
+            Code::InvalidValue,
+            "metadata.name",
+            format!("{written:?} is not the name of a resource"),
+            "It has only a-z, 0-9 and -, and begins and ends with a letter or digit",
+        );
+        (entry.value.place, finding)
+    })
 }
 
 fn own_namespace(metadata: &Node, wanted: Option<&str>) -> Option<(Place, Finding)> {

@@ -128,7 +128,10 @@ fn a_name_must_leave_room_for_the_names_of_the_children() {
         &long,
         &["a.yaml:3:18: error[broken-rule]: metadata.name: at most 52 characters"],
     );
-    starts(&named("Claude"), &["a.yaml:3:18: error[broken-rule]: metadata.name: "]);
+    starts(
+        &named("Claude"),
+        &["a.yaml:3:18: error[invalid-value]: metadata.name: \"Claude\" is not the name of a resource"],
+    );
     starts(&named("a.b"), &["a.yaml:3:18: error[broken-rule]: metadata.name: "]);
 }
 

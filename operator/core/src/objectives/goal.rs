@@ -27,6 +27,8 @@ pub(super) const BUDGET: &str = "observed:slo_error_budget:remaining_ratio";
 pub(super) struct Goal<'a> {
     pub(super) service: &'a Service<'a>,
     pub(super) name: &'a str,
+    /// What every selector of its recorded series begins with.
+    matchers: String,
     pub(super) target: Share,
     /// Seconds over which it holds.
     pub(super) period: u32,
@@ -90,6 +92,12 @@ impl<'a> Goal<'a> {
         let goal = Self {
             service,
             name: &written.name,
+            matchers: format!(
+                "namespace={},service={},objective={}",
+                quoted(service.namespace),
+                quoted(service.name),
+                quoted(&written.name)
+            ),
             target,
             period,
             min_bad_events: u32::try_from(min_bad_events).unwrap_or_default(),
@@ -121,10 +129,8 @@ impl<'a> Goal<'a> {
     /// A recorded series of the objective.
     pub(super) fn series(&self, record: &str, window: u32) -> String {
         format!(
-            "{record}{{namespace={},service={},objective={},window={}}}",
-            quoted(self.service.namespace),
-            quoted(self.service.name),
-            quoted(self.name),
+            "{record}{{{},window={}}}",
+            self.matchers,
             quoted(&duration::text(window))
         )
     }

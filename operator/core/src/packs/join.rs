@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use observed_crds::v1alpha1::signal_pack::{BuiltIn, Record, Scope, Series, Signal, SignalPack};
 
 use super::borrow::borrow;
-use super::{Packs, check, parsed};
+use super::{Packs, check, unparsed};
 use crate::finding::{Code, Finding, nearest};
 
 /// The packs that a service can have, and the names of those that it has.
@@ -109,7 +109,7 @@ impl Packs {
             }
             Some(None) => findings.push(self.no_such(extended.unwrap_or_default())),
         }
-        self.parsed.extend(parsed(std::slice::from_ref(own)));
+        self.parsed.extend(unparsed(std::slice::from_ref(own)));
         self.own_records.extend(records);
         findings
     }

@@ -84,9 +84,12 @@ fn every_pack_is_read_and_is_named_like_its_file() {
 
 #[test]
 fn a_pack_with_a_field_that_the_format_does_not_have_is_refused() {
-    let (_, text) = BUILTIN[0];
-    let wrong = text.replacen("  window:", "  windw:", 1);
-    assert!(serde_saphyr::from_str::<SignalPack>(&wrong).is_err());
+    let (file, text) = BUILTIN[0];
+    let wrong = text.replacen("\"window\":", "\"windw\":", 1);
+    let error = read(file, &wrong).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the built-in pack http.yaml");
+    let source = error.source.to_string();
+    assert!(source.starts_with("spec.windw: unknown field `windw`"), "{source}");
 }
 
 #[test]

@@ -276,9 +276,10 @@ fn hostile_text_stays_text() {
 #[test]
 fn a_dashboard_that_does_not_fit_says_what_is_left_out() {
     let whole = dashboard(&plan(json!({})));
-    let size = whole.to_json().to_string().len();
-    assert_eq!(text(&whole, size), whole.to_json().to_string());
-    let less: Value = serde_json::from_str(&text(&whole, size - 1)).unwrap();
+    let file = format!("{}\n", whole.to_json());
+    let size = file.len();
+    assert_eq!(text(whole.clone(), size), file);
+    let less: Value = serde_json::from_str(&text(whole, size - 1)).unwrap();
     assert!(
         less["description"]
             .as_str()

@@ -104,6 +104,13 @@ impl Context {
     async fn round(&self, last: &mut Option<(Key, Timestamp)>) {
         let known = self.known.state();
         let services = readable(&known);
+        let open = services.iter().filter(|(_, service)| act::is_open(service));
+        for key in open.map(|(key, _)| key) {
+            if let Err(words) = act::conclude(self, key).await {
+                let (namespace, name) = key;
+                tracing::warn!(namespace, name, words, "what became of an action could not be seen");
+            }
+        }
         if services.values().all(|service| service.spec.remediation.is_none()) {
             return;
         }

@@ -95,8 +95,8 @@ pub struct RemediationRecord {
 /// What became of an action.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum RemediationOutcome {
-    /// It is about to be done. If this stays, the process ended in between, and it may or may not have been done: it is not
-    /// done again.
+    /// It is about to be done. If the process ends in between, or gets no answer, the next look finds out whether it was
+    /// done; it is not done again.
     Acting,
     /// It was done.
     Acted,

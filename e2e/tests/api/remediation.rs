@@ -1,5 +1,7 @@
 //! `observed run --remediate` beside an operator: the real rules in a real Prometheus fire, and their workload is restarted.
 
+mod faults;
+
 use std::path::PathBuf;
 
 use k8s_openapi::api::apps::v1::Deployment;

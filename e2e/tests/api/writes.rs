@@ -8,7 +8,7 @@
 //! each workload meets each of its writes and each kind of write meets each fault.
 
 mod oracle;
-mod plan;
+pub mod plan;
 pub mod proxy;
 mod rivals;
 mod scene;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use observed_crds::v1alpha1::{
-    Remediation, RemediationAction, RemediationKind, RemediationMode, RemediationOutcome, RemediationRecord,
+    Remediation, RemediationAction, RemediationKind, RemediationMode, RemediationOutcome, RemediationRecord, TargetKind,
 };
 
 use crate::duration;
@@ -131,6 +131,30 @@ pub fn done(
         outcome,
         time: Time(whole(now)),
         message: message.chars().take(512).collect(),
+        ..acting.clone()
+    }
+}
+
+/// What became of an action that nobody saw the end of: its process ended in between, or was not answered. Whether it was
+/// done shows in the workload.
+pub fn concluded(acting: &RemediationRecord, kind: TargetKind, name: &str, shows: bool) -> RemediationRecord {
+    let what = format!("{} {} {name}", acting.action.as_str().to_lowercase(), kind.as_str());
+    let (outcome, message) = if shows {
+        (
+            RemediationOutcome::Acted,
+            format!(
+                "Did {what}, which could not be said before. If the alert goes on, it did not help, and is not done again for it"
+            ),
+        )
+    } else {
+        (
+            RemediationOutcome::Failed,
+            format!("Was about to {what}, and nothing of it shows there: it is not tried again for this alert"),
+        )
+    };
+    RemediationRecord {
+        outcome,
+        message,
         ..acting.clone()
     }
 }

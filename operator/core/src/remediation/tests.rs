@@ -304,6 +304,25 @@ fn what_was_tried_is_told_with_how_it_ended() {
 }
 
 #[test]
+fn an_action_that_nobody_saw_the_end_of_is_told_by_what_shows_in_the_workload() {
+    let acting = record(0, 60, RemediationOutcome::Acting);
+    let ended = |shows| concluded(&acting, TargetKind::Deployment, "api", shows);
+    let (done, undone) = (ended(true), ended(false));
+    assert_eq!(
+        (done.outcome, undone.outcome),
+        (RemediationOutcome::Acted, RemediationOutcome::Failed)
+    );
+    assert!(done.message.starts_with("Did restart Deployment api, "), "{done:?}");
+    assert!(undone.message.contains("nothing of it shows there"), "{undone:?}");
+    // It counts from when it was tried.
+    assert_eq!(
+        (done.time.clone(), undone.time.clone()),
+        (acting.time.clone(), acting.time)
+    );
+    assert_eq!(last_action(&[undone]), Some(at(60)));
+}
+
+#[test]
 fn the_history_has_one_entry_for_each_time_an_alert_began_and_keeps_what_counts() {
     let refused = record(0, 60, RemediationOutcome::RefusedUnsettled);
     let acted = record(0, 90, RemediationOutcome::Acted);

@@ -4,12 +4,15 @@
 //! `apps/dashboard/pkg/migration/schemaversion` and its dashboard JSON reference.
 
 mod layout;
+mod panel;
 mod variable;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub use layout::{COLUMNS, meaning, widths};
+pub use layout::{COLUMNS, widths};
+pub use panel::meaning;
 pub use variable::{Values, Variable};
 
 /// The latest version of the classic format.
@@ -220,29 +223,69 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-impl Dashboard {
-    /// The dashboard as Grafana reads it. The same dashboard is always the same JSON.
-    pub fn to_json(&self) -> Value {
-        let mut json = json!({
-            "id": null,
-            "uid": self.uid,
-            "title": plain(&self.title),
-            "description": plain(&self.description),
-            "tags": self.tags,
-            "timezone": "browser",
-            "editable": false,
-            "graphTooltip": 1,
-            "schemaVersion": SCHEMA_VERSION,
-            "refresh": self.refresh,
-            "time": {"from": "now-3h", "to": "now"},
-            "templating": {},
-            "annotations": {},
-        });
-        json["templating"]["list"] = variable::list(&self.variables).into();
-        json["annotations"]["list"] = self.annotations.iter().map(Annotation::to_json).collect();
-        json["links"] = self.links.iter().map(Link::to_json).collect();
-        json["panels"] = layout::panels(&self.rows).into();
-        json
+/// The Prometheus that the viewer chooses, by [`DATASOURCE`].
+#[derive(Clone, Copy, Serialize)]
+struct Source {
+    r#type: &'static str,
+    uid: &'static str,
+}
+
+impl Source {
+    const CHOSEN: Self = Self {
+        r#type: "prometheus",
+        uid: "${datasource}",
+    };
+}
+
+/// As Grafana reads it. The same dashboard is always the same JSON.
+impl Serialize for Dashboard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document<'a> {
+            id: (),
+            uid: &'a str,
+            title: String,
+            description: String,
+            tags: &'a [String],
+            timezone: &'static str,
+            editable: bool,
+            graph_tooltip: u8,
+            schema_version: u32,
+            refresh: &'a str,
+            time: Value,
+            templating: List,
+            annotations: List,
+            links: Vec<Value>,
+            panels: Vec<layout::Item<'a>>,
+        }
+        #[derive(Serialize)]
+        struct List {
+            list: Vec<Value>,
+        }
+        let annotations = self.annotations.iter().map(Annotation::to_json);
+        let document = Document {
+            id: (),
+            uid: &self.uid,
+            title: plain(&self.title),
+            description: plain(&self.description),
+            tags: &self.tags,
+            timezone: "browser",
+            editable: false,
+            graph_tooltip: 1,
+            schema_version: SCHEMA_VERSION,
+            refresh: &self.refresh,
+            time: json!({"from": "now-3h", "to": "now"}),
+            templating: List {
+                list: variable::list(&self.variables),
+            },
+            annotations: List {
+                list: annotations.collect(),
+            },
+            links: self.links.iter().map(Link::to_json).collect(),
+            panels: layout::panels(&self.rows),
+        };
+        document.serialize(serializer)
     }
 }
 
@@ -267,7 +310,7 @@ impl Annotation {
     fn to_json(&self) -> Value {
         json!({
             "name": plain(&self.name),
-            "datasource": {"type": "prometheus", "uid": format!("${{{DATASOURCE}}}")},
+            "datasource": Source::CHOSEN,
             "enable": true,
             "hide": false,
             "iconColor": self.color.as_str(),

@@ -20,7 +20,7 @@ fn panel(kind: PanelKind, title: &str, thresholds: &[Threshold]) -> Panel {
 }
 
 fn dashboard(rows: Vec<Row>) -> Value {
-    Dashboard {
+    let dashboard = Dashboard {
         uid: uid(&["prod", "api"]),
         title: "prod / api".into(),
         description: String::new(),
@@ -30,8 +30,8 @@ fn dashboard(rows: Vec<Row>) -> Value {
         links: vec![],
         annotations: vec![],
         rows,
-    }
-    .to_json()
+    };
+    serde_json::to_value(dashboard).unwrap()
 }
 
 fn row(kind: PanelKind, panels: usize) -> Row {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DATASOURCE, plain};
+use super::{DATASOURCE, Source, plain};
 
 /// What a variable that the viewer leaves at "All" is in a query: also what has no such label.
 const ALL: &str = ".*";
@@ -57,7 +57,7 @@ impl Variable {
                     "name": self.name,
                     "type": "query",
                     "label": plain(&self.label),
-                    "datasource": {"type": "prometheus", "uid": format!("${{{DATASOURCE}}}")},
+                    "datasource": Source::CHOSEN,
                     "definition": query,
                     "query": {"query": query, "refId": self.name},
                     // With the time range: pods come and go.

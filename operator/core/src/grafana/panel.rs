@@ -1,0 +1,227 @@
+//! The JSON of a panel.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::layout::Place;
+use super::{Color, Panel, PanelKind, Source, Threshold, plain};
+
+/// A panel as Grafana reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Drawn<'a> {
+    id: usize,
+    r#type: &'static str,
+    title: String,
+    description: String,
+    datasource: Source,
+    grid_pos: Place,
+    field_config: FieldConfig,
+    options: &'static Value,
+    targets: Vec<Target<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transformations: Option<&'static Value>,
+}
+
+#[derive(Serialize)]
+struct FieldConfig {
+    defaults: Defaults,
+    overrides: [(); 0],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Defaults {
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<f64>,
+    no_value: &'static str,
+    #[serde(flatten)]
+    look: &'static Value,
+    thresholds: Thresholds,
+}
+
+#[derive(Serialize)]
+struct Thresholds {
+    mode: &'static str,
+    steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    color: &'static str,
+    /// None below all others.
+    value: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Target<'a> {
+    ref_id: String,
+    datasource: Source,
+    editor_mode: &'static str,
+    expr: &'a str,
+    legend_format: &'a str,
+    interval: String,
+    range: bool,
+    instant: bool,
+    format: &'static str,
+}
+
+/// What all panels of a kind have alike: their options, and how their values look.
+struct Kind {
+    id: &'static str,
+    options: Value,
+    look: Value,
+}
+
+static STAT: LazyLock<Kind> = LazyLock::new(|| Kind {
+    id: "stat",
+    options: json!({
+        "colorMode": "value",
+        "graphMode": "area",
+        "textMode": "value",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "wideLayout": true,
+        "showPercentChange": false,
+        "percentChangeColorMode": "standard",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
+    }),
+    look: json!({"color": {"mode": "thresholds"}}),
+});
+static LINES: LazyLock<Kind> = LazyLock::new(|| timeseries("off"));
+static LINES_WITH_THRESHOLDS: LazyLock<Kind> = LazyLock::new(|| timeseries("line"));
+static TABLE: LazyLock<Kind> = LazyLock::new(|| Kind {
+    id: "table",
+    options: json!({"frameIndex": 0, "showHeader": true}),
+    look: json!({}),
+});
+/// A table of labels: when, and with what value, says nothing.
+static LABELS_ONLY: LazyLock<Value> =
+    LazyLock::new(|| json!([{"id": "organize", "options": {"excludeByName": {"Time": true, "Value": true}}}]));
+
+fn timeseries(thresholds: &str) -> Kind {
+    Kind {
+        id: "timeseries",
+        options: json!({
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        }),
+        look: json!({
+            "color": {"mode": "palette-classic"},
+            "custom": {
+                "drawStyle": "line",
+                "lineWidth": 1,
+                "fillOpacity": 10,
+                "showPoints": "never",
+                "spanNulls": false,
+                "thresholdsStyle": {"mode": thresholds},
+            },
+        }),
+    }
+}
+
+/// A panel with its id and its place.
+pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
+    let is_table = panel.kind == PanelKind::Table;
+    let kind: &'static Kind = match panel.kind {
+        PanelKind::Stat => &STAT,
+        PanelKind::Timeseries if panel.thresholds.is_empty() => &LINES,
+        PanelKind::Timeseries => &LINES_WITH_THRESHOLDS,
+        PanelKind::Table => &TABLE,
+    };
+    let targets = panel.queries.iter().enumerate().map(|(n, query)| Target {
+        ref_id: ref_id(n),
+        datasource: Source::CHOSEN,
+        editor_mode: "code",
+        expr: &query.expr,
+        legend_format: &query.legend,
+        interval: format!("{}s", query.step_seconds.max(1)),
+        range: !is_table,
+        instant: is_table,
+        format: if is_table { "table" } else { "time_series" },
+    });
+    Drawn {
+        id,
+        r#type: kind.id,
+        title: plain(&panel.title),
+        description: plain(&panel.description),
+        datasource: Source::CHOSEN,
+        grid_pos: place,
+        field_config: FieldConfig {
+            defaults: Defaults {
+                unit: panel.unit.id(),
+                min: panel.min,
+                max: panel.max,
+                no_value: "no data",
+                look: &kind.look,
+                thresholds: Thresholds {
+                    mode: "absolute",
+                    steps: steps(panel),
+                },
+            },
+            overrides: [],
+        },
+        options: &kind.options,
+        targets: targets.collect(),
+        transformations: is_table.then_some(&*LABELS_ONLY),
+    }
+}
+
+/// `A` to `Z`, then `A1`, and so on.
+fn ref_id(n: usize) -> String {
+    let letter = char::from(b'A' + (n % 26) as u8);
+    match n / 26 {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}
+
+/// The steps of the threshold scale. On lines each step draws a line, in the colour of its threshold; behind a number
+/// each step says what the values from there on mean.
+fn steps(panel: &Panel) -> Vec<Step> {
+    let mut thresholds = panel.thresholds.clone();
+    thresholds.retain(|threshold| threshold.value.is_finite());
+    thresholds.sort_by(|a, b| a.value.total_cmp(&b.value).then(b.color.cmp(&a.color)));
+    thresholds.dedup_by(|next, kept| next.value == kept.value);
+    let color = |at: f64| meaning(&panel.thresholds, at).as_str();
+    let base = match (panel.kind, thresholds.first()) {
+        (PanelKind::Stat, Some(first)) => color(first.value - 1.0),
+        _ => Color::Green.as_str(),
+    };
+    let mut steps = vec![Step {
+        color: base,
+        value: None,
+    }];
+    for (n, threshold) in thresholds.iter().enumerate() {
+        let color = match panel.kind {
+            PanelKind::Timeseries | PanelKind::Table => threshold.color.as_str(),
+            PanelKind::Stat => {
+                let next = thresholds.get(n + 1).map_or(threshold.value + 2.0, |next| next.value);
+                color((threshold.value + next) / 2.0)
+            }
+        };
+        steps.push(Step {
+            color,
+            value: Some(threshold.value),
+        });
+    }
+    steps
+}
+
+/// The most pressing of what is wrong at a value.
+pub fn meaning(thresholds: &[Threshold], value: f64) -> Color {
+    let wrong = thresholds.iter().filter(|threshold| {
+        if threshold.above {
+            value > threshold.value
+        } else {
+            value < threshold.value
+        }
+    });
+    wrong.map(|threshold| threshold.color).max().unwrap_or(Color::Green)
+}

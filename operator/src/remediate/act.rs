@@ -76,9 +76,9 @@ pub(super) async fn act(
             let record = done(&acting, target, tried, Timestamp::now());
             let after = of(&remembered(&before, record.clone()));
             let told = write_status::<ObservedService, _>(&api, &meta, REMEDIATION_MANAGER, None, &after).await;
-            tell(context, live, &record, Some(&held)).await;
-            if let Err(error) = told {
-                tracing::warn!(error = written(&error), "it is told at the next look");
+            match told {
+                Ok(()) => tell(context, live, &record, Some(&held)).await,
+                Err(error) => tracing::warn!(error = written(&error), "it is told at the next look"),
             }
             Ok(Some(now))
         }

@@ -11,8 +11,7 @@ use observed_crds::v1alpha1::ObservedService;
 use observed_e2e::wait;
 use serde_json::{Value, json};
 
-use super::operator::{Operator, SOON, Stage};
-use super::rights::client;
+use super::operator::{Operator, SOON, Stage, client};
 
 const POLICY: &str = "observed-edit";
 

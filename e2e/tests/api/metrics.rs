@@ -9,13 +9,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use nix::sys::signal::Signal;
 use observed_e2e::wait;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::operator::{Operator, SOON, Stage, free_port, printed};
+use super::operator::{Operator, SOON, Stage, client, free_port, printed};
 use super::servers;
 use super::writes::proxy::{by_way_of, forward};
 
@@ -231,10 +230,7 @@ async fn a_real_prometheus_scrapes_with_its_token_and_the_operator_ends_as_it_sh
 
 /// The way to the API server, on which the questions about tokens can get stuck.
 async fn gateway(stage: &Stage, kubeconfig: &Path) -> (PathBuf, Arc<AtomicBool>) {
-    let read = Kubeconfig::read_from(kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(read, &options).await.unwrap();
-    let client = Client::try_from(config).unwrap();
+    let client = client(kubeconfig).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let path = stage
         .cluster

@@ -174,12 +174,7 @@ impl Stage {
 
     /// A client with the rights of the operator.
     pub async fn operators_client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .unwrap();
-        Client::try_from(config).unwrap()
+        client(&self.kubeconfig).await
     }
 
     pub fn services(&self) -> Api<ObservedService> {
@@ -260,6 +255,13 @@ pub const MONITOR: (&str, &str, &str) = ("monitoring.coreos.com/v1", "ServiceMon
 pub const RULE: (&str, &str, &str) = ("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules");
 pub const CONFIG_MAP: (&str, &str, &str) = ("v1", "ConfigMap", "configmaps");
 pub const DEPLOYMENT: (&str, &str, &str) = ("apps/v1", "Deployment", "deployments");
+
+/// A client by a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let config = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+    Client::try_from(config.unwrap()).unwrap()
+}
 
 fn resource((api_version, kind, plural): (&str, &str, &str)) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -2,7 +2,7 @@
 //! taken away from it, and has none of what could hurt.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::authorization::v1::{
@@ -10,12 +10,11 @@ use k8s_openapi::api::authorization::v1::{
     SelfSubjectRulesReviewSpec,
 };
 use kube::api::PostParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use observed_e2e::wait;
 use serde_json::{Value, json};
 
-use super::operator::{CONFIG_MAP, MONITOR, Operator, RULE, SOON, Stage, printed};
+use super::operator::{CONFIG_MAP, MONITOR, Operator, RULE, SOON, Stage, client, printed};
 use super::packs;
 
 /// Operators that run at once.
@@ -156,12 +155,6 @@ async fn no_right_of_the_role_is_left_out_of_the_test() {
     let resources = rules.flat_map(|rule| rule["resources"].as_array().unwrap());
     let granted: BTreeSet<_> = resources.map(|resource| resource.as_str().unwrap()).collect();
     assert_eq!(granted, RESOURCES.map(|(resource, _)| resource).into());
-}
-
-pub async fn client(kubeconfig: &Path) -> Client {
-    let config = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
 }
 
 /// What nobody who runs an operator wants it to have: verb, group, resource with subresource, namespace (none: all).

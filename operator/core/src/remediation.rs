@@ -102,7 +102,10 @@ pub fn decide(
             _ => Decision::Note(record(outcome, message)),
         };
     }
-    let what = what(action.action, situation.target);
+    let what = what(
+        action.action,
+        situation.target.map(|target| (target.kind, target.name.as_str())),
+    );
     match spec.mode {
         RemediationMode::DryRun => Decision::Note(record(
             RemediationOutcome::WouldAct,
@@ -119,7 +122,7 @@ pub fn done(
     tried: Result<(), String>,
     now: Timestamp,
 ) -> RemediationRecord {
-    let what = what(acting.action, Some(target));
+    let what = what(acting.action, Some((target.kind, &target.name)));
     let (outcome, message) = match tried {
         Ok(()) => (
             RemediationOutcome::Acted,
@@ -138,7 +141,7 @@ pub fn done(
 /// What became of an action that nobody saw the end of: its process ended in between, or was not answered. Whether it was
 /// done shows in the workload.
 pub fn concluded(acting: &RemediationRecord, kind: TargetKind, name: &str, shows: bool) -> RemediationRecord {
-    let what = format!("{} {} {name}", acting.action.as_str().to_lowercase(), kind.as_str());
+    let what = what(acting.action, Some((kind, name)));
     let (outcome, message) = if shows {
         (
             RemediationOutcome::Acted,
@@ -265,8 +268,8 @@ fn refusal(
     })
 }
 
-fn what(action: RemediationKind, target: Option<&Target>) -> String {
-    let (kind, name) = target.map_or(("workload", ""), |target| (target.kind.as_str(), &target.name));
+fn what(action: RemediationKind, workload: Option<(TargetKind, &str)>) -> String {
+    let (kind, name) = workload.map_or(("workload", ""), |(kind, name)| (kind.as_str(), name));
     match action {
         RemediationKind::Restart => format!("restart {kind} {name}"),
     }

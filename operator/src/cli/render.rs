@@ -46,31 +46,41 @@ enum Format {
 pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
     let packs = Packs::builtin()?.without_drills();
     let text = match args.only.as_deref() {
-        Some(only) if is_gift(only) => {
-            let planned = args.input.plan(&packs)?;
-            if planned.is_refused() {
-                return Ok(Outcome::Findings);
-            }
-            patch(args.output, &planned.plans)?
-        }
-        only => {
-            let mut rendered = Rendered::default();
-            let planned = args
-                .input
-                .plan_each(&packs, |given| rendered.add(args.output, given, only))?;
-            if planned.is_refused() {
-                return Ok(Outcome::Findings);
-            }
-            planned.plans.into_iter().collect::<Result<(), _>>()?;
-            rendered.notes.iter().for_each(|note| output::note(note));
-            match args.output {
-                Format::Yaml => rendered.documents,
-                Format::Json => output::json(&json!({"apiVersion": "v1", "kind": "List", "items": rendered.items}))?,
-            }
-        }
+        Some(only) if is_gift(only) => gift(args, &packs)?,
+        only => objects(args, &packs, only)?,
+    };
+    let Some(text) = text else {
+        return Ok(Outcome::Findings);
     };
     output::print_exactly(&text)?;
     Ok(Outcome::Fine)
+}
+
+/// The patch. None: something is wrong, and was told.
+fn gift(args: &Args, packs: &Packs) -> Result<Option<String>, Error> {
+    let planned = args.input.plan(packs)?;
+    if planned.is_refused() {
+        return Ok(None);
+    }
+    patch(args.output, &planned.plans).map(Some)
+}
+
+/// The objects. None: something is wrong, and was told.
+fn objects(args: &Args, packs: &Packs, only: Option<&str>) -> Result<Option<String>, Error> {
+    let mut rendered = Rendered::default();
+    let planned = args
+        .input
+        .plan_each(packs, |given| rendered.add(args.output, given, only))?;
+    if planned.is_refused() {
+        return Ok(None);
+    }
+    planned.plans.into_iter().collect::<Result<(), _>>()?;
+    rendered.notes.iter().for_each(|note| output::note(note));
+    let text = match args.output {
+        Format::Yaml => rendered.documents,
+        Format::Json => output::json(&json!({"apiVersion": "v1", "kind": "List", "items": rendered.items}))?,
+    };
+    Ok(Some(text))
 }
 
 fn is_gift(id: &str) -> bool {
@@ -123,7 +133,7 @@ fn given(plan: &Plan, gift: &Gift) -> String {
 }
 
 /// The gift as `kubectl patch` takes it. There is one at most, because a patch file holds one.
-fn patch(format: Format, plans: &[(Plan, Option<Gift>)]) -> Result<String, Error> {
+fn patch(format: Format, plans: &[Given]) -> Result<String, Error> {
     let [(plan, gift)] = plans else {
         return Err(Error::Usage(format!(
             "a patch is for one workload, and {} ObservedServices were given",

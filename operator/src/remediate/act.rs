@@ -87,7 +87,8 @@ pub(super) async fn act(
 
 /// Finds out what became of actions that nobody saw the end of, lets go of what they wrote, and says it.
 pub(super) async fn conclude(context: &Context, key: &Key) -> Result<(), String> {
-    let Some(live) = read(&context.client, key).await? else {
+    // Its watch may not have seen yet what this process wrote itself.
+    let Some(live) = read(&context.client, key).await?.filter(is_open) else {
         return Ok(());
     };
     let target = &live.spec.target_ref;
@@ -101,8 +102,9 @@ pub(super) async fn conclude(context: &Context, key: &Key) -> Result<(), String>
         name: target.name.clone(),
         uid: workload.uid().unwrap_or_default(),
     });
-    if let Some(held) = &held {
-        let released = held.let_go_of(&context.client, REMEDIATION_MANAGER, None).await;
+    if let (Some(held), Some(workload)) = (&held, &workload) {
+        let known = Some(workload.metadata.clone());
+        let released = held.let_go_of(&context.client, REMEDIATION_MANAGER, known).await;
         released.map_err(|error| error.to_string())?;
     }
     let restarted_at = workload.as_ref().and_then(|workload| {
@@ -124,9 +126,6 @@ pub(super) async fn conclude(context: &Context, key: &Key) -> Result<(), String>
             concluded(acting, target.kind, &target.name, shows)
         })
         .collect();
-    if ended.is_empty() {
-        return Ok(());
-    }
     let after = ended
         .iter()
         .fold(history, |history, record| remembered(&history, record.clone()));

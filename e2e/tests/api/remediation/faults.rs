@@ -1,30 +1,34 @@
 //! Once or never: every write of an action is a point where the process may die, be refused, or get no answer.
 
-use std::sync::Arc;
-
 use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use observed_crds::v1alpha1::{RemediationOutcome, RemediationRecord};
 use observed_e2e::wait;
 
-use super::super::operator::{Operator, SOON, Stage};
+use super::super::operator::{Operator, SOON, client};
 use super::super::writes::plan::Fault;
 use super::super::writes::proxy::{Proxy, Write};
 use super::{account, deployment, evaluating, history, looks_again, observed, restarted_at};
 
-/// The writes of an action, in their order.
-const WRITES: [(&str, usize); 4] = [
-    ("PATCH observedservices/api/status", 1),
-    ("PATCH deployments/api", 1),
-    ("let go of deployments/api", 1),
-    ("PATCH observedservices/api/status", 2),
-];
 /// Cases that run at once. They wait more than they compute.
 const AT_ONCE: usize = 6;
 
+/// The writes of an action, in their order.
+fn writes() -> [Write; 4] {
+    [
+        ("PATCH observedservices/api/status", 1),
+        ("PATCH deployments/api", 1),
+        ("let go of deployments/api", 1),
+        ("PATCH observedservices/api/status", 2),
+    ]
+    .map(|(what, nth)| Write {
+        what: what.to_owned(),
+        nth,
+    })
+}
+
 /// How everything is once nothing is written any more.
+#[derive(Clone)]
 struct End {
     history: Vec<RemediationRecord>,
     restarts: i64,
@@ -64,7 +68,8 @@ async fn played(planned: Option<(Write, Fault)>) -> Result<(Vec<Write>, End), St
     let (stage, _operator) = observed("Act", "TargetAbsent").await;
     let before = deployment(&stage).await.metadata.generation;
     let (_prometheus, url, _files) = evaluating(&stage, None).await;
-    let proxy = Proxy::start(rights(&stage).await, stage.cluster.run_dir(), &stage.namespace).await;
+    let rights = client(&account(&stage, None).await).await;
+    let proxy = Proxy::start(rights, stage.cluster.run_dir(), &stage.namespace).await;
     let kills = matches!(planned, Some((_, Fault::KilledBefore | Fault::KilledAfter)));
     let faulty = planned.is_some();
     if let Some((write, fault)) = planned {
@@ -107,13 +112,6 @@ async fn played(planned: Option<(Write, Fault)>) -> Result<(Vec<Write>, End), St
     Ok((proxy.writes(), end))
 }
 
-/// A client with the rights of what remediates.
-async fn rights(stage: &Stage) -> Client {
-    let kubeconfig = Kubeconfig::read_from(account(stage, None).await).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
-}
-
 /// Every write with the process dying around it and its answer lost, and the others once each.
 fn cases() -> Vec<(Write, Fault)> {
     let always = [Fault::KilledBefore, Fault::KilledAfter, Fault::LostAfter];
@@ -121,14 +119,14 @@ fn cases() -> Vec<(Write, Fault)> {
     let others: Vec<Fault> = others.collect();
     let all = std::env::var("OBSERVED_FAULTS").is_ok();
     let mut cases = Vec::new();
-    for (at, (what, nth)) in WRITES.into_iter().enumerate() {
+    let writes = writes();
+    for (at, write) in writes.iter().enumerate() {
         let turned = others
             .iter()
             .enumerate()
-            .filter(|(nth, _)| all || nth % WRITES.len() == at);
+            .filter(|(nth, _)| all || nth % writes.len() == at);
         for fault in always.into_iter().chain(turned.map(|(_, fault)| *fault)) {
-            let what = what.to_owned();
-            cases.push((Write { what, nth }, fault));
+            cases.push((write.clone(), fault));
         }
     }
     cases
@@ -136,14 +134,10 @@ fn cases() -> Vec<(Write, Fault)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_fault_at_any_write_of_an_action_leaves_it_done_once_or_never_and_told_as_it_is() {
-    let (mut writes, end) = played(None).await.unwrap();
+    let (mut written, end) = played(None).await.unwrap();
     // Who writes to the workload in between is let go again for.
-    writes.retain(|write| write.nth == 1 || !write.what.starts_with("let go of "));
-    let wanted = WRITES.map(|(what, nth)| Write {
-        what: what.to_owned(),
-        nth,
-    });
-    assert_eq!(writes, wanted, "the cases are those of an action");
+    written.retain(|write| write.nth == 1 || !write.what.starts_with("let go of "));
+    assert_eq!(written, writes(), "the cases are those of an action");
     assert_eq!(
         (end.outcome(), end.is_once_or_never()),
         (Ok(RemediationOutcome::Acted), Ok(()))
@@ -175,13 +169,8 @@ async fn a_fault_at_any_write_of_an_action_leaves_it_done_once_or_never_and_told
 #[tokio::test]
 async fn an_action_that_is_done_twice_told_wrong_or_held_is_noticed() {
     let (_, end) = played(None).await.unwrap();
-    let end = Arc::new(end);
     let changed = |change: &dyn Fn(&mut End)| {
-        let mut changed = End {
-            history: end.history.clone(),
-            restarts: end.restarts,
-            deployment: end.deployment.clone(),
-        };
+        let mut changed = end.clone();
         change(&mut changed);
         changed.is_once_or_never()
     };

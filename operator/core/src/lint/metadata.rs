@@ -27,7 +27,7 @@ const FIELDS: [&str; 15] = [
     "uid",
 ];
 
-/// Longest name of an object.
+/// Longest name of an object, and longest domain before the key of a label.
 const LONGEST_NAME: usize = 253;
 
 /// The metadata of a resource, as a schema has it.
@@ -127,7 +127,7 @@ fn labels(metadata: &Node) -> Vec<(Place, Finding)> {
         let (prefix, name) = entry.key.rsplit_once('/').unwrap_or(("", &entry.key));
         let path = || format!("metadata.labels.{}", entry.key);
         let help = "A label has at most 63 of A-Z, a-z, 0-9, -, _ and ., and begins and ends with a letter or digit";
-        if !is_qualified(name) || prefix.len() > 253 || prefix.contains('/') {
+        if !is_qualified(name) || prefix.len() > LONGEST_NAME || prefix.contains('/') {
             let message = format!("{:?} is not the key of a label", entry.key);
             findings.push((entry.place, Finding::error(Code::InvalidValue, path(), message, help)));
         }

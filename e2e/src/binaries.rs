@@ -59,6 +59,14 @@ pub async fn known_bad(progress: &Progress) -> Result<PathBuf, Error> {
     one(program, &arguments, progress).await
 }
 
+/// The release build of a package's program of the same name, as who installs it has it: `released("observed", &progress)`.
+///
+/// # Errors
+/// As of [`debug`].
+pub async fn released(package: &str, progress: &Progress) -> Result<PathBuf, Error> {
+    one(package, &["--release", "-p", package, "--bin", package], progress).await
+}
+
 async fn one(program: &str, arguments: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
     let step = progress.step(format!("cargo build {program}"), None);
     let mut built = build(&[program], arguments, None).await?;

@@ -26,7 +26,7 @@ pub enum Error {
     /// The API server refused it, in its words.
     #[error("{0}")]
     Refused(String),
-    /// The change is no JSON, or the object cannot be written as YAML.
+    /// The change is no JSON.
     #[error("the change cannot be written down: {0}")]
     Text(String),
 }
@@ -49,10 +49,7 @@ impl<'a> Mending<'a> {
     }
 
     /// The change as a unified diff.
-    ///
-    /// # Errors
-    /// The object cannot be written as YAML.
-    pub fn diff(&self) -> Result<String, Error> {
+    pub fn diff(&self) -> String {
         let mut mended = self.object.value.clone();
         json_patch::merge(&mut mended, &self.merge);
         diff(&self.object.reference().to_string(), &self.object.value, &mended)
@@ -93,14 +90,10 @@ impl<'a> Mending<'a> {
 }
 
 /// What changes in an object, as a unified diff.
-///
-/// # Errors
-/// It cannot be written as YAML.
-pub fn diff(name: &str, before: &Value, after: &Value) -> Result<String, Error> {
-    let text = |value: &Value| yaml::to_string([value]).map_err(|error| Error::Text(error.to_string()));
-    let (before, after) = (text(before)?, text(after)?);
-    Ok(TextDiff::from_lines(&before, &after)
+pub fn diff(name: &str, before: &Value, after: &Value) -> String {
+    let (before, after) = (yaml::to_string([before]), yaml::to_string([after]));
+    TextDiff::from_lines(&before, &after)
         .unified_diff()
         .header(name, &format!("{name}, afterwards"))
-        .to_string())
+        .to_string()
 }

@@ -88,7 +88,7 @@ fn rules_of_the_chart() -> String {
         "view": rules(&everywhere, "ClusterRole", "observed-view"),
         "edit": rules(&everywhere, "ClusterRole", "observed-edit"),
     });
-    let text = observed_core::yaml::to_string([&rules]).unwrap();
+    let text = observed_core::yaml::to_string([&rules]);
     format!("# Generated from `observed rbac`. Changes here are lost.\n{text}")
 }
 

@@ -1,6 +1,5 @@
 //! The programs, and the same objective written for both.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -23,10 +22,9 @@ impl Programs {
         let progress = Progress::detect();
         let wanted = [Tool::Sloth, Tool::Promtool, Tool::Prometheus];
         let tools = Tools::ensure(&wanted, &progress).await.unwrap();
-        let mut built: BTreeMap<String, PathBuf> = binaries::for_images(&["observed"], &progress).await.unwrap();
         let path = |tool| tools.path(tool).unwrap().to_owned();
         Self {
-            observed: built.remove("observed").unwrap(),
+            observed: binaries::released("observed", &progress).await.unwrap(),
             sloth: path(Tool::Sloth),
             promtool: path(Tool::Promtool),
             prometheus: path(Tool::Prometheus),

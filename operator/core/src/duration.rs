@@ -4,15 +4,21 @@
 /// (robustperception.io, "What range should I use with rate()?").
 pub const INTERVALS_IN_WINDOW: u32 = 4;
 
+/// Units, the longest first, in seconds.
+const UNITS: [(&str, u32); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
 /// Seconds of a Prometheus duration (`d`, `h`, `m`, `s`, in this order). None if it is not one, or is zero.
 pub fn seconds(text: &str) -> Option<u32> {
-    // The parser also takes numbers without a unit, and panics on some of them.
-    if text.contains(|c: char| !c.is_ascii_alphanumeric()) || !text.ends_with(['d', 'h', 'm', 's']) {
-        return None;
+    let (mut rest, mut seconds) = (text, 0_u32);
+    for (unit, size) in UNITS {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        if let Some(after) = after.strip_prefix(unit) {
+            seconds = number.parse::<u32>().ok()?.checked_mul(size)?.checked_add(seconds)?;
+            rest = after;
+        }
     }
-    let duration = promql_parser::util::parse_duration(text).ok()?;
-    let seconds = u32::try_from(duration.as_secs()).ok()?;
-    (seconds > 0 && duration.subsec_nanos() == 0).then_some(seconds)
+    (rest.is_empty() && seconds > 0).then_some(seconds)
 }
 
 /// Milliseconds of a Prometheus duration, which may end in `ms`. None if it is not one, or is zero.
@@ -33,7 +39,7 @@ pub fn long_seconds(text: &str) -> Option<u64> {
 pub fn text(seconds: u32) -> String {
     let mut rest = seconds;
     let mut text = String::new();
-    for (unit, size) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+    for (unit, size) in UNITS {
         if rest >= size {
             text += &(rest / size).to_string();
             text += unit;
@@ -56,7 +62,23 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_of_whole_seconds_is_none() {
-        for wrong in ["", "0s", "5", "-5", "inf", "1e300s", "m", "-5m", "1.5h", "5 m", "100ms"] {
+        for wrong in [
+            "",
+            "0s",
+            "5",
+            "-5",
+            "inf",
+            "1e300s",
+            "m",
+            "-5m",
+            "1.5h",
+            "5 m",
+            "100ms",
+            "5m3d",
+            "1m1m",
+            "99999999d",
+            "4294967296s",
+        ] {
             assert_eq!(seconds(wrong), None, "{wrong:?}");
         }
     }

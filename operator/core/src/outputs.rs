@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::{MANAGED_BY, MANAGED_BY_LABEL, OWNER_UID_ANNOTATION, SERVICE_LABEL};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::check::Check;
 use crate::child::{Body, Child, Children, Rendered, ResourceKind};
@@ -92,6 +92,12 @@ pub fn checks(plan: &Plan) -> Vec<Check> {
 struct Extra {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
+}
+
+/// The body of a ConfigMap.
+fn data(files: impl IntoIterator<Item = (String, String)>) -> Value {
+    let files = files.into_iter().map(|(name, text)| (name, Value::String(text)));
+    Value::Object(Map::from_iter([("data".to_owned(), Value::Object(files.collect()))]))
 }
 
 /// An object that is ours whole: the fields of `body` (`spec`, `data`, …) with our metadata.

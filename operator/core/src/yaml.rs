@@ -5,14 +5,14 @@
 
 mod compose;
 mod scalar;
+mod write;
 
 pub use compose::parse;
 
 use std::borrow::Borrow;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Number, Value};
-use serde_saphyr::LitStr;
 
 /// Where something stands in a text.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -170,50 +170,19 @@ pub(crate) fn list(value: &Value) -> &[Value] {
 }
 
 /// Documents as YAML that every reader, of YAML 1.1 or 1.2, understands the same. Long lines stay whole.
-///
-/// # Errors
-/// A value cannot be written as YAML.
-pub fn to_string(documents: impl IntoIterator<Item = impl Borrow<Value>>) -> Result<String, serde_saphyr::ser::Error> {
+pub fn to_string(documents: impl IntoIterator<Item = impl Borrow<Value>>) -> String {
     let mut text = String::new();
-    append(&mut text, documents)?;
-    Ok(text)
+    append(&mut text, documents);
+    text
 }
 
 /// The same after documents that are there. What is given as it is made is let go of as soon as it is written.
-///
-/// # Errors
-/// A value cannot be written as YAML.
-pub fn append(
-    text: &mut String,
-    documents: impl IntoIterator<Item = impl Borrow<Value>>,
-) -> Result<(), serde_saphyr::ser::Error> {
+pub fn append(text: &mut String, documents: impl IntoIterator<Item = impl Borrow<Value>>) {
     for document in documents {
-        let options = serde_saphyr::ser_options! {
-            folded_wrap_chars: usize::MAX,
-            min_fold_chars: usize::MAX,
-        };
         if !text.is_empty() {
             text.push_str("---\n");
         }
-        serde_saphyr::to_fmt_writer_with_options(text, &Written(document.borrow()), options)?;
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
-    }
-    Ok(())
-}
-
-/// A value, where a text of several lines says itself how it is to be written: the library reads it twice to find out.
-struct Written<'a>(&'a Value);
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::String(text) if text.contains('\n') => LitStr(text).serialize(serializer),
-            Value::Array(items) => serializer.collect_seq(items.iter().map(Written)),
-            Value::Object(fields) => serializer.collect_map(fields.iter().map(|(key, value)| (key, Written(value)))),
-            other => other.serialize(serializer),
-        }
+        write::document(text, document.borrow());
     }
 }
 

@@ -88,11 +88,11 @@ fn of_plan(plan: &Plan, gift: Option<Gift>) -> Files {
     };
     for child in outputs::render(plan).items {
         if let Body::Owned(object) = &child.body {
-            put(child.output, yaml::to_string([object]).unwrap());
+            put(child.output, yaml::to_string([object]));
         }
     }
     if let Some(gift) = gift {
-        put("probes", yaml::to_string([&gift.patch()]).unwrap());
+        put("probes", yaml::to_string([&gift.patch()]));
     }
     for (name, text) in for_promtool(plan) {
         put(name, text);

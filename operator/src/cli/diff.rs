@@ -73,7 +73,7 @@ pub(super) fn diff(args: &Args) -> Result<Outcome, Error> {
         offline(&args.files, args.namespace.as_deref())?
     };
     match args.output {
-        Format::Text => output::print(&told.iter().map(text).collect::<Result<Vec<_>, _>>()?.join("\n"))?,
+        Format::Text => output::print(&told.iter().map(text).collect::<Vec<_>>().join("\n"))?,
         Format::Json => output::print_exactly(&output::json(&json!({"services": told}))?)?,
     }
     Ok(if told.iter().any(|told| told.diff.gift.is_some()) {
@@ -202,7 +202,7 @@ async fn live(args: &Args) -> Result<Vec<Told>, Error> {
 }
 
 /// As people read it.
-fn text(told: &Told) -> Result<String, Error> {
+fn text(told: &Told) -> String {
     let diff = &told.diff;
     let mut text = format!(
         "{}, container {}, for ObservedService {}/{}\n",
@@ -212,7 +212,7 @@ fn text(told: &Told) -> Result<String, Error> {
         let _ = writeln!(text, "{}", clean(words));
     };
     for entry in &diff.probes {
-        for words in lines(entry)? {
+        for words in lines(entry) {
             line(&words);
         }
     }
@@ -238,20 +238,17 @@ fn text(told: &Told) -> Result<String, Error> {
             "To have them in the source of the workload too, {}:",
             snippet.place
         ));
-        for field in yaml::to_string([&snippet.content])?
-            .lines()
-            .filter(|line| *line != "---")
-        {
+        for field in yaml::to_string([&snippet.content]).lines() {
             line(&format!("    {field}"));
         }
     }
     if let Some(operator) = &told.operator {
         line(&format!("The operator says {operator}"));
     }
-    Ok(text)
+    text
 }
 
-fn lines(entry: &Entry) -> Result<Vec<String>, Error> {
+fn lines(entry: &Entry) -> Vec<String> {
     let now = entry.now.as_deref().unwrap_or_default();
     let (sign, head) = match entry.change {
         Change::Add => ("+", format!("{}: # {}", entry.field, entry.why)),
@@ -262,9 +259,8 @@ fn lines(entry: &Entry) -> Result<Vec<String>, Error> {
     let mut lines = vec![format!("{sign} {head}")];
     if let Some(then) = &entry.then {
         let then: &Value = then;
-        let yaml = yaml::to_string([then])?;
-        let fields = yaml.lines().filter(|line| *line != "---");
-        lines.extend(fields.map(|field| format!("{sign}   {field}")));
+        let yaml = yaml::to_string([then]);
+        lines.extend(yaml.lines().map(|field| format!("{sign}   {field}")));
     }
-    Ok(lines)
+    lines
 }

@@ -153,7 +153,7 @@ async fn diff(
     };
     let before = workloads(client, namespace, target.kind).get(&target.name).await;
     let before = before.map_err(|error| Error::Cluster(api_error::words(&error)))?;
-    let diff = mend::diff(told, &shown(&before), &shown(&after)).map_err(|error| Error::Cluster(error.to_string()))?;
+    let diff = mend::diff(told, &shown(&before), &shown(&after));
     let lines: Vec<String> = diff.lines().map(clean).collect();
     Ok(Some(format!("{}\n", lines.join("\n"))))
 }

@@ -8,7 +8,7 @@ use observed_core::outputs::{self, OUTPUTS, Ownership};
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use observed_core::yaml;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::input::{Given, Input};
 use super::{Error, Outcome, output};
@@ -45,42 +45,35 @@ enum Format {
 
 pub(super) fn render(args: &Args) -> Result<Outcome, Error> {
     let packs = Packs::builtin()?.without_drills();
-    let text = match args.only.as_deref() {
-        Some(only) if is_gift(only) => gift(args, &packs)?,
-        only => objects(args, &packs, only)?,
-    };
-    let Some(text) = text else {
+    match args.only.as_deref() {
+        Some(only) if is_gift(only) => gift(args, &packs),
+        only => objects(args, &packs, only),
+    }
+}
+
+/// The patch.
+fn gift(args: &Args, packs: &Packs) -> Result<Outcome, Error> {
+    let planned = args.input.plan(packs)?;
+    if planned.is_refused() {
         return Ok(Outcome::Findings);
-    };
-    output::print_exactly(&text)?;
+    }
+    output::print_exactly(&patch(args.output, &planned.plans)?)?;
     Ok(Outcome::Fine)
 }
 
-/// The patch. None: something is wrong, and was told.
-fn gift(args: &Args, packs: &Packs) -> Result<Option<String>, Error> {
-    let planned = args.input.plan(packs)?;
-    if planned.is_refused() {
-        return Ok(None);
-    }
-    patch(args.output, &planned.plans).map(Some)
-}
-
-/// The objects. None: something is wrong, and was told.
-fn objects(args: &Args, packs: &Packs, only: Option<&str>) -> Result<Option<String>, Error> {
+/// The objects.
+fn objects(args: &Args, packs: &Packs, only: Option<&str>) -> Result<Outcome, Error> {
     let mut rendered = Rendered::default();
     let planned = args
         .input
         .plan_each(packs, |given| rendered.add(args.output, given, only))?;
     if planned.is_refused() {
-        return Ok(None);
+        return Ok(Outcome::Findings);
     }
     planned.plans.into_iter().collect::<Result<(), _>>()?;
     rendered.notes.iter().for_each(|note| output::note(note));
-    let text = match args.output {
-        Format::Yaml => rendered.documents,
-        Format::Json => output::json(&json!({"apiVersion": "v1", "kind": "List", "items": rendered.items}))?,
-    };
-    Ok(Some(text))
+    output::print_each(&rendered.pieces(args.output))?;
+    Ok(Outcome::Fine)
 }
 
 fn is_gift(id: &str) -> bool {
@@ -91,8 +84,10 @@ fn is_gift(id: &str) -> bool {
 /// The objects that are Observed's own, in the form that was asked for.
 #[derive(Default)]
 struct Rendered {
-    documents: String,
-    items: Vec<Value>,
+    /// Those of one resource each.
+    texts: Vec<Box<str>>,
+    /// Where one is written, so that what is kept is no longer than it must be.
+    text: String,
     /// What would be given to the workloads.
     notes: Vec<String>,
 }
@@ -106,10 +101,38 @@ impl Rendered {
         self.notes
             .extend(gift.filter(|_| only.is_none()).map(|gift| given(&plan, &gift)));
         match format {
-            Format::Yaml => yaml::append(&mut self.documents, objects)?,
-            Format::Json => self.items.extend(objects),
+            Format::Yaml => yaml::append(&mut self.text, objects),
+            Format::Json => {
+                for object in objects {
+                    let item = serde_json::to_string_pretty(&object)?;
+                    let comma = if self.text.is_empty() { "" } else { "," };
+                    // No text of JSON holds a line break.
+                    self.text
+                        .extend([comma, "\n", &item].map(|it| it.replace('\n', "\n    ")));
+                }
+            }
+        }
+        if !self.text.is_empty() {
+            self.texts.push(self.text.as_str().into());
+            self.text.clear();
         }
         Ok(())
+    }
+
+    /// All of it, in the order in which it is printed.
+    fn pieces(&self, format: Format) -> Vec<&str> {
+        let (begin, between, end) = match format {
+            Format::Yaml => ("", "---\n", ["", ""]),
+            Format::Json => (
+                "{\n  \"apiVersion\": \"v1\",\n  \"items\": [",
+                ",",
+                ["\n  ", "],\n  \"kind\": \"List\"\n}\n"],
+            ),
+        };
+        let texts = self.texts.iter().enumerate();
+        let texts = texts.flat_map(|(at, text)| [if at == 0 { "" } else { between }, text]);
+        let end = end.into_iter().skip(usize::from(self.texts.is_empty()));
+        std::iter::once(begin).chain(texts).chain(end).collect()
     }
 }
 
@@ -154,7 +177,7 @@ fn patch(format: Format, plans: &[Given]) -> Result<String, Error> {
             plan.owner.namespace,
             plan.target.kind.as_str().to_lowercase(),
             plan.target.name,
-            yaml::to_string([&gift.patch()])?
+            yaml::to_string([&gift.patch()])
         )),
         Format::Json => output::json(&gift.patch()),
     }

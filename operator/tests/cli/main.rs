@@ -8,6 +8,7 @@ mod doctor;
 mod drill;
 mod findings;
 mod hostile;
+mod render;
 mod settings;
 
 use std::fs;

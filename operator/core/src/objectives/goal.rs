@@ -128,11 +128,7 @@ impl<'a> Goal<'a> {
 
     /// A recorded series of the objective.
     pub(super) fn series(&self, record: &str, window: u32) -> String {
-        format!(
-            "{record}{{{},window={}}}",
-            self.matchers,
-            quoted(&duration::text(window))
-        )
+        format!("{record}{{{},window=\"{}\"}}", self.matchers, duration::text(window))
     }
 }
 

@@ -3,9 +3,8 @@
 use observed_crds::v1alpha1::Severity;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::signal_pack::Unit;
-use serde_json::json;
 
-use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, owned};
+use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, data, owned};
 use crate::check::{Check, DashboardFile};
 use crate::child::{Child, ResourceKind};
 use crate::duration;
@@ -49,7 +48,7 @@ impl Output for Dashboard {
             labels: file.labels,
             annotations: file.annotations,
         };
-        let body = json!({"data": {file.key: text(dashboard(plan), MOST_BYTES)}});
+        let body = data([(file.key, text(dashboard(plan), MOST_BYTES))]);
         vec![owned(plan, self.id(), &CONFIG_MAP, file.name, extra, body)]
     }
 

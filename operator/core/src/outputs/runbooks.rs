@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use observed_crds::v1alpha1::conditions::ConditionType;
-use serde_json::json;
 
-use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, owned};
+use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, data, owned};
 use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::names;
@@ -44,11 +43,8 @@ impl Output for Runbooks {
             return Vec::new();
         }
         let pages = named.into_iter();
-        let pages: BTreeMap<String, String> = pages
-            .map(|(name, alerts)| (format!("{name}.md"), page(plan, name, &alerts)))
-            .collect();
+        let body = data(pages.map(|(name, alerts)| (format!("{name}.md"), page(plan, name, &alerts))));
         let name = names::child(&plan.owner.name, "runbooks");
-        let body = json!({"data": pages});
         vec![owned(plan, self.id(), &CONFIG_MAP, name, Extra::default(), body)]
     }
 

@@ -90,17 +90,3 @@ fn a_path_leads_to_its_place_or_to_the_nearest_above() {
     assert_eq!(at("spec.packs[7]"), (4, 3, "packs"));
     assert_eq!(at("spec.scrape.port"), (1, 1, "spec"));
 }
-
-#[test]
-fn what_is_written_is_read_alike_by_readers_of_both_yaml_versions() {
-    let value = json!({
-        "on": "yes", "no": "NO", "1": "1:30", "x": "1_000", "date": "2024-01-01", "e": "1e3", "null": "~",
-        "hostile": "\"quoted\" {{ }} ` \u{1b}[31m \u{7} emoji 🦀\nnext: line\n", "tab": "a\tb", "space": " x ",
-        "octal": "017", "long": "word ".repeat(80), "empty": "", "hash": "# no comment", "list": [], "map": {},
-        "nested": [{"a": [1, 2.5, true, null]}], "cr": "a\r\nb", "nel": "a\u{85}b\u{2028}c",
-    });
-    let text = to_string([&value]).unwrap();
-    assert_eq!(only(&text).to_json(), value, "{text}");
-    let second: Value = serde_yaml::from_str(&text).unwrap();
-    assert_eq!(second, value, "{text}");
-}

@@ -25,7 +25,7 @@ pub(super) fn fix(access: &Access, diagnosis: &Diagnosis, snapshot: &Snapshot) -
             continue;
         };
         let mending = Mending::new(object, change).map_err(|error| Error::Cluster(error.to_string()))?;
-        let diff = mending.diff().map_err(|error| Error::Cluster(error.to_string()))?;
+        let diff = mending.diff();
         let lines: Vec<String> = diff.lines().map(clean).collect();
         print(&format!("\n{}\n", lines.join("\n")))?;
         if !may_ask {

@@ -121,18 +121,15 @@ impl Rendered {
 
     /// All of it, in the order in which it is printed.
     fn pieces(&self, format: Format) -> Vec<&str> {
+        const LIST: &str = "{\n  \"apiVersion\": \"v1\",\n  \"items\": [";
         let (begin, between, end) = match format {
-            Format::Yaml => ("", "---\n", ["", ""]),
-            Format::Json => (
-                "{\n  \"apiVersion\": \"v1\",\n  \"items\": [",
-                ",",
-                ["\n  ", "],\n  \"kind\": \"List\"\n}\n"],
-            ),
+            Format::Yaml => ("", "---\n", ""),
+            Format::Json if self.texts.is_empty() => (LIST, "", "],\n  \"kind\": \"List\"\n}\n"),
+            Format::Json => (LIST, ",", "\n  ],\n  \"kind\": \"List\"\n}\n"),
         };
         let texts = self.texts.iter().enumerate();
         let texts = texts.flat_map(|(at, text)| [if at == 0 { "" } else { between }, text]);
-        let end = end.into_iter().skip(usize::from(self.texts.is_empty()));
-        std::iter::once(begin).chain(texts).chain(end).collect()
+        std::iter::once(begin).chain(texts).chain([end]).collect()
     }
 }
 

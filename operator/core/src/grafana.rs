@@ -7,7 +7,12 @@ mod layout;
 mod panel;
 mod variable;
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
 use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -204,15 +209,24 @@ impl Color {
 pub fn uid(parts: &[&str]) -> String {
     // A slash is in no name of Kubernetes, so no two lists read the same.
     let digest = Sha256::digest(parts.join("/").as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut uid = format!("obs-{hex}");
-    uid.truncate(LONGEST_UID);
+    let mut uid = String::from("obs-");
+    for byte in digest.iter().take((LONGEST_UID - uid.len()) / 2) {
+        // Nothing in it could fail to be written.
+        let _ = write!(uid, "{byte:02x}");
+    }
     uid
 }
 
 /// Text in which Grafana sees no variable: `$name`, `${name}` and `[[name]]` are torn apart by a character of no width.
-pub fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> Cow<'_, str> {
     const WORD_JOINER: char = '\u{2060}';
+    // A control character beyond ASCII begins with a byte beyond it.
+    if text
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'$' | b'['))
+    {
+        return Cow::Borrowed(text);
+    }
     let mut plain = String::with_capacity(text.len());
     for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
         plain.push(c);
@@ -220,22 +234,21 @@ pub fn plain(text: &str) -> String {
             plain.push(WORD_JOINER);
         }
     }
-    plain
+    Cow::Owned(plain)
+}
+
+/// JSON that is the same in every dashboard, and so is written only once.
+fn fixed(json: &Value) -> Box<RawValue> {
+    // Nothing in a tree could fail to be written.
+    to_raw_value(json).unwrap_or_default()
 }
 
 /// The Prometheus that the viewer chooses, by [`DATASOURCE`].
-#[derive(Clone, Copy, Serialize)]
-struct Source {
-    r#type: &'static str,
-    uid: &'static str,
-}
+static CHOSEN: LazyLock<Box<RawValue>> =
+    LazyLock::new(|| fixed(&json!({"type": "prometheus", "uid": format!("${{{DATASOURCE}}}")})));
 
-impl Source {
-    const CHOSEN: Self = Self {
-        r#type: "prometheus",
-        uid: "${datasource}",
-    };
-}
+/// What is shown at first.
+static TIME: LazyLock<Box<RawValue>> = LazyLock::new(|| fixed(&json!({"from": "now-3h", "to": "now"})));
 
 /// As Grafana reads it. The same dashboard is always the same JSON.
 impl Serialize for Dashboard {
@@ -245,25 +258,24 @@ impl Serialize for Dashboard {
         struct Document<'a> {
             id: (),
             uid: &'a str,
-            title: String,
-            description: String,
+            title: Cow<'a, str>,
+            description: Cow<'a, str>,
             tags: &'a [String],
             timezone: &'static str,
             editable: bool,
             graph_tooltip: u8,
             schema_version: u32,
             refresh: &'a str,
-            time: Value,
-            templating: List,
-            annotations: List,
+            time: &'static RawValue,
+            templating: List<variable::Drawn<'a>>,
+            annotations: List<Mark<'a>>,
             links: Vec<Value>,
             panels: Vec<layout::Item<'a>>,
         }
         #[derive(Serialize)]
-        struct List {
-            list: Vec<Value>,
+        struct List<T> {
+            list: Vec<T>,
         }
-        let annotations = self.annotations.iter().map(Annotation::to_json);
         let document = Document {
             id: (),
             uid: &self.uid,
@@ -275,12 +287,12 @@ impl Serialize for Dashboard {
             graph_tooltip: 1,
             schema_version: SCHEMA_VERSION,
             refresh: &self.refresh,
-            time: json!({"from": "now-3h", "to": "now"}),
+            time: &TIME,
             templating: List {
                 list: variable::list(&self.variables),
             },
             annotations: List {
-                list: annotations.collect(),
+                list: self.annotations.iter().map(Annotation::drawn).collect(),
             },
             links: self.links.iter().map(Link::to_json).collect(),
             panels: layout::panels(&self.rows),
@@ -306,17 +318,30 @@ impl Link {
     }
 }
 
+/// An annotation as Grafana reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Mark<'a> {
+    datasource: &'static RawValue,
+    enable: bool,
+    expr: &'a str,
+    hide: bool,
+    icon_color: &'static str,
+    name: Cow<'a, str>,
+    title_format: Cow<'a, str>,
+}
+
 impl Annotation {
-    fn to_json(&self) -> Value {
-        json!({
-            "name": plain(&self.name),
-            "datasource": Source::CHOSEN,
-            "enable": true,
-            "hide": false,
-            "iconColor": self.color.as_str(),
-            "expr": self.expr,
-            "titleFormat": plain(&self.title),
-        })
+    fn drawn(&self) -> Mark<'_> {
+        Mark {
+            datasource: &CHOSEN,
+            enable: true,
+            expr: &self.expr,
+            hide: false,
+            icon_color: self.color.as_str(),
+            name: plain(&self.name),
+            title_format: plain(&self.title),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a probe is, and how it asks.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use k8s_openapi::api::core::v1::Probe;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -243,11 +243,12 @@ pub fn port_words(port: &IntOrString) -> String {
 }
 
 pub(super) fn hex(canonical: &[u8], bytes: usize) -> String {
-    Sha256::digest(canonical)
-        .iter()
-        .take(bytes)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hex = String::with_capacity(2 * bytes);
+    for byte in Sha256::digest(canonical).iter().take(bytes) {
+        // Nothing in it could fail to be written.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Where the panels are, in Grafana's grid of 24 columns.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::panel::{Drawn, drawn};
@@ -37,7 +39,7 @@ pub(super) enum Item<'a> {
 pub(super) struct Title<'a> {
     id: usize,
     r#type: &'static str,
-    title: String,
+    title: Cow<'a, str>,
     collapsed: bool,
     grid_pos: Place,
     panels: Vec<Drawn<'a>>,

@@ -1,12 +1,14 @@
 //! The JSON of a panel.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::layout::Place;
-use super::{Color, Panel, PanelKind, Source, Threshold, plain};
+use super::{CHOSEN, Color, Panel, PanelKind, Threshold, fixed, plain};
 
 /// A panel as Grafana reads it.
 #[derive(Serialize)]
@@ -14,15 +16,15 @@ use super::{Color, Panel, PanelKind, Source, Threshold, plain};
 pub(super) struct Drawn<'a> {
     id: usize,
     r#type: &'static str,
-    title: String,
-    description: String,
-    datasource: Source,
+    title: Cow<'a, str>,
+    description: Cow<'a, str>,
+    datasource: &'static RawValue,
     grid_pos: Place,
     field_config: FieldConfig,
-    options: &'static Value,
+    options: &'static RawValue,
     targets: Vec<Target<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transformations: Option<&'static Value>,
+    transformations: Option<&'static RawValue>,
 }
 
 #[derive(Serialize)]
@@ -40,8 +42,10 @@ struct Defaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<f64>,
     no_value: &'static str,
-    #[serde(flatten)]
-    look: &'static Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    color: Option<&'static RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<&'static RawValue>,
     thresholds: Thresholds,
 }
 
@@ -62,7 +66,7 @@ struct Step {
 #[serde(rename_all = "camelCase")]
 struct Target<'a> {
     ref_id: String,
-    datasource: Source,
+    datasource: &'static RawValue,
     editor_mode: &'static str,
     expr: &'a str,
     legend_format: &'a str,
@@ -75,13 +79,14 @@ struct Target<'a> {
 /// What all panels of a kind have alike: their options, and how their values look.
 struct Kind {
     id: &'static str,
-    options: Value,
-    look: Value,
+    options: Box<RawValue>,
+    color: Option<Box<RawValue>>,
+    custom: Option<Box<RawValue>>,
 }
 
 static STAT: LazyLock<Kind> = LazyLock::new(|| Kind {
     id: "stat",
-    options: json!({
+    options: fixed(&json!({
         "colorMode": "value",
         "graphMode": "area",
         "textMode": "value",
@@ -91,38 +96,38 @@ static STAT: LazyLock<Kind> = LazyLock::new(|| Kind {
         "showPercentChange": false,
         "percentChangeColorMode": "standard",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-    }),
-    look: json!({"color": {"mode": "thresholds"}}),
+    })),
+    color: Some(fixed(&json!({"mode": "thresholds"}))),
+    custom: None,
 });
 static LINES: LazyLock<Kind> = LazyLock::new(|| timeseries("off"));
 static LINES_WITH_THRESHOLDS: LazyLock<Kind> = LazyLock::new(|| timeseries("line"));
 static TABLE: LazyLock<Kind> = LazyLock::new(|| Kind {
     id: "table",
-    options: json!({"frameIndex": 0, "showHeader": true}),
-    look: json!({}),
+    options: fixed(&json!({"frameIndex": 0, "showHeader": true})),
+    color: None,
+    custom: None,
 });
 /// A table of labels: when, and with what value, says nothing.
-static LABELS_ONLY: LazyLock<Value> =
-    LazyLock::new(|| json!([{"id": "organize", "options": {"excludeByName": {"Time": true, "Value": true}}}]));
+static LABELS_ONLY: LazyLock<Box<RawValue>> =
+    LazyLock::new(|| fixed(&json!([{"id": "organize", "options": {"excludeByName": {"Time": true, "Value": true}}}])));
 
 fn timeseries(thresholds: &str) -> Kind {
     Kind {
         id: "timeseries",
-        options: json!({
+        options: fixed(&json!({
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
             "tooltip": {"mode": "multi", "sort": "desc"},
-        }),
-        look: json!({
-            "color": {"mode": "palette-classic"},
-            "custom": {
-                "drawStyle": "line",
-                "lineWidth": 1,
-                "fillOpacity": 10,
-                "showPoints": "never",
-                "spanNulls": false,
-                "thresholdsStyle": {"mode": thresholds},
-            },
-        }),
+        })),
+        color: Some(fixed(&json!({"mode": "palette-classic"}))),
+        custom: Some(fixed(&json!({
+            "drawStyle": "line",
+            "lineWidth": 1,
+            "fillOpacity": 10,
+            "showPoints": "never",
+            "spanNulls": false,
+            "thresholdsStyle": {"mode": thresholds},
+        }))),
     }
 }
 
@@ -137,7 +142,7 @@ pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
     };
     let targets = panel.queries.iter().enumerate().map(|(n, query)| Target {
         ref_id: ref_id(n),
-        datasource: Source::CHOSEN,
+        datasource: &CHOSEN,
         editor_mode: "code",
         expr: &query.expr,
         legend_format: &query.legend,
@@ -151,7 +156,7 @@ pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
         r#type: kind.id,
         title: plain(&panel.title),
         description: plain(&panel.description),
-        datasource: Source::CHOSEN,
+        datasource: &CHOSEN,
         grid_pos: place,
         field_config: FieldConfig {
             defaults: Defaults {
@@ -159,7 +164,8 @@ pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
                 min: panel.min,
                 max: panel.max,
                 no_value: "no data",
-                look: &kind.look,
+                color: kind.color.as_deref(),
+                custom: kind.custom.as_deref(),
                 thresholds: Thresholds {
                     mode: "absolute",
                     steps: steps(panel),
@@ -169,7 +175,7 @@ pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
         },
         options: &kind.options,
         targets: targets.collect(),
-        transformations: is_table.then_some(&*LABELS_ONLY),
+        transformations: is_table.then_some(&**LABELS_ONLY),
     }
 }
 

@@ -1,8 +1,13 @@
 //! The variables of a dashboard.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use super::{DATASOURCE, Source, plain};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{CHOSEN, DATASOURCE, fixed, plain};
 
 /// What a variable that the viewer leaves at "All" is in a query: also what has no such label.
 const ALL: &str = ".*";
@@ -41,43 +46,95 @@ impl Variable {
         }
     }
 
-    fn to_json(&self) -> Value {
+    fn drawn(&self) -> Drawn<'_> {
+        let (name, label) = (self.name.as_str(), plain(&self.label));
         match &self.values {
-            Values::Constant(value) => json!({
-                "name": self.name,
-                "type": "constant",
-                "label": plain(&self.label),
-                "query": value,
-                "current": {"text": value, "value": value},
-                "hide": 2,
-            }),
-            Values::Label { label, of } => {
-                let query = format!("label_values({of}, {label})");
-                json!({
-                    "name": self.name,
-                    "type": "query",
-                    "label": plain(&self.label),
-                    "datasource": Source::CHOSEN,
-                    "definition": query,
-                    "query": {"query": query, "refId": self.name},
+            Values::Constant(value) => Drawn::Constant {
+                current: Current { text: value, value },
+                hide: 2,
+                label,
+                name,
+                query: value,
+                r#type: "constant",
+            },
+            Values::Label { label: of_label, of } => {
+                let definition = format!("label_values({of}, {of_label})");
+                Drawn::Label {
+                    all_value: ALL,
+                    current: &EVERY,
+                    datasource: &CHOSEN,
+                    hide: 0,
+                    include_all: true,
+                    label,
+                    multi: true,
+                    name,
+                    query: Definition {
+                        query: definition.clone(),
+                        ref_id: name,
+                    },
+                    definition,
                     // With the time range: pods come and go.
-                    "refresh": 2,
-                    "sort": 1,
-                    "hide": 0,
-                    "multi": true,
-                    "includeAll": true,
-                    "allValue": ALL,
-                    "current": {"text": ["All"], "value": ["$__all"]},
-                    "regex": "",
-                })
+                    refresh: 2,
+                    regex: "",
+                    sort: 1,
+                    r#type: "query",
+                }
             }
         }
     }
 }
 
-/// The variables, the first of which is the Prometheus.
-pub(super) fn list(variables: &[Variable]) -> Vec<Value> {
-    let datasource = json!({
+/// A variable as Grafana reads it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Drawn<'a> {
+    Source(&'static RawValue),
+    Constant {
+        current: Current<'a>,
+        hide: u8,
+        label: Cow<'a, str>,
+        name: &'a str,
+        query: &'a str,
+        r#type: &'static str,
+    },
+    #[serde(rename_all = "camelCase")]
+    Label {
+        all_value: &'static str,
+        current: &'static RawValue,
+        datasource: &'static RawValue,
+        definition: String,
+        hide: u8,
+        include_all: bool,
+        label: Cow<'a, str>,
+        multi: bool,
+        name: &'a str,
+        query: Definition<'a>,
+        refresh: u8,
+        regex: &'static str,
+        sort: u8,
+        r#type: &'static str,
+    },
+}
+
+#[derive(Serialize)]
+pub(super) struct Current<'a> {
+    text: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Definition<'a> {
+    query: String,
+    ref_id: &'a str,
+}
+
+/// All of its values, which it shows until the viewer chooses.
+static EVERY: LazyLock<Box<RawValue>> = LazyLock::new(|| fixed(&json!({"text": ["All"], "value": ["$__all"]})));
+
+/// The Prometheus that the viewer chooses.
+static SOURCE: LazyLock<Box<RawValue>> = LazyLock::new(|| {
+    fixed(&json!({
         "name": DATASOURCE,
         "type": "datasource",
         "label": "Data source",
@@ -87,8 +144,11 @@ pub(super) fn list(variables: &[Variable]) -> Vec<Value> {
         "multi": false,
         "includeAll": false,
         "regex": "",
-    });
-    std::iter::once(datasource)
-        .chain(variables.iter().map(Variable::to_json))
-        .collect()
+    }))
+});
+
+/// The variables, the first of which is the Prometheus.
+pub(super) fn list(variables: &[Variable]) -> Vec<Drawn<'_>> {
+    let own = variables.iter().map(Variable::drawn);
+    std::iter::once(Drawn::Source(&SOURCE)).chain(own).collect()
 }

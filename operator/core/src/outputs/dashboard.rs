@@ -43,22 +43,23 @@ impl Output for Dashboard {
     }
 
     fn render(&self, plan: &Plan) -> Vec<Child> {
-        let file = file(plan);
+        let shown = dashboard(plan);
+        let file = file(plan, shown.uid.clone());
         let extra = Extra {
             labels: file.labels,
             annotations: file.annotations,
         };
-        let body = data([(file.key, text(dashboard(plan), MOST_BYTES))]);
+        let body = data([(file.key, text(shown, MOST_BYTES))]);
         vec![owned(plan, self.id(), &CONFIG_MAP, file.name, extra, body)]
     }
 
     fn checks(&self, plan: &Plan) -> Vec<Check> {
-        vec![Check::Dashboard(file(plan))]
+        vec![Check::Dashboard(file(plan, uid(plan)))]
     }
 }
 
 /// Where the dashboard is found.
-fn file(plan: &Plan) -> DashboardFile {
+fn file(plan: &Plan, uid: String) -> DashboardFile {
     let plan::Owner { namespace, name, .. } = &plan.owner;
     let folder = plan.dashboard.folder.iter();
     DashboardFile {
@@ -67,7 +68,7 @@ fn file(plan: &Plan) -> DashboardFile {
         annotations: folder.map(|folder| (FOLDER.to_owned(), folder.clone())).collect(),
         // The sidecar writes every key into one directory: the key is the file's name. No namespace holds a dot.
         key: format!("{namespace}.{name}.json"),
-        uid: uid(plan),
+        uid,
         title: title(plan),
     }
 }

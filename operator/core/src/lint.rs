@@ -4,8 +4,10 @@
 mod document;
 mod metadata;
 mod packs;
+mod rules;
 mod schema;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -118,14 +120,17 @@ impl Service {
 
     /// The plan, and the findings that stand against it or that it can live with.
     pub fn plan(&self, facts: &Facts, packs: &Packs) -> (Option<Plan>, Vec<Located>) {
-        let mut facts = facts.clone();
-        let others = self
-            .packs
-            .iter()
-            .filter(|own| !facts.packs.iter().any(|it| it.metadata.name == own.metadata.name));
-        facts.packs.extend(others.cloned().collect::<Vec<_>>());
-        let broken = self.broken.iter().map(|name| (name.clone(), String::new()));
-        facts.unreadable_packs.extend(broken);
+        let mut facts = Cow::Borrowed(facts);
+        if !(self.packs.is_empty() && self.broken.is_empty()) {
+            let facts = facts.to_mut();
+            let others = self
+                .packs
+                .iter()
+                .filter(|own| !facts.packs.iter().any(|it| it.metadata.name == own.metadata.name));
+            facts.packs.extend(others.cloned().collect::<Vec<_>>());
+            let broken = self.broken.iter().map(|name| (name.clone(), String::new()));
+            facts.unreadable_packs.extend(broken);
+        }
         match resolve::resolve(&self.service.spec, &facts, packs) {
             Ok(plan) => {
                 let warnings = plan.warnings.iter().cloned().chain(not_exposed(&plan));

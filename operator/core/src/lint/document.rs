@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use kube::core::cel::ErrorKind;
 use observed_crds::v1alpha1::signal_pack::{SignalPack, UserPack};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::packs::Pack;
+use super::rules::Rules;
 use super::{Located, PACK_SCHEMA, Read, SCHEMA, Service, against_each_other, metadata, packs, schema};
 use crate::finding::{Code, Finding, nearest};
 use crate::yaml::{self, Content, Node, Place};
@@ -58,12 +59,8 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Read {
 }
 
 /// The rules across fields, compiled when the first resource of the kind is read.
-static RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&SCHEMA));
-static PACK_RULES: LazyLock<CompiledSchema> = LazyLock::new(|| compile_schema(&PACK_SCHEMA));
-thread_local! {
-    /// It holds every function that rules can call, and nothing of what was validated.
-    static VALIDATOR: Validator = Validator::new();
-}
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::of(&SCHEMA));
+static PACK_RULES: LazyLock<Rules> = LazyLock::new(|| Rules::of(&PACK_SCHEMA));
 
 /// Whether the file holds something that is meant as an ObservedService or a SignalPack.
 fn file(source: &Source, namespace: Option<&str>, read: &mut Read) -> bool {
@@ -249,7 +246,7 @@ fn meant(node: &Node, found: bool) -> Meant {
 fn resource<K: DeserializeOwned>(
     node: &Node,
     namespace: Option<&str>,
-    rules: &CompiledSchema,
+    rules: &Rules,
     schema: &Value,
 ) -> Result<Box<K>, Vec<(Place, Finding)>> {
     let mut findings = metadata::check(node, namespace);
@@ -278,12 +275,9 @@ fn resource<K: DeserializeOwned>(
 
 /// The CRD's rules across fields. A rule that cannot be evaluated says nothing new about a resource whose fields are
 /// wrong already.
-fn broken(rules: &CompiledSchema, node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Finding)> {
-    let Err(errors) = VALIDATOR.with(|validator| validator.validate_compiled(rules, value, None)) else {
-        return Vec::new();
-    };
+fn broken(rules: &Rules, node: &Node, value: &Value, fields_are_right: bool) -> Vec<(Place, Finding)> {
+    let errors = rules.broken(value).into_iter();
     errors
-        .into_iter()
         .filter(|error| match error.kind {
             ErrorKind::ValidationFailure => true,
             // Only the rule for ports, which the schema check knows.

@@ -6,7 +6,7 @@ use observed_crds::v1alpha1::Severity;
 
 use super::burn::{Burn, shortest};
 use super::drills;
-use super::goal::{BAD_EVENTS, ERROR_RATIO, Goal};
+use super::goal::{BAD_EVENTS, ERROR_RATIO, Goal, Texts};
 use super::share::Share;
 use crate::duration;
 use crate::plan::{Alert, Runbook};
@@ -16,6 +16,9 @@ use crate::signals::text::{literal, printed};
 /// Names of the alerts. Which objective, and which of its windows, is in their labels.
 const BURNING: &str = "ErrorBudgetBurn";
 const UNMEASURED: &str = "ObjectiveUnmeasured";
+
+/// Between conditions on recorded series of different windows.
+const AND: &str = " and ignoring (window) ";
 
 /// How long a page goes on after its condition has ended: one that ends and begins again wakes people twice.
 const KEEP_PAGING: &str = "5m";
@@ -33,31 +36,22 @@ pub(super) fn alerts(goal: &Goal<'_>) -> Vec<Alert> {
 
 /// Both windows burn, and there are enough bad events to speak of.
 fn burning(goal: &Goal<'_>, burn: Burn) -> Alert {
-    let Burn {
-        long, short, severity, ..
-    } = burn;
-    let threshold = goal.threshold(burn);
-    let above = |window| format!("{} > {}", goal.series(ERROR_RATIO, window), threshold.decimal());
-    let mut expr = format!("{} and ignoring (window) {}", above(long), above(short));
+    let severity = burn.severity;
+    let (long, short) = (duration::text(burn.long), duration::text(burn.short));
+    let (threshold, percent) = (goal.threshold(burn).decimal(), goal.threshold(burn).percent());
+    let above = |window: &str| [&goal.series(ERROR_RATIO, window), " > ", &threshold].concat();
+    let mut expr = [&above(&long), AND, &above(&short)].concat();
     if goal.min_bad_events > 0 {
         // Half an event less, because increase() does not count in whole numbers.
         let floor = Share::new(u64::from(goal.min_bad_events) * 2 - 1, 2).decimal();
-        expr = format!(
-            "{expr} and ignoring (window) {} > {floor}",
-            goal.series(BAD_EVENTS, long)
-        );
+        expr = [&expr, AND, &goal.series(BAD_EVENTS, &long), " > ", &floor].concat();
     }
-    let mut labels = labels(goal, severity);
-    labels.insert("long".to_owned(), duration::text(long));
-    labels.insert("short".to_owned(), duration::text(short));
     let (fires, silent) = proof(goal, |goal| drills::burning(goal, burn));
     let summary = format!("The error budget of the objective {} burns too fast.", named(goal));
-    let condition = format!(
-        "the last {} and the last {} both have more than {} bad events",
-        duration::text(long),
-        duration::text(short),
-        threshold.percent()
-    );
+    let text = burning_text(goal, burn, [&long, &short, &percent]);
+    let condition = format!("the last {long} and the last {short} both have more than {percent} bad events");
+    let mut labels = labels(goal, severity);
+    labels.extend([("long".to_owned(), long), ("short".to_owned(), short)]);
     Alert {
         name: BURNING.to_owned(),
         expr,
@@ -67,16 +61,10 @@ fn burning(goal: &Goal<'_>, burn: Burn) -> Alert {
         r#for: "0s".to_owned(),
         keep_firing_for: (severity == Severity::Critical).then(|| KEEP_PAGING.to_owned()),
         labels,
-        annotations: annotations(
-            goal,
-            BURNING,
-            &summary,
-            &burning_text(goal, burn),
-            &goal.indicator.first,
-        ),
+        annotations: annotations(goal, BURNING, &summary, &text, &goal.indicator.first),
         runbook: runbook(goal, &summary, condition, &goal.indicator.first),
         onset_seconds: shortest(goal.service.interval_seconds),
-        reach_seconds: short,
+        reach_seconds: burn.short,
         fires,
         silent,
     }
@@ -91,20 +79,18 @@ fn proof(goal: &Goal<'_>, cases: impl FnOnce(&Goal<'_>) -> drills::Cases) -> dri
     }
 }
 
-fn burning_text(goal: &Goal<'_>, burn: Burn) -> String {
-    let text = duration::text;
-    let (period, long, short) = (text(goal.period), text(burn.long), text(burn.short));
-    let factor = burn.factor(goal.period);
+/// `percent` is the threshold.
+fn burning_text(goal: &Goal<'_>, burn: Burn, [long, short, percent]: [&str; 3]) -> String {
+    let Texts {
+        period, target, budget, ..
+    } = &goal.texts;
     format!(
-        "{}\nOf the last {long}, {{{{ $value | humanizePercentage }}}} of the events were bad. The objective of {} over {period} \
-         allows {}; the alert fires while the last {long} and the last {short} are both above {}, {} times that. At this \
+        "{}\nOf the last {long}, {{{{ $value | humanizePercentage }}}} of the events were bad. The objective of {target} over {period} \
+         allows {budget}; the alert fires while the last {long} and the last {short} are both above {percent}, {} times that. At this \
          rate the error budget of {period} is gone in {}.",
         goal.indicator.impact,
-        goal.target.percent(),
-        goal.budget().percent(),
-        goal.threshold(burn).percent(),
-        factor.decimal(),
-        text(burn.exhausted_after()),
+        burn.factor(goal.period).decimal(),
+        duration::text(burn.exhausted_after()),
     )
 }
 
@@ -204,7 +190,7 @@ fn measured(goal: &Goal<'_>) -> String {
 
 /// It holds while anything was measured within the window of the objective.
 fn history(goal: &Goal<'_>) -> String {
-    goal.series(BAD_EVENTS, goal.period)
+    goal.series(BAD_EVENTS, &goal.texts.period)
 }
 
 fn labels(goal: &Goal<'_>, severity: Severity) -> BTreeMap<String, String> {
@@ -214,7 +200,7 @@ fn labels(goal: &Goal<'_>, severity: Severity) -> BTreeMap<String, String> {
         ("severity", severity.as_str()),
         ("objective", goal.name),
         // In place of the window of whichever series the expression begins with.
-        ("window", &duration::text(goal.period)),
+        ("window", &goal.texts.period),
     ]
     .map(|(label, value)| (label.to_owned(), literal(value)))
     .into()
@@ -226,9 +212,7 @@ fn runbook(goal: &Goal<'_>, summary: &str, condition: String, first: &[String]) 
         impact: printed(&goal.indicator.impact),
         signal: format!(
             "Bad events of the objective {:?}: {} of all are to be good over {}.",
-            goal.name,
-            goal.target.percent(),
-            duration::text(goal.period)
+            goal.name, goal.texts.target, goal.texts.period
         ),
         condition,
         first: first.iter().map(|step| printed(step)).collect(),

@@ -32,6 +32,7 @@ pub(super) struct Goal<'a> {
     pub(super) target: Share,
     /// Seconds over which it holds.
     pub(super) period: u32,
+    pub(super) texts: Texts,
     pub(super) min_bad_events: u32,
     pub(super) indicator: Indicator,
     /// The bound of the bucket of good events, as client libraries write it.
@@ -40,6 +41,17 @@ pub(super) struct Goal<'a> {
     pub(super) burns: Vec<Burn>,
     /// It says when it is not measured.
     pub(super) unmeasured: bool,
+}
+
+/// Its numbers in words: most of its texts name them.
+pub(super) struct Texts {
+    /// The time over which it holds, as a duration.
+    pub(super) period: String,
+    /// The target as a percentage.
+    pub(super) target: String,
+    /// The share of events that may be bad, as a percentage and as a number.
+    pub(super) budget: String,
+    pub(super) budget_decimal: String,
 }
 
 impl<'a> Goal<'a> {
@@ -100,6 +112,12 @@ impl<'a> Goal<'a> {
             ),
             target,
             period,
+            texts: Texts {
+                period: duration::text(period),
+                target: target.percent(),
+                budget: target.rest().percent(),
+                budget_decimal: target.rest().decimal(),
+            },
             min_bad_events: u32::try_from(min_bad_events).unwrap_or_default(),
             indicator,
             bound,
@@ -109,14 +127,9 @@ impl<'a> Goal<'a> {
         Ok(Some((goal, warnings)))
     }
 
-    /// The share of events that may be bad.
-    pub(super) fn budget(&self) -> Share {
-        self.target.rest()
-    }
-
     /// The error ratio above which an alert fires.
     pub(super) fn threshold(&self, burn: Burn) -> Share {
-        burn.factor(self.period).times(self.budget())
+        burn.factor(self.period).times(self.target.rest())
     }
 
     /// Names of the metrics that it is measured by.
@@ -126,9 +139,9 @@ impl<'a> Goal<'a> {
         metrics.collect()
     }
 
-    /// A recorded series of the objective.
-    pub(super) fn series(&self, record: &str, window: u32) -> String {
-        format!("{record}{{{},window=\"{}\"}}", self.matchers, duration::text(window))
+    /// A recorded series of the objective, over a window that is written as a duration.
+    pub(super) fn series(&self, record: &str, window: &str) -> String {
+        [record, "{", &self.matchers, ",window=\"", window, "\"}"].concat()
     }
 }
 

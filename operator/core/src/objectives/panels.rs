@@ -4,25 +4,31 @@ use observed_crds::v1alpha1::Severity;
 use observed_crds::v1alpha1::signal_pack::Unit;
 
 use super::burn::{Burn, HOUR, burns};
-use super::goal::{BUDGET, ERROR_RATIO, Goal};
+use super::goal::{BUDGET, ERROR_RATIO, Goal, Texts};
 use crate::duration;
 use crate::plan::{Panel, PanelQuery, Threshold};
 
 /// What is good of the last hour and of the window; what is left of the budget; how fast it burns.
 pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
-    let (name, period) = (goal.name, duration::text(goal.period));
-    let (target, budget) = (goal.target.percent(), goal.budget().percent());
+    let name = goal.name;
+    let Texts {
+        period,
+        target,
+        budget,
+        budget_decimal,
+    } = &goal.texts;
     let query = |expr: String, legend: String| PanelQuery {
         expr,
         legend,
         step_seconds: goal.service.interval_seconds,
     };
-    let last = |window: u32| format!("last {}", duration::text(window));
-    let good = |window| query(format!("1 - {}", goal.series(ERROR_RATIO, window)), last(window));
-    let left = || query(goal.series(BUDGET, goal.period), format!("left of {period}"));
-    let burning = |window| {
-        let ratio = goal.series(ERROR_RATIO, window);
-        query(format!("{ratio} / {}", goal.budget().decimal()), last(window))
+    let last = |window: &str| format!("last {window}");
+    let good = |window: &str| query(format!("1 - {}", goal.series(ERROR_RATIO, window)), last(window));
+    let left = || query(goal.series(BUDGET, period), format!("left of {period}"));
+    let burning = |burn: Burn| {
+        let window = duration::text(burn.long);
+        let ratio = goal.series(ERROR_RATIO, &window);
+        query(format!("{ratio} / {budget_decimal}"), last(&window))
     };
     let line = |value: f64, above: bool, severity: Severity| Threshold { value, above, severity };
     let of_burn = |burn: &Burn| line(burn.factor(goal.period).value(), true, burn.severity);
@@ -34,7 +40,7 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
                  without an event."
             ),
             unit: Unit::Ratio,
-            queries: vec![good(HOUR), good(goal.period)],
+            queries: vec![good(&duration::text(HOUR)), good(period)],
             min: None,
             max: Some(1.0),
             thresholds: vec![line(goal.target.value(), false, Severity::Warning)],
@@ -60,9 +66,7 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
                  where the alerts fire, each for its own window."
             ),
             unit: Unit::Count,
-            queries: burns(goal.service.interval_seconds)
-                .map(|burn| burning(burn.long))
-                .to_vec(),
+            queries: burns(goal.service.interval_seconds).map(burning).to_vec(),
             min: Some(0.0),
             max: None,
             thresholds: goal.burns.iter().map(of_burn).collect(),

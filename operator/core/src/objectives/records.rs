@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::burn::{LONGEST_RAW, shortest, windows};
-use super::goal::{BAD_EVENTS, BUDGET, ERROR_RATIO, EVENTS, Goal};
+use super::goal::{BAD_EVENTS, BUDGET, ERROR_RATIO, EVENTS, Goal, Texts};
 use crate::duration;
 use crate::plan::{Counted, Part, Record};
 
@@ -17,39 +17,37 @@ use crate::plan::{Counted, Part, Record};
 pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
     let interval = goal.service.interval_seconds;
     let mut records = Vec::new();
-    for window in windows(interval, goal.period) {
-        let (events, bad) = if window <= LONGEST_RAW {
+    let least = shortest(interval);
+    let least_text = duration::text(least);
+    for seconds in windows(interval, goal.period) {
+        let window = &duration::text(seconds);
+        let (events, bad) = if seconds <= LONGEST_RAW {
             counted(goal, window)
         } else {
             let added = |record| {
-                let recorded = goal.series(record, shortest(interval));
-                let window = duration::text(window);
-                format!(
-                    "sum_over_time({recorded}[{window}]) * {interval} / {}",
-                    shortest(interval)
-                )
+                let recorded = goal.series(record, &least_text);
+                format!("sum_over_time({recorded}[{window}]) * {interval} / {least}")
             };
             (added(EVENTS), added(BAD_EVENTS))
         };
         // Without an event there is no ratio: 0 by 0 would be NaN, which spoils whatever is computed from it.
-        let ratio = format!(
-            "{} / ({} > 0)",
-            goal.series(BAD_EVENTS, window),
-            goal.series(EVENTS, window)
-        );
+        let (bad_events, all) = (goal.series(BAD_EVENTS, window), goal.series(EVENTS, window));
+        let ratio = [&bad_events, " / (", &all, " > 0)"].concat();
         for (name, expr) in [(EVENTS, events), (BAD_EVENTS, bad), (ERROR_RATIO, ratio)] {
             records.push(record(goal, name, window, expr));
         }
     }
-    let spent = goal.series(ERROR_RATIO, goal.period);
-    let left = format!("1 - {spent} / {}", goal.budget().decimal());
-    records.push(record(goal, BUDGET, goal.period, left));
+    let Texts {
+        period, budget_decimal, ..
+    } = &goal.texts;
+    let left = format!("1 - {} / {budget_decimal}", goal.series(ERROR_RATIO, period));
+    records.push(record(goal, BUDGET, period, left));
     records
 }
 
 /// All events and the bad ones of a window, from what is scraped.
-fn counted(goal: &Goal<'_>, window: u32) -> (String, String) {
-    let grown = |selector: &str| format!("sum(increase({selector}[{}]))", duration::text(window));
+fn counted(goal: &Goal<'_>, window: &str) -> (String, String) {
+    let grown = |selector: &str| ["sum(increase(", selector, "[", window, "]))"].concat();
     let increase = |selector: &str| match goal.indicator.counted {
         Counted::Counters => grown(selector),
         Counted::Natives => format!("histogram_count({})", grown(selector)),
@@ -76,7 +74,7 @@ fn counted(goal: &Goal<'_>, window: u32) -> (String, String) {
     (events, bad)
 }
 
-fn record(goal: &Goal<'_>, name: &str, window: u32, expr: String) -> Record {
+fn record(goal: &Goal<'_>, name: &str, window: &str, expr: String) -> Record {
     Record {
         name: name.to_owned(),
         expr,
@@ -84,7 +82,7 @@ fn record(goal: &Goal<'_>, name: &str, window: u32, expr: String) -> Record {
             ("namespace".to_owned(), goal.service.namespace.to_owned()),
             ("service".to_owned(), goal.service.name.to_owned()),
             ("objective".to_owned(), goal.name.to_owned()),
-            ("window".to_owned(), duration::text(window)),
+            ("window".to_owned(), window.to_owned()),
         ]),
     }
 }

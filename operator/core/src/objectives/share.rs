@@ -6,6 +6,8 @@ const PARTS: u64 = 10_000_000;
 const PERCENT_DECIMALS: usize = 5;
 /// Decimals that are printed at most.
 const DECIMALS: usize = 15;
+/// Ten to the power of [`DECIMALS`].
+const SCALE: u128 = 1_000_000_000_000_000;
 
 /// A fraction, not negative.
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +94,15 @@ impl Share {
 
     /// The decimal number times ten to the power of `shift`.
     fn scaled(self, shift: usize) -> String {
-        let ten = |power: usize| (0..power).fold(1_u128, |ten, _| ten.saturating_mul(10));
         let decimals = DECIMALS - shift;
-        let scale = ten(DECIMALS);
         let scaled = self
             .numerator
-            .saturating_mul(scale)
+            .saturating_mul(SCALE)
             .saturating_add(self.denominator / 2)
             / self.denominator;
-        let digits = format!("{scaled:0>width$}", width = decimals + 1);
+        let digits = scaled.to_string();
+        let zeros = "0".repeat((decimals + 1).saturating_sub(digits.len()));
+        let digits = zeros + &digits;
         let (whole, fraction) = digits.split_at(digits.len() - decimals);
         let fraction = fraction.trim_end_matches('0');
         if fraction.is_empty() {

@@ -1,6 +1,7 @@
 //! A runbook for every alert, in a ConfigMap: for people, and for whatever serves them under `spec.runbooks.baseURL`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use observed_crds::v1alpha1::conditions::ConditionType;
 
@@ -9,6 +10,9 @@ use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::names;
 use crate::plan::{Alert, Plan};
+
+/// What most pages take.
+const ROOM_BYTES: usize = 2048;
 
 /// A runbook for every alert.
 #[derive(Debug)]
@@ -57,9 +61,12 @@ impl Output for Runbooks {
 fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
     let owner = &plan.owner;
     let all = |text: &dyn Fn(&Alert) -> String, between: &str| {
-        let mut all: Vec<String> = alerts.iter().map(|alert| text(alert)).collect();
-        let mut seen = BTreeSet::new();
-        all.retain(|text| seen.insert(text.clone()));
+        let mut all: Vec<String> = Vec::new();
+        for text in alerts.iter().map(|alert| text(alert)) {
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
         all.join(between)
     };
     let mut steps: Vec<&String> = Vec::new();
@@ -68,17 +75,12 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
             steps.push(step);
         }
     }
-    let steps = steps
-        .into_iter()
-        .zip(1..)
-        .map(|(step, number)| format!("{number}. {step}"));
-    let matchers = [
-        ("alertname", name),
-        ("namespace", &owner.namespace),
-        ("service", &owner.name),
-    ];
-    let matchers = matchers.map(|(label, value)| format!("{label}={value}")).join(" ");
-    format!(
+    let steps = steps.into_iter().zip(1..);
+    let steps: String = steps.map(|(step, number)| format!("{number}. {step}\n")).collect();
+    let mut page = String::with_capacity(ROOM_BYTES);
+    // Nothing in it could fail to be written.
+    let _ = write!(
+        page,
         "# {name}\n\n\
          {what}\n\n\
          | | |\n|---|---|\n\
@@ -86,10 +88,10 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
          | severity | {severity} |\n\
          | fires | {condition} |\n\
          | signal | {signal} |\n\n\
-         ## Look at first\n\n{steps}\n\n\
+         ## Look at first\n\n{steps}\n\
          ## Expression\n\nIt fires for what this gives:\n\n{exprs}\n\n\
          ## While it is worked on\n\n\
-         ```\namtool silence add {matchers} --duration=1h --comment='...'\n```\n",
+         ```\namtool silence add alertname={name} namespace={namespace} service={service} --duration=1h --comment='...'\n```\n",
         what = all(
             &|alert| format!("{} {}", alert.runbook.summary, alert.runbook.impact),
             "\n\n"
@@ -101,9 +103,9 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
         severity = all(&|alert| alert.severity.as_str().to_owned(), ", "),
         condition = all(&|alert| alert.runbook.condition.clone(), "; or "),
         signal = all(&|alert| alert.runbook.signal.replace('|', "\\|"), " "),
-        steps = steps.collect::<Vec<_>>().join("\n"),
         exprs = all(&|alert| format!("```promql\n{}\n```", alert.expr), "\n\n"),
-    )
+    );
+    page
 }
 
 #[cfg(test)]

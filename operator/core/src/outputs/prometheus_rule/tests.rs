@@ -41,6 +41,14 @@ fn the_rules_of_a_service_are_one_object_of_its_name_that_a_prometheus_selects()
 }
 
 #[test]
+fn the_object_holds_the_groups_as_their_model_writes_them() {
+    let groups = rule_groups(&plan());
+    let rules = || groups.iter().flat_map(|group| &group.rules);
+    assert!(rules().any(|rule| rule.record.is_some()) && rules().any(|rule| rule.keep_firing_for.is_some()));
+    assert_eq!(object(&plan())["spec"], serde_json::json!({"groups": groups}));
+}
+
+#[test]
 fn records_come_before_the_alerts_that_read_them() {
     for group in spec(&plan()).groups {
         let first_alert = group.rules.iter().position(|rule| rule.alert.is_some());

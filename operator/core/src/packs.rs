@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
+use foldhash::fast::RandomState;
 use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 
 use crate::promql::{self, Expression};
@@ -47,13 +48,16 @@ pub struct PackError {
     pub source: serde_path_to_error::Error<serde_json::Error>,
 }
 
+/// Expressions by their texts. Nobody can choose texts so that they collide: a map has a seed of its own.
+type Parsed = HashMap<String, OnceLock<Option<Expression>>, RandomState>;
+
 /// Signal packs, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Packs {
     /// The packs.
     pub packs: Vec<SignalPack>,
     /// Their expressions, which are the same for every service, each parsed when it is first asked for.
-    parsed: HashMap<String, OnceLock<Option<Expression>>>,
+    parsed: Parsed,
     /// Series that are recorded by a signal of a user's pack.
     own_records: BTreeSet<String>,
     /// Nobody wants the proof of alerts.
@@ -141,13 +145,13 @@ fn read(file: &'static str, text: &str) -> Result<SignalPack, PackError> {
 }
 
 /// The expressions of packs, none of them parsed yet. What is no PromQL is told where it is used.
-fn unparsed(packs: &[SignalPack]) -> HashMap<String, OnceLock<Option<Expression>>> {
+fn unparsed(packs: &[SignalPack]) -> Parsed {
     let signals = packs.iter().flat_map(|pack| &pack.spec.signals);
     let indicators = packs.iter().flat_map(|pack| &pack.spec.indicators);
     let selectors = indicators.flat_map(|it| std::iter::once(&it.total).chain(&it.bad).chain(&it.within));
-    let texts = signals
-        .flat_map(Signal::expressions)
-        .chain(selectors.map(String::as_str));
+    // An alert of a recorded series reads it by its name.
+    let texts = |signal| Signal::expressions(signal).chain(signal.record.iter().map(|it| it.r#as.as_str()));
+    let texts = signals.flat_map(texts).chain(selectors.map(String::as_str));
     texts.map(|text| (text.to_owned(), OnceLock::new())).collect()
 }
 

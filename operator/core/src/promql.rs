@@ -10,7 +10,7 @@ mod tie;
 mod walk;
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use promql_parser::label::Labels;
@@ -104,10 +104,13 @@ impl Expression {
 
     /// The metrics that it selects.
     pub fn metrics(&self) -> BTreeSet<String> {
-        walk::selectors(&self.0)
-            .into_iter()
-            .filter_map(|found| found.vector.name.clone())
-            .collect()
+        self.selected().map(str::to_owned).collect()
+    }
+
+    /// The metric of each selector that names one.
+    pub fn selected(&self) -> impl Iterator<Item = &str> {
+        let selectors = walk::selectors(&self.0).into_iter();
+        selectors.filter_map(|found| found.vector.name.as_deref())
     }
 
     /// The labels that it matches, groups by or joins on.
@@ -172,6 +175,16 @@ fn binary(lhs: Expr, op: token::TokenType, modifier: Option<BinModifier>, rhs: E
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+impl From<&Expression> for String {
+    /// With room from the beginning: as it grows, a text is copied again and again.
+    fn from(expression: &Expression) -> Self {
+        let mut text = Self::with_capacity(256);
+        // Nothing in it could fail to be written.
+        let _ = write!(text, "{expression}");
+        text
     }
 }
 

@@ -318,7 +318,7 @@ fn record_labels(own: bool, binding: &Binding<'_>) -> BTreeMap<String, String> {
 /// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency.
 fn proven(expression: &Expression, binding: &Binding<'_>) -> Result<String, Error> {
     expression.prove_in(&binding.namespaces())?;
-    Ok(expression.to_string())
+    Ok(expression.into())
 }
 
 /// A pack whose expressions cannot be read.

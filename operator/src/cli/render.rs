@@ -81,12 +81,16 @@ fn is_gift(id: &str) -> bool {
     OUTPUTS.iter().filter(gifts).any(|output| output.id() == id)
 }
 
+/// How long a text is when the next one begins, and what the last resource in it may take beyond that without a copy.
+const LONG_BYTES: usize = 1 << 20;
+const ROOM_BYTES: usize = 256 << 10;
+
 /// The objects that are Observed's own, in the form that was asked for.
 #[derive(Default)]
 struct Rendered {
-    /// Those of one resource each.
-    texts: Vec<Box<str>>,
-    /// Where one is written, so that what is kept is no longer than it must be.
+    /// Those of many resources each: memory that grows is copied, and a text for each of thousands would be too.
+    texts: Vec<String>,
+    /// The one that is written.
     text: String,
     /// What would be given to the workloads.
     notes: Vec<String>,
@@ -112,9 +116,9 @@ impl Rendered {
                 }
             }
         }
-        if !self.text.is_empty() {
-            self.texts.push(self.text.as_str().into());
-            self.text.clear();
+        if self.text.len() > LONG_BYTES {
+            let next = String::with_capacity(LONG_BYTES + ROOM_BYTES);
+            self.texts.push(std::mem::replace(&mut self.text, next));
         }
         Ok(())
     }
@@ -122,12 +126,13 @@ impl Rendered {
     /// All of it, in the order in which it is printed.
     fn pieces(&self, format: Format) -> Vec<&str> {
         const LIST: &str = "{\n  \"apiVersion\": \"v1\",\n  \"items\": [";
+        let texts = || self.texts.iter().chain([&self.text]).filter(|text| !text.is_empty());
         let (begin, between, end) = match format {
             Format::Yaml => ("", "---\n", ""),
-            Format::Json if self.texts.is_empty() => (LIST, "", "],\n  \"kind\": \"List\"\n}\n"),
+            Format::Json if texts().next().is_none() => (LIST, "", "],\n  \"kind\": \"List\"\n}\n"),
             Format::Json => (LIST, ",", "\n  ],\n  \"kind\": \"List\"\n}\n"),
         };
-        let texts = self.texts.iter().enumerate();
+        let texts = texts().enumerate();
         let texts = texts.flat_map(|(at, text)| [if at == 0 { "" } else { between }, text]);
         std::iter::once(begin).chain(texts).chain([end]).collect()
     }

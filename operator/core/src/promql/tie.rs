@@ -220,7 +220,7 @@ impl Tie {
         };
         let (first, marks) = (mark(1), Cell::new(0));
         let tied = marked(first, &marks)?;
-        let printed = tied.to_string();
+        let printed = String::from(&tied);
         if printed.matches(&display_duration(&first)).count() == marks.get() {
             let expr = filled(&printed, first);
             return Ok(Panel { expr, tied });

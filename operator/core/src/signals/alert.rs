@@ -30,18 +30,24 @@ pub(super) fn alert(
         let bound = cases.map(|given| case::case(pack, given, &variables, ties));
         bound.collect::<Result<Vec<_>, Error>>()
     };
+    let reach_seconds = ties.reach_seconds(&expr);
+    let side = text::value_now(signal.unit).map(|_| side(signal, settings));
     Ok(plan::Alert {
         name: alert.name.clone(),
-        onset_seconds: ties.reach_seconds(&expr),
-        reach_seconds: ties.reach_seconds(&expr),
+        onset_seconds: reach_seconds,
+        reach_seconds,
         expr: proven(&expr, binding)?,
         severity: settings.severity,
         role: alert.role,
         r#for: duration::text(settings.for_seconds),
         keep_firing_for: settings.keep_firing_seconds.map(duration::text),
         labels: labels(alert, settings, binding),
-        annotations: annotations(signal, alert, settings, scope, binding),
-        runbook: runbook(signal, alert, settings, binding),
+        annotations: annotations(
+            alert,
+            description(signal, alert, settings, scope, side.as_deref(), binding),
+            binding,
+        ),
+        runbook: runbook(signal, alert, settings, side.as_deref(), binding),
         fires: cases(&alert.drill.fires)?,
         silent: cases(&alert.drill.silent)?,
     })
@@ -91,19 +97,10 @@ fn labels(alert: &signal_pack::Alert, settings: &Settings, binding: &Binding<'_>
     dependency.chain(own).chain(role).collect()
 }
 
-fn annotations(
-    signal: &Signal,
-    alert: &signal_pack::Alert,
-    settings: &Settings,
-    scope: Scope,
-    binding: &Binding<'_>,
-) -> BTreeMap<String, String> {
+fn annotations(alert: &signal_pack::Alert, description: String, binding: &Binding<'_>) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::from([
         ("summary".to_owned(), text::filled(&alert.summary, binding)),
-        (
-            "description".to_owned(),
-            description(signal, alert, settings, scope, binding),
-        ),
+        ("description".to_owned(), description),
     ]);
     if let Some(base) = binding.runbook_base {
         let url = format!("{}/{}", base.trim_end_matches('/'), alert.name);
@@ -112,10 +109,16 @@ fn annotations(
     annotations
 }
 
-fn runbook(signal: &Signal, alert: &signal_pack::Alert, settings: &Settings, binding: &Binding<'_>) -> plan::Runbook {
+fn runbook(
+    signal: &Signal,
+    alert: &signal_pack::Alert,
+    settings: &Settings,
+    side: Option<&str>,
+    binding: &Binding<'_>,
+) -> plan::Runbook {
     let lasting = duration::text(settings.for_seconds);
-    let condition = match text::value_now(signal.unit) {
-        Some(_) => format!("{} for {lasting}", side(signal, settings)),
+    let condition = match side {
+        Some(side) => format!("{side} for {lasting}"),
         None => format!("it is so for {lasting}"),
     };
     plan::Runbook {
@@ -138,6 +141,7 @@ fn description(
     alert: &signal_pack::Alert,
     settings: &Settings,
     scope: Scope,
+    side: Option<&str>,
     binding: &Binding<'_>,
 ) -> String {
     let mut lines = vec![text::filled(&alert.impact, binding)];
@@ -149,11 +153,10 @@ fn description(
                 .to_owned(),
         );
     }
-    if let Some(now) = text::value_now(signal.unit) {
+    if let Some((now, side)) = text::value_now(signal.unit).zip(side) {
         lines.push(format!(
-            "The value is {now}; the alert fires after {} {}.",
-            duration::text(settings.for_seconds),
-            side(signal, settings)
+            "The value is {now}; the alert fires after {} {side}.",
+            duration::text(settings.for_seconds)
         ));
     }
     lines.push("What to look at first:".to_owned());

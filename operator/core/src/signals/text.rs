@@ -27,24 +27,25 @@ pub(super) fn plain(text: &str, binding: &Binding<'_>) -> String {
 
 /// Fills in `{kind}`, `{target}`, `{namespace}`, `{service}` and `{dependency}`, and writes every other text as `written` says.
 fn fill(text: &str, binding: &Binding<'_>, written: impl Fn(&str) -> String) -> String {
-    let kind = binding.target_kind.as_str().to_lowercase();
-    let dependency = binding.dependency.map_or("", |dependency| dependency.name.as_str());
-    let places = [
-        ("{kind}", kind.as_str()),
-        ("{target}", binding.target_name),
-        ("{namespace}", binding.namespace),
-        ("{service}", binding.service),
-        ("{dependency}", dependency),
-    ];
-    let mut filled = String::new();
+    let value = |place: &str| {
+        Some(match place {
+            "kind" => written(&binding.target_kind.as_str().to_lowercase()),
+            "target" => written(binding.target_name),
+            "namespace" => written(binding.namespace),
+            "service" => written(binding.service),
+            "dependency" => written(binding.dependency.map_or("", |dependency| dependency.name.as_str())),
+            _ => return None,
+        })
+    };
+    let mut filled = String::with_capacity(2 * text.len());
     let mut rest = text;
-    while let Some(start) = rest.find('{') {
-        filled.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let place = places.iter().find(|(place, _)| rest.starts_with(place));
-        let (taken, value) = place.map_or(("{", "{"), |(place, value)| (*place, *value));
-        filled.push_str(&written(value));
-        rest = &rest[taken.len()..];
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let place = after.split_once('}');
+        let known = place.and_then(|(place, after)| Some((value(place)?, after)));
+        let (value, after) = known.unwrap_or_else(|| (written("{"), after));
+        filled.push_str(&value);
+        rest = after;
     }
     filled.push_str(rest);
     filled

@@ -404,8 +404,7 @@ fn records<'a>(
 
 /// What values belong to: to the service where anything of it is in them, else to what its dependency, object or pods say.
 fn scope(expr: &Expression, scopes: &BTreeMap<String, Scope>) -> Scope {
-    let metrics = expr.metrics();
-    let found: BTreeSet<Scope> = metrics.iter().filter_map(|name| scopes.get(name)).copied().collect();
+    let found: Vec<Scope> = expr.selected().filter_map(|name| scopes.get(name)).copied().collect();
     let first = [Scope::Dependency, Scope::Workload, Scope::Pod, Scope::Namespace];
     match first.into_iter().find(|scope| found.contains(scope)) {
         Some(scope) if !found.contains(&Scope::Service) && !found.contains(&Scope::Scrape) => scope,

@@ -149,7 +149,7 @@ impl<'a> Composer<'a> {
                 merged.push(value);
                 continue;
             }
-            let Some(key) = key(&key_node.content) else {
+            let Some(key) = key(key_node.content) else {
                 self.problems.push(Problem {
                     place,
                     message: "a key must be a text".into(),
@@ -204,9 +204,9 @@ impl<'a> Composer<'a> {
 }
 
 /// A key as `kubectl` writes it in JSON.
-fn key(content: &Content) -> Option<String> {
+fn key(content: Content) -> Option<String> {
     match content {
-        Content::String(text) => Some(text.clone()),
+        Content::String(text) => Some(text),
         Content::Bool(truth) => Some(truth.to_string()),
         Content::Number(number) => Some(number.to_string()),
         Content::Null | Content::List(_) | Content::Map(_) => None,

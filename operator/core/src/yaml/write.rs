@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use memchr::memchr_iter;
 use serde_json::{Map, Number, Value};
 
 /// Columns of one step inwards.
@@ -46,12 +47,18 @@ fn map(out: &mut String, fields: &Map<String, Value>, column: usize) {
 }
 
 fn write_key(out: &mut String, key: &str) {
-    if is_plain(key, Marks::of(key)) {
+    if is_name(key) || is_plain(key, Marks::of(key)) {
         out.push_str(key);
     } else {
         quoted(out, key);
     }
     out.push(':');
+}
+
+/// Whether a text is plain that is made of letters, digits and a few marks, as most keys are: it is seen with less ado.
+fn is_name(text: &str) -> bool {
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.as_bytes().iter().all(inner) && !is_word(text)
 }
 
 /// The items of a list, the first of them where the text ends.
@@ -223,13 +230,15 @@ fn literal(out: &mut String, text: &str, column: usize) {
         Some(lines) => (lines, "|"),
     };
     out.push_str(chomping);
-    for written in lines.split('\n') {
-        if written.is_empty() {
+    let mut begin = 0;
+    for end in memchr_iter(b'\n', lines.as_bytes()).chain([lines.len()]) {
+        if begin == end {
             out.push('\n');
         } else {
             line(out, column);
-            out.push_str(written);
+            out.push_str(&lines[begin..end]);
         }
+        begin = end + 1;
     }
 }
 

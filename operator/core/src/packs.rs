@@ -48,7 +48,7 @@ pub struct PackError {
     pub source: serde_path_to_error::Error<serde_json::Error>,
 }
 
-/// Expressions by their texts. Nobody can choose texts so that they collide: a map has a seed of its own.
+/// Expressions by their texts, which are long: the hash of the standard library takes longer for one than what is done with it.
 type Parsed = HashMap<String, OnceLock<Option<Expression>>, RandomState>;
 
 /// Signal packs, by name.

@@ -11,7 +11,7 @@ use super::share::Share;
 use crate::duration;
 use crate::plan::{Alert, Runbook};
 use crate::promql::quoted;
-use crate::signals::text::{literal, printed};
+use crate::signals::text::{literal, printed, step};
 
 /// Names of the alerts. Which objective, and which of its windows, is in their labels.
 const BURNING: &str = "ErrorBudgetBurn";
@@ -220,7 +220,7 @@ fn runbook(goal: &Goal<'_>, summary: &str, condition: String, first: &[String]) 
 }
 
 fn annotations(goal: &Goal<'_>, alert: &str, summary: &str, text: &str, first: &[String]) -> BTreeMap<String, String> {
-    let steps = first.iter().zip(1..).map(|(step, number)| format!("{number}. {step}"));
+    let steps = first.iter().zip(1..).map(|(text, number)| step(number, text));
     let lines: Vec<String> = [text.to_owned(), "What to look at first:".to_owned()]
         .into_iter()
         .chain(steps)

@@ -61,14 +61,8 @@ impl Output for PrometheusRule {
         };
         let name = names::child(&plan.owner.name, "");
         let groups = groups.into_iter().map(group).collect();
-        vec![owned(
-            plan,
-            ID,
-            &KIND,
-            name,
-            extra,
-            fields([("spec", Some(fields([("groups", Some(groups))])))]),
-        )]
+        let spec = fields([("groups", Some(groups))]);
+        vec![owned(plan, ID, &KIND, name, extra, fields([("spec", Some(spec))]))]
     }
 
     fn checks(&self, plan: &Plan) -> Vec<Check> {
@@ -124,13 +118,9 @@ fn rule(rule: Rule) -> Value {
         annotations,
     } = rule;
     let texts = |texts: BTreeMap<String, String>| {
-        let texts = Some(texts).filter(|texts| !texts.is_empty())?;
-        Some(
-            texts
-                .into_iter()
-                .map(|(name, text)| (name, Value::from(text)))
-                .collect(),
-        )
+        let any = !texts.is_empty();
+        let texts = texts.into_iter().map(|(name, text)| (name, Value::from(text)));
+        any.then(|| texts.collect())
     };
     fields([
         ("record", record.map(Value::from)),
@@ -144,10 +134,9 @@ fn rule(rule: Rule) -> Value {
 }
 
 fn fields<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
-    let fields = fields.into_iter();
-    fields
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+    let given = fields.into_iter();
+    let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    given.collect()
 }
 
 /// How far a rule looks back.

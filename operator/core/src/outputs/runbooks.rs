@@ -10,6 +10,7 @@ use crate::check::Check;
 use crate::child::{Child, ResourceKind};
 use crate::names;
 use crate::plan::{Alert, Plan};
+use crate::signals::text::step;
 
 /// What most pages take.
 const ROOM_BYTES: usize = 2048;
@@ -76,7 +77,7 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
         }
     }
     let steps = steps.into_iter().zip(1..);
-    let steps: String = steps.map(|(step, number)| format!("{number}. {step}\n")).collect();
+    let steps = steps.map(|(text, number)| step(number, text));
     let mut page = String::with_capacity(ROOM_BYTES);
     // Nothing in it could fail to be written.
     let _ = write!(
@@ -88,7 +89,7 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
          | severity | {severity} |\n\
          | fires | {condition} |\n\
          | signal | {signal} |\n\n\
-         ## Look at first\n\n{steps}\n\
+         ## Look at first\n\n{steps}\n\n\
          ## Expression\n\nIt fires for what this gives:\n\n{exprs}\n\n\
          ## While it is worked on\n\n\
          ```\namtool silence add alertname={name} namespace={namespace} service={service} --duration=1h --comment='...'\n```\n",
@@ -103,6 +104,7 @@ fn page(plan: &Plan, name: &str, alerts: &[&Alert]) -> String {
         severity = all(&|alert| alert.severity.as_str().to_owned(), ", "),
         condition = all(&|alert| alert.runbook.condition.clone(), "; or "),
         signal = all(&|alert| alert.runbook.signal.replace('|', "\\|"), " "),
+        steps = steps.collect::<Vec<_>>().join("\n"),
         exprs = all(&|alert| format!("```promql\n{}\n```", alert.expr), "\n\n"),
     );
     page

@@ -161,6 +161,6 @@ fn description(
     }
     lines.push("What to look at first:".to_owned());
     let steps = alert.first.iter().zip(1..);
-    lines.extend(steps.map(|(step, number)| format!("{number}. {}", text::filled(step, binding))));
+    lines.extend(steps.map(|(step, number)| text::step(number, &text::filled(step, binding))));
     lines.join("\n")
 }

@@ -15,6 +15,11 @@ pub(crate) fn printed(text: &str) -> String {
     text.replace("{{\"{\"}}", "{")
 }
 
+/// One of the steps of what to look at first.
+pub(crate) fn step(number: usize, text: &str) -> String {
+    [&number.to_string(), ". ", text].concat()
+}
+
 /// The text of a pack with its places filled in, as Prometheus' template engine prints it as it stands.
 pub(super) fn filled(text: &str, binding: &Binding<'_>) -> String {
     fill(text, binding, literal)

@@ -9,10 +9,14 @@ use super::{GOOD, observed};
 fn the_list_in_json_holds_the_documents_in_yaml() {
     let other = GOOD.replace("claude-api", "other");
     let silent = format!("{GOOD}  signals: {{packs: []}}\n");
+    // More than is kept in one text until it is printed.
+    let many = (0..20).map(|n| GOOD.replace("claude-api", &format!("api-{n}")));
+    let many = many.collect::<Vec<_>>().join("---\n");
     for (text, more, count) in [
         (GOOD.to_owned(), &[][..], 4),
         (format!("{GOOD}---\n{other}"), &[], 8),
         (format!("{GOOD}---\n{other}"), &["--only", "service-monitor"], 2),
+        (many, &[], 80),
         (silent, &["--only", "prometheus-rule"], 0),
     ] {
         let rendered = |form: &[&str]| {

@@ -14,8 +14,9 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use observed_crds::v1alpha1::DeletionPolicy;
 use serde::{Deserialize, Serialize};
 
-use shape::hex;
 pub use shape::{Handler, ProbeKind, ProbeShape, port_words};
+
+use crate::names::digest;
 
 /// Sixteen hex digits that tell one revision of a workload from others: its pods' template without any probe.
 pub fn template_hash(template: &PodTemplateSpec) -> String {
@@ -25,7 +26,7 @@ pub fn template_hash(template: &PodTemplateSpec) -> String {
         container.readiness_probe = None;
         container.startup_probe = None;
     }
-    hex(&serde_json::to_vec(&bare).unwrap_or_default(), 8)
+    digest(&serde_json::to_vec(&bare).unwrap_or_default(), 8)
 }
 
 /// Seconds for which a pod that has started may be not ready. A process may warm up, and says so by its readiness.

@@ -1,6 +1,9 @@
 //! Names of the objects and series that Observed makes. They never change with a rollout.
 
+use std::fmt::Write as _;
+
 use observed_crds::v1alpha1::TargetKind;
+use sha2::{Digest as _, Sha256};
 
 /// Letters of the random suffixes of Kubernetes' generated names: no vowels, no 0, 1, 3.
 /// Source: k8s.io/apimachinery/pkg/util/rand.
@@ -20,6 +23,16 @@ pub fn child(service: &str, suffix: &str) -> String {
     } else {
         format!("{service}-{suffix}")
     }
+}
+
+/// The first bytes of the SHA-256 of what is named, two hexadecimal digits each.
+pub fn digest(named: &[u8], bytes: usize) -> String {
+    let mut digest = String::with_capacity(2 * bytes);
+    for byte in Sha256::digest(named).iter().take(bytes) {
+        // Nothing in it could fail to be written.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 /// Regular expression (anchored by PromQL) of the names of a workload's pods, and of no other workload's.

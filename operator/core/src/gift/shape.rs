@@ -1,11 +1,12 @@
 //! What a probe is, and how it asks.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use k8s_openapi::api::core::v1::Probe;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::names::digest;
 
 /// One of the three probes of a container.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -209,7 +210,7 @@ impl ProbeShape {
     /// How it asks, and eight hex digits that tell this shape from others: `httpGet-1a2b3c4d`. The policy `observed-yield` of
     /// the chart reads the first part.
     pub fn hash(&self) -> String {
-        let hash = hex(&serde_json::to_vec(self).unwrap_or_default(), 4);
+        let hash = digest(&serde_json::to_vec(self).unwrap_or_default(), 4);
         format!("{}-{hash}", self.handler.field())
     }
 
@@ -240,15 +241,6 @@ pub fn port_words(port: &IntOrString) -> String {
         IntOrString::Int(number) => number.to_string(),
         IntOrString::String(name) => name.clone(),
     }
-}
-
-pub(super) fn hex(canonical: &[u8], bytes: usize) -> String {
-    let mut hex = String::with_capacity(2 * bytes);
-    for byte in Sha256::digest(canonical).iter().take(bytes) {
-        // Nothing in it could fail to be written.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ mod needs;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use observed_crds::foreign::{Rule, RuleGroup};
+use observed_crds::foreign::Rule;
 use observed_crds::v1alpha1::conditions::ConditionType;
-use serde_json::Value;
+use serde_json::json;
 
 use super::{Extra, Output, Ownership, owned};
 use crate::check::{Check, Reads};
@@ -60,9 +60,7 @@ impl Output for PrometheusRule {
             ..Extra::default()
         };
         let name = names::child(&plan.owner.name, "");
-        let groups = groups.into_iter().map(group).collect();
-        let spec = fields([("groups", Some(groups))]);
-        vec![owned(plan, ID, &KIND, name, extra, fields([("spec", Some(spec))]))]
+        vec![owned(plan, ID, &KIND, name, extra, json!({"spec": {"groups": groups}}))]
     }
 
     fn checks(&self, plan: &Plan) -> Vec<Check> {
@@ -95,48 +93,6 @@ impl Output for PrometheusRule {
         }
         checks
     }
-}
-
-/// A group as the object holds it. What it holds is moved: the texts of rules are half of all that is generated.
-fn group(group: RuleGroup) -> Value {
-    let RuleGroup { name, interval, rules } = group;
-    fields([
-        ("name", Some(name.into())),
-        ("interval", Some(interval.into())),
-        ("rules", Some(rules.into_iter().map(rule).collect())),
-    ])
-}
-
-fn rule(rule: Rule) -> Value {
-    let Rule {
-        record,
-        alert,
-        expr,
-        for_,
-        keep_firing_for,
-        labels,
-        annotations,
-    } = rule;
-    let texts = |texts: BTreeMap<String, String>| {
-        let any = !texts.is_empty();
-        let texts = texts.into_iter().map(|(name, text)| (name, Value::from(text)));
-        any.then(|| texts.collect())
-    };
-    fields([
-        ("record", record.map(Value::from)),
-        ("alert", alert.map(Value::from)),
-        ("expr", Some(expr.into())),
-        ("for", for_.map(Value::from)),
-        ("keep_firing_for", keep_firing_for.map(Value::from)),
-        ("labels", texts(labels)),
-        ("annotations", texts(annotations)),
-    ])
-}
-
-fn fields<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
-    let given = fields.into_iter();
-    let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    given.collect()
 }
 
 /// How far a rule looks back.

@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// The rules of a value, and of what is in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rules {
     /// Those of the value itself.
     own: Option<CompiledSchema>,
@@ -101,12 +101,20 @@ impl Rules {
 
 /// A schema with its own rules only, and without the fields that they do not name.
 fn alone(schema: &Value, unnamed: &BTreeSet<String>) -> Value {
-    let mut alone = without_rules(schema);
-    if let Some(fields) = alone.get_mut(FIELDS).and_then(Value::as_object_mut) {
-        fields.retain(|name, _| !unnamed.contains(name));
-    }
-    alone[RULES] = schema[RULES].clone();
-    alone
+    let named = |fields: &Value| {
+        let fields = fields.as_object().into_iter().flatten();
+        let named = fields.filter(|(name, _)| !unnamed.contains(*name));
+        named
+            .map(|(name, field)| (name.clone(), without_rules(field)))
+            .collect()
+    };
+    let parts = schema.as_object().into_iter().flatten();
+    let parts = parts.map(|(name, part)| match name.as_str() {
+        RULES => (name.clone(), part.clone()),
+        FIELDS => (name.clone(), named(part)),
+        _ => (name.clone(), without_rules(part)),
+    });
+    parts.collect()
 }
 
 fn without_rules(schema: &Value) -> Value {

@@ -16,7 +16,7 @@ mod target_ref;
 
 pub use dashboards::Dashboards;
 pub use dependencies::{Dependency, DependencyType, ScrapedFrom};
-pub use objectives::{ErrorRatio, Latency, Objective, ObjectiveAlerts, Ratio, Sli};
+pub use objectives::{ErrorRatio, ExprPair, Latency, Objective, ObjectiveAlerts, Ratio, Sli};
 pub use observed_service::{ObservedService, ObservedServiceSpec, crd};
 pub use probes::{
     DeletionPolicy, Exec, Grpc, HttpGet, Port, Preflight, ProbeSettings, Probes, ProbesMode, Scheme, StartupSettings,

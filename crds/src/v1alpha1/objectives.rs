@@ -41,7 +41,7 @@ pub struct Objective {
 /// Which events there are, and which of them are good.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.errorRatio), has(self.latency), has(self.ratio)].filter(given, given).size() == 1").message("give exactly one of errorRatio, latency and ratio"))]
+#[x_kube(validation = Rule::new("[has(self.errorRatio), has(self.latency), has(self.ratio), has(self.expr)].filter(given, given).size() == 1").message("give exactly one of errorRatio, latency, ratio and expr"))]
 pub struct Sli {
     /// errorRatio: a request is good unless it failed on the service's side, as the pack `http` counts it.
     ///
@@ -54,6 +54,9 @@ pub struct Sli {
     /// ratio: events of counters of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Ratio>,
+    /// expr: events that two expressions of your own count, where one counter each does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expr: Option<ExprPair>,
 }
 
 /// Requests that do not fail. It has no settings.
@@ -95,6 +98,34 @@ pub struct Ratio {
     ///
     /// Example: `tasks_completed_total{outcome!="cancelled"}`
     #[schemars(length(min = 1, max = 512))]
+    pub total: String,
+}
+
+/// Events that PromQL expressions over series of the service count.
+///
+/// Each says how many events there were in the last `5m`, with `increase`, `sum_over_time` or `count_over_time` over that
+/// range, which stands for whatever window a rule has. Namespace and job are added, and the sum of what the expression
+/// gives is taken. Where a series may be missing it says so itself: `(sum(increase(a_total[5m])) or vector(0))`.
+#[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.good) != has(self.bad)").message("give one of good and bad beside total: the other is the rest"))]
+pub struct ExprPair {
+    /// good counts the good events. Exactly one of good and bad.
+    ///
+    /// Example: `sum(sum_over_time(probe_success[5m]))`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub good: Option<String>,
+    /// bad counts the bad events, in the same way.
+    ///
+    /// Example: `sum(increase(jobs_failed_total[5m])) + (sum(increase(jobs_lost_total[5m])) or vector(0))`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub bad: Option<String>,
+    /// total counts all events, in the same way. Required.
+    ///
+    /// Example: `sum(increase(jobs_total[5m]))`
+    #[schemars(length(min = 1, max = 2048))]
     pub total: String,
 }
 

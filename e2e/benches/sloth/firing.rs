@@ -7,9 +7,9 @@ const BROKEN_MINUTES: u32 = 12 * 60;
 const REQUESTS_A_MINUTE: f64 = 6_000.0;
 const PERCENTS: [u32; 7] = [100, 50, 20, 10, 5, 2, 1];
 
-/// Evaluations by which an alert may be later than Sloth's. Windows of days are added up from what was recorded, which
-/// is a few minutes old by half: tickets, which wait for hours, come up to two evaluations later.
-const LATER: [(&str, &str, f64); 2] = [("critical", "page", 1.0), ("warning", "ticket", 2.0)];
+/// Evaluations by which an alert may be later than Sloth's.
+const LATER: f64 = 1.0;
+const SEVERITIES: [(&str, &str); 2] = [("critical", "page"), ("warning", "ticket")];
 
 /// Whether no alert is later than it may be.
 pub fn compare(programs: &Programs) -> bool {
@@ -20,7 +20,7 @@ pub fn compare(programs: &Programs) -> bool {
     for percent in PERCENTS {
         let series = series(percent);
         let mut row = vec![format!("{percent} %")];
-        for (severity, sloth_severity, later) in LATER {
+        for (severity, sloth_severity) in SEVERITIES {
             let ask = |rules, labels: &str| {
                 let firing = format!("ALERTS{{alertstate=\"firing\",{labels}}}");
                 let range = BROKEN_MINUTES + 1;
@@ -34,7 +34,7 @@ pub fn compare(programs: &Programs) -> bool {
                 &format!("alertname=\"Availability\",sloth_severity=\"{sloth_severity}\""),
             );
             in_time &= match (observed, sloth) {
-                (Some(observed), Some(sloth)) => observed - sloth <= later,
+                (Some(observed), Some(sloth)) => observed - sloth <= LATER,
                 (None, Some(_)) => false,
                 (_, None) => true,
             };

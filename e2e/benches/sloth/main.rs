@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p observed-e2e --bench sloth` prints four tables: the CPU time of generating, the minute in which each
 //! alert fires, days on which the two say different things, and what the rules cost a real Prometheus. It ends with an
-//! error when a page comes more than one evaluation later than Sloth's, a ticket more than two, or when Observed says
-//! something wrong about a day.
+//! error when a page or a ticket comes more than one evaluation later than Sloth's, or when Observed says something wrong
+//! about a day.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -139,7 +139,7 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
         (
             "objectives",
             json!([{"name": "a", "target": "99%", "sli": {"errorRatio": {}, "latency": {"below": "5s"}}}]),
-            "exactly one of errorRatio, latency and ratio",
+            "exactly one of errorRatio, latency, ratio and expr",
             json!([{"name": "a", "target": "99%", "sli": {"latency": {"below": "5s"}}}]),
         ),
         (
@@ -147,6 +147,12 @@ async fn what_is_wrong_is_refused_in_words_and_its_twin_is_taken() {
             json!([{"name": "a", "target": "99%", "sli": {"ratio": {"total": "a_total"}}}]),
             "one of good and bad",
             json!([{"name": "a", "target": "99%", "sli": {"ratio": {"bad": "b_total", "total": "a_total"}}}]),
+        ),
+        (
+            "objectives",
+            json!([{"name": "a", "target": "99%", "sli": {"expr": {"total": "sum(increase(a_total[5m]))"}}}]),
+            "one of good and bad",
+            json!([{"name": "a", "target": "99%", "sli": {"expr": {"bad": "sum(increase(b_total[5m]))", "total": "sum(increase(a_total[5m]))"}}}]),
         ),
         (
             "objectives",

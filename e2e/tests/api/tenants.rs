@@ -206,6 +206,7 @@ fn refused_by_the_schema(victim: &str) -> Vec<(Value, &'static str)> {
 /// What the operator refuses, and a part of its words.
 fn refused_in_words(victim: &str) -> Vec<(Value, &'static str)> {
     let ratio = |total: &str| json!({"objectives": [{"name": "o", "target": "99%", "sli": {"ratio": {"bad": "b_total", "total": total}}}]});
+    let expr = |bad: &str| json!({"objectives": [{"name": "o", "target": "99%", "sli": {"expr": {"bad": bad, "total": "sum(increase(a_total[5m]))"}}}]});
     vec![
         (
             json!({"dependencies": [{"name": "db", "type": "PostgreSQL", "scrapedFrom": {"job": "postgres-exporter", "namespace": victim}}]}),
@@ -221,6 +222,22 @@ fn refused_in_words(victim: &str) -> Vec<(Value, &'static str)> {
         (ratio("a_total{job!~\"shop\"}"), "matcher of its own on \"job\""),
         (ratio("a_total) or (up"), "spec.objectives[0].sli.ratio.total"),
         (ratio("{__name__=~\".+\"}"), "spec.objectives[0].sli.ratio.total"),
+        (
+            expr(&format!("sum(increase(b_total{{namespace=\"{victim}\"}}[5m]))")),
+            "matcher of its own on \"namespace\"",
+        ),
+        (
+            expr(&format!(
+                "sum(increase({{__name__=\"b_total\",namespace=\"{victim}\"}}[5m]))"
+            )),
+            "spec.objectives[0].sli.expr.bad",
+        ),
+        (
+            expr(&format!(
+                "sum(increase(label_replace(b_total, \"namespace\", \"{victim}\", \"\", \"\")[5m:]))"
+            )),
+            "spec.objectives[0].sli.expr.bad",
+        ),
     ]
 }
 

@@ -136,6 +136,10 @@ fn objectives(dice: &mut Dice, spec: &mut Map<String, Value>, packs: &[&str]) {
     let mut indicators = vec![
         json!({"ratio": {"total": "tasks_total{outcome!=\"cancelled\"}", "good": "tasks_total{outcome=\"success\"}"}}),
         json!({"ratio": {"total": "http_requests_total", "bad": "http_requests_total{status=~\"5..|\\\\d\"}"}}),
+        json!({"expr": {
+            "total": "sum(count_over_time(up[5m]))",
+            "good": "sum(sum_over_time(up[5m])) - (sum(increase(restarts_total{a!=\"\\n\"}[5m])) or vector(0))",
+        }}),
     ];
     if packs.contains(&"http") {
         indicators.push(json!({"errorRatio": {}}));

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod objectives;
+mod rollouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -189,7 +190,7 @@ async fn every_alert_fires_and_stays_silent_as_its_drills_say() {
 #[tokio::test]
 async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails_its_drills() {
     let mut tried = BTreeSet::new();
-    for case in ["llm-api", "statefulset", "daemonset"] {
+    for case in ["llm-api", "statefulset", "daemonset", "observed", "own-pack"] {
         let case = golden(case);
         let rules = read(&case.join("rules.yaml"));
         let drills = drills_by_alert(&case);
@@ -209,7 +210,7 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
             }
         }
     }
-    assert!(tried.len() >= 50, "{tried:?}");
+    assert!(tried.len() >= 65, "{} {tried:?}", tried.len());
 
     let case = golden("minimal");
     let rules = read(&case.join("rules.yaml"));
@@ -227,6 +228,20 @@ async fn an_alert_that_never_fires_or_always_does_or_has_another_threshold_fails
         !notice(drills, &only(&rules, "HighErrorRate")).await,
         "nothing is wrong"
     );
+}
+
+#[tokio::test]
+async fn an_expression_that_loses_one_of_its_counters_fails_the_drills_of_its_objective() {
+    let case = golden("objectives-of-own-counters");
+    let rules = objectives::of_objective(&read(&case.join("rules.yaml")), "exports");
+    let drills = drills_of(&case, "ErrorBudgetBurn long=1h objective=exports");
+    survives(&rules, &drills).await.unwrap();
+    for (counted, lost) in [("outcome=~\\\"failed|lost\\\"", "outcome=\\\"ok\\\""), ("[1h]", "[1m]")] {
+        let text = rules.to_string();
+        assert!(text.contains(counted), "{counted}");
+        let mutated: Value = serde_json::from_str(&text.replace(counted, lost)).unwrap();
+        assert!(notice(&drills, &mutated).await, "nobody notices {lost:?}");
+    }
 }
 
 #[tokio::test]

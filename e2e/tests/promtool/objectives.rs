@@ -147,7 +147,6 @@ async fn the_budget_weighs_every_request_the_same() {
             ("status=\"500\"", "0x60 2+2x59"),
         ],
         expected: vec![
-            // The last minutes are not whole yet in what was added up.
             (ratio("30d", "0.001"), 120, Some(0.003)),
             (ratio("1d", "0.001"), 120, Some(0.003)),
             (
@@ -185,6 +184,39 @@ async fn an_error_counter_that_appears_with_the_first_error_was_zero_until_then(
         ],
     };
     outage.proves(("or on () 0 *", "or on () -1 *")).await;
+}
+
+#[tokio::test]
+async fn what_happened_in_the_last_minutes_is_whole_in_windows_of_days_and_stays_when_the_counters_go() {
+    let outage = Scenario {
+        name: "two good hours, five minutes of outage, and then nothing to scrape",
+        requests: vec![
+            ("status=\"200\"", "0+600x120 72000x4 stale"),
+            ("status=\"500\"", "0x120 600+600x4 stale"),
+        ],
+        // After six hours it is known by what was recorded: what increase() made of the ends of the series is in it.
+        expected: [
+            (124, "100", 2_400.0),
+            (125, "100", 3_000.0),
+            (140, "100", 3_000.0),
+            (600, "1000", 3_000.0),
+        ]
+        .map(|(minute, to, bad)| {
+            (
+                recorded("observed:slo_bad_events:increase", "1d", to),
+                minute,
+                Some(bad),
+            )
+        })
+        .to_vec(),
+    };
+    let latest = |of: &str| {
+        in_json(&format!(
+            "{of}{{namespace=\"prod\",service=\"claude-api\",objective=\"availability\",window=\"6h\"}} or "
+        ))
+    };
+    outage.proves((&latest("observed:slo_bad_events:increase"), "")).await;
+    outage.proves((" or sum_over_time(", " + on () sum_over_time(")).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod burn;
 mod drills;
 mod goal;
 mod indicator;
+mod own;
 mod panels;
 mod records;
 mod share;

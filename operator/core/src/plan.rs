@@ -15,7 +15,7 @@ use crate::finding::Finding;
 
 pub use dependency::{Dependency, Exporter};
 pub use exposure::{Exposure, LackingLabel, MissingSeries};
-pub use objective::{Counted, Flow, Indicator, Objective, Part};
+pub use objective::{Events, Flow, Indicator, Objective, Part};
 pub use pack::{Alert, Case, Course, Input, Pack, Panel, PanelQuery, Priced, Record, Runbook, Series, Threshold};
 pub use probes::{Offered, Probes};
 pub use scrape::{Scrape, Via};

@@ -1,6 +1,7 @@
 //! PromQL: parse, tie to one service, print. The only place where it is touched, and never as text.
 
 mod amount;
+mod count;
 mod native;
 mod place;
 mod prove;
@@ -19,6 +20,7 @@ use promql_parser::parser::{
 };
 
 pub use amount::amount;
+pub use count::Term;
 pub use native::HistogramPart;
 pub use prove::prove_namespaced;
 pub use selector::{Misplaced, Selector, example};

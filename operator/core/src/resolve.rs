@@ -7,6 +7,7 @@ mod probes;
 mod remediation;
 mod scrape;
 mod signals;
+mod size;
 mod target;
 
 use observed_crds::v1alpha1::ObservedServiceSpec;
@@ -123,7 +124,7 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
             signals::tell_unmeasured(&mut bound, &objectives);
             let (selection_labels, selection_warnings) = scrape::selection_labels(facts);
             warnings.extend(selection_warnings);
-            Ok(Plan {
+            let plan = Plan {
                 owner: Owner {
                     namespace: facts.namespace.clone(),
                     name: facts.name.clone(),
@@ -146,7 +147,8 @@ pub fn resolve(spec: &ObservedServiceSpec, facts: &Facts, packs: &Packs) -> Resu
                 dashboard: dashboard(spec),
                 warnings,
                 paused: spec.paused,
-            })
+            };
+            size::too_large(&plan).map_or(Ok(plan), |finding| Err(vec![finding]))
         }
         _ => {
             findings.sort();

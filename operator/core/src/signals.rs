@@ -272,8 +272,7 @@ fn bind_pack<'a>(
                         exposure.leave_out(&lacks, &format!("alert {}", alert.name));
                         continue;
                     }
-                    // A line belongs to what is drawn: what compares something else has another scale, or other labels.
-                    if alert.value.is_none() {
+                    if is_drawn(signal, alert.value.as_deref(), ties) {
                         thresholds.push(settings.threshold());
                     }
                     match alert::alert(pack, signal, alert, &settings, ties, binding) {
@@ -303,6 +302,22 @@ fn bind_pack<'a>(
         }
     }
     if findings.is_empty() { Ok(bound) } else { Err(findings) }
+}
+
+/// Whether the panel draws what an alert compares, so that the threshold is a line of it: what compares something else
+/// has another scale. Without a value of its own an alert compares what is recorded, which the panel draws.
+fn is_drawn(signal: &Signal, value: Option<&str>, ties: &Ties<'_>) -> bool {
+    let Some(value) = value else {
+        return true;
+    };
+    let mut queries = signal.panel.iter().flat_map(|panel| &panel.queries);
+    // What cannot be parsed is told where it is tied.
+    queries.any(|query| {
+        let parsed = ties
+            .parsed(value)
+            .and_then(|value| Ok((value, ties.parsed(&query.expr)?)));
+        parsed.is_ok_and(|(value, drawn)| value.is_shown_by(&drawn))
+    })
 }
 
 /// The labels that are written over those of a recorded series. What a user's expression records is recorded for the

@@ -84,22 +84,8 @@ struct Kind {
     custom: Option<Box<RawValue>>,
 }
 
-static STAT: LazyLock<Kind> = LazyLock::new(|| Kind {
-    id: "stat",
-    options: fixed(&json!({
-        "colorMode": "value",
-        "graphMode": "area",
-        "textMode": "value",
-        "justifyMode": "auto",
-        "orientation": "auto",
-        "wideLayout": true,
-        "showPercentChange": false,
-        "percentChangeColorMode": "standard",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-    })),
-    color: Some(fixed(&json!({"mode": "thresholds"}))),
-    custom: None,
-});
+static STAT: LazyLock<Kind> = LazyLock::new(|| stat("value"));
+static STAT_WITH_NAMES: LazyLock<Kind> = LazyLock::new(|| stat("value_and_name"));
 static LINES: LazyLock<Kind> = LazyLock::new(|| timeseries("off"));
 static LINES_WITH_THRESHOLDS: LazyLock<Kind> = LazyLock::new(|| timeseries("line"));
 static TABLE: LazyLock<Kind> = LazyLock::new(|| Kind {
@@ -111,6 +97,25 @@ static TABLE: LazyLock<Kind> = LazyLock::new(|| Kind {
 /// A table of labels: when, and with what value, says nothing.
 static LABELS_ONLY: LazyLock<Box<RawValue>> =
     LazyLock::new(|| fixed(&json!([{"id": "organize", "options": {"excludeByName": {"Time": true, "Value": true}}}])));
+
+fn stat(text: &str) -> Kind {
+    Kind {
+        id: "stat",
+        options: fixed(&json!({
+            "colorMode": "value",
+            "graphMode": "area",
+            "textMode": text,
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "wideLayout": true,
+            "showPercentChange": false,
+            "percentChangeColorMode": "standard",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
+        })),
+        color: Some(fixed(&json!({"mode": "thresholds"}))),
+        custom: None,
+    }
+}
 
 fn timeseries(thresholds: &str) -> Kind {
     Kind {
@@ -135,6 +140,8 @@ fn timeseries(thresholds: &str) -> Kind {
 pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
     let is_table = panel.kind == PanelKind::Table;
     let kind: &'static Kind = match panel.kind {
+        // Where labels name the numbers, the number alone says nothing.
+        PanelKind::Stat if panel.queries.iter().any(|query| query.legend.contains("{{")) => &STAT_WITH_NAMES,
         PanelKind::Stat => &STAT,
         PanelKind::Timeseries if panel.thresholds.is_empty() => &LINES,
         PanelKind::Timeseries => &LINES_WITH_THRESHOLDS,

@@ -7,7 +7,7 @@ use super::share::Share;
 use super::{Service, indicator};
 use crate::duration;
 use crate::finding::{Code, Finding};
-use crate::plan::Indicator;
+use crate::plan::{Events, Indicator};
 use crate::promql::{Selector, quoted};
 
 /// Time over which an objective holds when it names none. Google's workbook and every generator of rules use it.
@@ -98,7 +98,7 @@ impl<'a> Goal<'a> {
             return Ok(None);
         };
         if indicator.flows.is_empty() {
-            warnings.push(unproven(path));
+            warnings.push(unproven(path, &indicator));
         }
         let min_bad_events = written.min_bad_events.unwrap_or(DEFAULT_MIN_BAD_EVENTS);
         let goal = Self {
@@ -217,11 +217,21 @@ fn never_fires(target: &str, path: &str, period: u32, silenced: &[Burn], all: bo
     )
 }
 
-fn unproven(path: &str) -> Finding {
+fn unproven(path: &str, indicator: &Indicator) -> Finding {
+    let (imagined, help) = match indicator.total {
+        Events::Expression(_) => (
+            "an expression's counters tell from a good one",
+            "To have them proven, add up increase() of counters, all but one of them with \"or vector(0)\", and no event twice",
+        ),
+        Events::Counters(_) | Events::Natives(_) => (
+            "the selectors tell from a good one",
+            "Make sure that total also selects events that are not good",
+        ),
+    };
     Finding::warning(
         Code::Expression,
-        format!("{path}.sli.ratio"),
-        "no bad event could be imagined that the selectors tell from a good one, so that the alerts are not proven by drills",
-        "Make sure that total also selects events that are not good",
+        format!("{path}.sli.{}", indicator.name),
+        format!("no bad event could be imagined that {imagined}, so that the alerts are not proven by drills"),
+        help,
     )
 }

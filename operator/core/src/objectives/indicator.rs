@@ -1,21 +1,17 @@
 //! `spec.objectives[].sli`: what is counted.
 
-use std::time::Duration;
+use observed_crds::v1alpha1::{Latency, Sli};
 
-use observed_crds::v1alpha1::signal_pack::{Outcome, Scope};
-use observed_crds::v1alpha1::{Latency, Ratio, Sli};
-
-use super::Service;
 use super::burn::HOUR;
+use super::{Service, own};
 use crate::duration;
 use crate::finding::{Code, Finding};
-use crate::plan::{Counted, Flow, Indicator, Part};
-use crate::promql::{Declared, Error, Match, Misplaced, Pattern, Selector, Tie, example, prove_namespaced};
+use crate::plan::{Events, Indicator, Part};
+use crate::promql::{Match, Pattern, Selector, prove_namespaced};
 
 /// The indicators of packs, by the names that both sides use.
 const ERROR_RATIO: &str = "errorRatio";
 const LATENCY: &str = "latency";
-const RATIO: &str = "ratio";
 
 /// What the objective counts, and the bound of its bucket. None with a finding, or when the packs are in doubt.
 pub(super) fn measured(
@@ -25,33 +21,30 @@ pub(super) fn measured(
     findings: &mut Vec<Finding>,
     warnings: &mut Vec<Finding>,
 ) -> Option<(Indicator, Option<String>)> {
-    match (&sli.error_ratio, &sli.latency, &sli.ratio) {
-        (Some(_), None, None) => Some((of_packs(ERROR_RATIO, path, service, findings)?, None)),
-        (None, Some(latency), None) => {
+    let own = |indicator: Result<Indicator, Vec<Finding>>, findings: &mut Vec<Finding>| match indicator {
+        Ok(indicator) => Some((indicator, None)),
+        Err(found) => {
+            findings.extend(found);
+            None
+        }
+    };
+    match (&sli.error_ratio, &sli.latency, &sli.ratio, &sli.expr) {
+        (Some(_), None, None, None) => Some((of_packs(ERROR_RATIO, path, service, findings)?, None)),
+        (None, Some(latency), None, None) => {
             let indicator = of_packs(LATENCY, path, service, findings);
-            let counted = indicator
-                .as_ref()
-                .map_or(Counted::Counters, |indicator| indicator.counted);
-            let millis = millis(latency, counted, path, service, findings, warnings);
+            let native = indicator.as_ref().is_some_and(is_native);
+            let millis = millis(latency, native, path, service, findings, warnings);
             let indicator = indicator?;
             within(indicator, millis?, path, findings)
         }
-        (None, None, Some(ratio)) => {
-            let path = format!("{path}.sli.{RATIO}");
-            match own(ratio, &path, service) {
-                Ok(indicator) => Some((indicator, None)),
-                Err(found) => {
-                    findings.extend(found);
-                    None
-                }
-            }
-        }
+        (None, None, Some(ratio), None) => own(own::ratio(ratio, path, service), findings),
+        (None, None, None, Some(expr)) => own(own::expr(expr, path, service, warnings), findings),
         _ => {
             findings.push(Finding::error(
                 Code::BrokenRule,
                 format!("{path}.sli"),
                 "there is not exactly one indicator",
-                "Give exactly one of errorRatio, latency and ratio",
+                "Give exactly one of errorRatio, latency, ratio and expr",
             ));
             None
         }
@@ -95,11 +88,15 @@ fn of_packs(name: &str, path: &str, service: &Service<'_>, findings: &mut Vec<Fi
     found
 }
 
+fn is_native(indicator: &Indicator) -> bool {
+    matches!(indicator.total, Events::Natives(_))
+}
+
 /// The threshold in milliseconds, if it is one. That it is no bucket is advice: a pod's page must not take away what works.
 /// A native histogram has no buckets that one could be.
 fn millis(
     latency: &Latency,
-    counted: Counted,
+    native: bool,
     path: &str,
     service: &Service<'_>,
     findings: &mut Vec<Finding>,
@@ -116,7 +113,7 @@ fn millis(
         ));
         return None;
     };
-    let bounds = service.bounds.filter(|_| counted == Counted::Counters);
+    let bounds = service.bounds.filter(|_| !native);
     if let Some(problem) = bounds.and_then(|bounds| no_bucket(bounds, millis)) {
         warnings.push(Finding::warning(
             Code::InvalidValue,
@@ -169,10 +166,10 @@ fn within(
     } else {
         format!("{bound}([.]0)?")
     };
-    if indicator.counted == Counted::Natives {
+    if is_native(&indicator) {
         return Some((indicator, Some(bound)));
     }
-    let Part::Within(buckets) = &indicator.part else {
+    let Part::Within(Events::Counters(buckets)) = &indicator.part else {
         return Some((indicator, None));
     };
     let narrowed = |selector: &str| -> Result<String, String> {
@@ -191,7 +188,7 @@ fn within(
     });
     match (bucket, needs.collect::<Result<Vec<_>, _>>()) {
         (Ok(bucket), Ok(needs)) => {
-            indicator.part = Part::Within(bucket);
+            indicator.part = Part::Within(Events::Counters(bucket));
             indicator.needs = needs;
             Some((indicator, Some(bound)))
         }
@@ -210,130 +207,4 @@ fn within(
 /// Seconds as a decimal number.
 fn seconds(millis: u32) -> String {
     (f64::from(millis) / 1_000.0).to_string()
-}
-
-/// Counters of the user's own.
-fn own(ratio: &Ratio, path: &str, service: &Service<'_>) -> Result<Indicator, Vec<Finding>> {
-    let mut findings = Vec::new();
-    let mut read = |field: &str, text: &str| {
-        let tied = Selector::parse(text)
-            .map_err(|error| misplaced(path, field, text, &error))
-            .and_then(|selector| {
-                let tied = tied(&selector, service).map_err(|error| untied(path, field, text, &error))?;
-                Ok((selector, tied))
-            });
-        tied.map_err(|finding| findings.push(finding)).ok()
-    };
-    let total = read("total", &ratio.total);
-    let good = ratio.good.as_deref().and_then(|text| read("good", text));
-    let bad = ratio.bad.as_deref().and_then(|text| read("bad", text));
-    if ratio.good.is_some() == ratio.bad.is_some() {
-        findings.push(Finding::error(
-            Code::BrokenRule,
-            path,
-            "there is not exactly one of good and bad",
-            "Give one of them beside total: the other is the rest",
-        ));
-    }
-    let (counts_good, counted) = match (good, bad) {
-        (Some(good), None) => (true, good),
-        (None, Some(bad)) => (false, bad),
-        _ => return Err(findings),
-    };
-    let (Some((total, total_tied)), true) = (total, findings.is_empty()) else {
-        return Err(findings);
-    };
-    let (part, part_tied) = counted;
-    let whole = Selector::parse(total.metric())
-        .map_err(|error| misplaced(path, "total", total.metric(), &error))
-        .and_then(|whole| tied(&whole, service).map_err(|error| untied(path, "total", total.metric(), &error)));
-    Ok(Indicator {
-        name: RATIO.to_owned(),
-        counted: Counted::Counters,
-        total: total_tied,
-        needs: vec![whole.map_err(|finding| vec![finding])?],
-        impact: "Fewer events are good than was promised.".to_owned(),
-        first: vec![
-            "Since when, on the panels of the row \"Objectives\" of the dashboard.".to_owned(),
-            "Whether it began with a rollout.".to_owned(),
-            "What the pods say in their logs.".to_owned(),
-        ],
-        flows: flows(&total, &part, counts_good).unwrap_or_default(),
-        part: if counts_good {
-            Part::Good(part_tied)
-        } else {
-            Part::Bad(part_tied)
-        },
-    })
-}
-
-/// The selector with the matchers that tie it to the service.
-fn tied(selector: &Selector, service: &Service<'_>) -> Result<String, Error> {
-    let mut tie = Tie::new(Duration::ZERO, Duration::ZERO, [].into())?;
-    let metric = selector.metric();
-    tie.declare(
-        metric,
-        Declared {
-            name: metric,
-            matches: &[
-                ("namespace", Match::Is(service.namespace)),
-                ("job", Match::Is(service.job)),
-            ],
-            windowed: false,
-        },
-    )?;
-    let tied = tie.rule(&selector.expression())?;
-    tied.prove_namespaced(service.namespace)?;
-    Ok(tied.to_string())
-}
-
-fn misplaced(path: &str, field: &str, text: &str, error: &Misplaced) -> Finding {
-    Finding::error(
-        Code::Expression,
-        format!("{path}.{field}"),
-        format!("{text:?} is not a selector; {error}"),
-        "Write a counter's name with matchers, for instance tasks_total{outcome=\"failure\"}: Observed puts rates around it",
-    )
-}
-
-fn untied(path: &str, field: &str, text: &str, error: &Error) -> Finding {
-    let help = match error {
-        Error::Contradiction { label, .. } => {
-            format!("Leave out the matcher on {label}: Observed adds the service's own")
-        }
-        _ => "Select a counter of the service itself".to_owned(),
-    };
-    Finding::error(
-        Code::Expression,
-        format!("{path}.{field}"),
-        format!("{text:?} cannot be tied to the service: {error}"),
-        help,
-    )
-}
-
-/// Series that count good and bad events, as the selectors tell them apart.
-fn flows(total: &Selector, part: &Selector, counts_good: bool) -> Option<Vec<Flow>> {
-    let flow = |selector: &Selector, labels, counts: &[Outcome]| Flow {
-        name: selector.metric().to_owned(),
-        scope: Scope::Service,
-        labels,
-        bucket: None,
-        counts: counts.to_vec(),
-    };
-    let (of_part, of_rest) = if counts_good {
-        (Outcome::Good, Outcome::Bad)
-    } else {
-        (Outcome::Bad, Outcome::Good)
-    };
-    Some(if total.metric() == part.metric() {
-        vec![
-            flow(total, example(&[total, part], None)?, &[of_part]),
-            flow(total, example(&[total], Some(part))?, &[of_rest]),
-        ]
-    } else {
-        vec![
-            flow(total, example(&[total], None)?, &[Outcome::Good, Outcome::Bad]),
-            flow(part, example(&[part], None)?, &[of_part]),
-        ]
-    })
 }

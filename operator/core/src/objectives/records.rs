@@ -1,32 +1,38 @@
 //! What is recorded for an objective.
 //!
 //! Events are counted, never averaged: of each window the number of all events and of the bad ones, and their ratio.
-//! Windows up to six hours are counted from what is scraped. Longer ones add up what was counted in the shortest window
-//! at every evaluation: with an evaluation every `i` seconds and a window of `w` seconds each event is in `w / i` of
-//! them, so that their sum times `i / w` counts it once. An evaluation that did not happen is missing in both numbers,
-//! and an event weighs the same whenever it was.
+//! Windows up to six hours are counted from what is scraped. Of longer ones the last six hours are that count, and before
+//! them it is added up what was counted in the shortest window at every evaluation: with an evaluation every `i` seconds
+//! and a window of `w` seconds each event is in `w / i` of them, so that their sum times `i / w` counts it once. What is
+//! newest in such a sum is in fewer evaluations: an increase over `w` reaches from its first sample to its last, `w - i`,
+//! so that `(w - 2i) / 2` seconds are missing on average. By so much the sum begins later than six hours ago. An
+//! evaluation that did not happen is missing in both numbers, and an event weighs the same whenever it was.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::burn::{LONGEST_RAW, shortest, windows};
 use super::goal::{BAD_EVENTS, BUDGET, ERROR_RATIO, EVENTS, Goal, Texts};
 use crate::duration;
-use crate::plan::{Counted, Part, Record};
+use crate::plan::{Events, Part, Record};
 
 /// The recording rules, each after those that it reads.
 pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
     let interval = goal.service.interval_seconds;
     let mut records = Vec::new();
     let least = shortest(interval);
-    let least_text = duration::text(least);
+    let (least_text, latest_text) = (duration::text(least), duration::text(LONGEST_RAW));
     for seconds in windows(interval, goal.period) {
         let window = &duration::text(seconds);
         let (events, bad) = if seconds <= LONGEST_RAW {
-            counted(goal, window)
+            counted(goal, seconds)
         } else {
+            let offset = LONGEST_RAW - (least - 2 * interval) / 2;
+            let (range, offset) = (duration::text(seconds - offset), duration::text(offset));
             let added = |record| {
-                let recorded = goal.series(record, &least_text);
-                format!("sum_over_time({recorded}[{window}]) * {interval} / {least}")
+                let (latest, each) = (goal.series(record, &latest_text), goal.series(record, &least_text));
+                // They have another label `window`: of the two, what is there is added up.
+                format!("sum({latest} or sum_over_time({each}[{range}] offset {offset}) * {interval} / {least})")
             };
             (added(EVENTS), added(BAD_EVENTS))
         };
@@ -46,32 +52,34 @@ pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
 }
 
 /// All events and the bad ones of a window, from what is scraped.
-fn counted(goal: &Goal<'_>, window: &str) -> (String, String) {
-    let grown = |selector: &str| ["sum(increase(", selector, "[", window, "]))"].concat();
-    let increase = |selector: &str| match goal.indicator.counted {
-        Counted::Counters => grown(selector),
-        Counted::Natives => format!("histogram_count({})", grown(selector)),
-    };
+fn counted(goal: &Goal<'_>, seconds: u32) -> (String, String) {
+    let window = &duration::text(seconds);
     let all = goal.series(EVENTS, window);
-    let events = increase(&goal.indicator.total);
+    let increase = |events: &Events| match events {
+        Events::Counters(selector) => grown(selector, window),
+        Events::Natives(selector) => format!("histogram_count({})", grown(selector, window)),
+        Events::Expression(expr) => format!("sum({})", expr.over(Duration::from_secs(seconds.into()))),
+    };
     let bad = match &goal.indicator.part {
         // A counter of errors appears with the first error. Until then there was none.
         Part::Bad(bad) => format!("{} or on () 0 * {all}", increase(bad)),
         // increase() guesses what happened at the ends of its range, so that the good ones can seem more than all.
         Part::Good(good) => format!("clamp_min({all} - on () ({} or on () 0 * {all}), 0)", increase(good)),
-        Part::Within(within) => match (goal.indicator.counted, &goal.bound) {
+        Part::Within(within) => match (within, &goal.bound) {
             // Without an event there is no share of them, and none was bad.
-            (Counted::Natives, Some(bound)) => {
-                let histogram = grown(within);
+            (Events::Natives(within), Some(bound)) => {
+                let histogram = grown(within, window);
                 let good = format!("histogram_fraction(0, {bound}, {histogram}) * (histogram_count({histogram}) > 0)");
                 format!("clamp_min({all} - on () ({good} or on () 0 * {all}), 0)")
             }
-            (Counted::Natives | Counted::Counters, _) => {
-                format!("clamp_min({all} - on () {}, 0)", increase(within))
-            }
+            _ => format!("clamp_min({all} - on () {}, 0)", increase(within)),
         },
     };
-    (events, bad)
+    (increase(&goal.indicator.total), bad)
+}
+
+fn grown(selector: &str, window: &str) -> String {
+    ["sum(increase(", selector, "[", window, "]))"].concat()
 }
 
 fn record(goal: &Goal<'_>, name: &str, window: &str, expr: String) -> Record {

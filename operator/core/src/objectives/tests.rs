@@ -115,8 +115,9 @@ fn short_windows_are_counted_from_what_is_scraped_and_long_ones_added_up_from_wh
     );
     assert_eq!(
         record(&objective, goal::EVENTS, "3d"),
-        "sum_over_time(observed:slo_events:increase{namespace=\"prod\",service=\"claude\",objective=\"availability\",\
-         window=\"5m\"}[3d]) * 30 / 300"
+        "sum(observed:slo_events:increase{namespace=\"prod\",service=\"claude\",objective=\"availability\",window=\"6h\"} or \
+         sum_over_time(observed:slo_events:increase{namespace=\"prod\",service=\"claude\",objective=\"availability\",\
+         window=\"5m\"}[2d18h2m] offset 5h58m) * 30 / 300)"
     );
 }
 
@@ -261,10 +262,84 @@ fn what_cannot_be_meant_is_told_with_its_field_its_value_and_what_would_be_right
             "sli.ratio",
             "exactly one of good and bad",
         ),
+        (
+            expr("sum(", "sum(increase(a_total[5m]))"),
+            "sli.expr.bad",
+            "is not PromQL",
+        ),
+        (
+            expr("sum(increase(b_total[5m]))", "sum(rate(a_total[5m]))"),
+            "sli.expr.total",
+            "`rate(a_total[5m])` is no number of events that could be added up",
+        ),
+        (
+            expr("sum(increase({a=\"b\"}[5m]))", "sum(increase(a_total[5m]))"),
+            "sli.expr.bad",
+            "does not name its metric",
+        ),
+        (
+            expr(
+                "sum(increase(b_total{namespace=\"other\"}[5m]))",
+                "sum(increase(a_total[5m]))",
+            ),
+            "sli.expr.bad",
+            "Leave out the matcher on namespace",
+        ),
+        (
+            json!({"name": "a", "target": "99%", "sli": {"expr": {"total": "sum(increase(a_total[5m]))"}}}),
+            "sli.expr",
+            "exactly one of good and bad",
+        ),
     ] {
         let (at, said) = refused(&objective);
         assert_eq!(at, format!("spec.objectives[0].{path}"), "{said}");
         assert!(said.contains(words), "{said}");
+    }
+}
+
+fn expr(bad: &str, total: &str) -> Value {
+    json!({"name": "jobs", "target": "99%", "sli": {"expr": {"bad": bad, "total": total}}})
+}
+
+#[test]
+fn expressions_are_tied_and_counted_over_each_window() {
+    let lost =
+        "sum(increase(jobs_failed_total[5m])) + (sum(increase(jobs_lost_total{why!=\"[5m]\"}[5m])) or vector(0))";
+    let (objective, warnings) = one(&expr(lost, "sum(increase(jobs_total[5m]))"));
+    assert_eq!(warnings, []);
+    assert_eq!(
+        record(&objective, goal::EVENTS, "1h"),
+        "sum(sum(increase(jobs_total{job=\"claude-api\",namespace=\"prod\"}[1h])))"
+    );
+    let bad = record(&objective, goal::BAD_EVENTS, "1h");
+    let tied = "sum(sum(increase(jobs_failed_total{job=\"claude-api\",namespace=\"prod\"}[1h])) + \
+                (sum(increase(jobs_lost_total{job=\"claude-api\",namespace=\"prod\",why!=\"[5m]\"}[1h])) or vector(0)))";
+    assert!(bad.starts_with(tied), "{bad}");
+    let unmeasured = objective.alerts.last().unwrap();
+    assert!(unmeasured.expr.contains("group(jobs_total{"), "{}", unmeasured.expr);
+}
+
+#[test]
+fn a_sum_that_one_missing_counter_hides_and_one_that_no_drill_proves_are_told() {
+    let total = "sum(increase(jobs_total[5m]))";
+    for (bad, words) in [
+        (
+            "sum(increase(a_total[5m])) + sum(increase(b_total[5m]))",
+            "counts nothing as long as one of `a_total` and `b_total` is not there",
+        ),
+        ("2 * sum(increase(a_total[5m]))", "not proven by drills"),
+        // The same event twice.
+        (
+            "sum(increase(jobs_total{b=\"c\"}[5m])) + (sum(increase(jobs_total{b=~\"c|d\"}[5m])) or vector(0))",
+            "not proven by drills",
+        ),
+    ] {
+        let (objective, warnings) = one(&expr(bad, total));
+        assert!(
+            warnings.iter().any(|warning| warning.message.contains(words)),
+            "{bad}: {warnings:?}"
+        );
+        assert_eq!(objective.alerts[0].fires, [], "{bad}");
     }
 }
 
@@ -351,7 +426,8 @@ fn alerts_can_be_turned_off() {
 fn every_expression_stays_in_the_namespace() {
     let latency = json!({"name": "fast", "target": "99%", "sli": {"latency": {"below": "1s"}}});
     let good = ratio(&json!({"total": "tasks_total", "good": "tasks_total{outcome=\"ok\"}"}));
-    for objective in [availability("99.9%", "30d"), latency, good] {
+    let sum = expr("sum(increase(a_total[5m]))", "sum(increase(b_total[5m]))");
+    for objective in [availability("99.9%", "30d"), latency, good, sum] {
         let (objective, _) = one(&objective);
         let alerts = objective.alerts.iter().map(|alert| &alert.expr);
         for expr in objective.records.iter().map(|record| &record.expr).chain(alerts) {
@@ -368,6 +444,7 @@ fn every_alert_has_cases_on_both_sides() {
         json!({"latency": {"below": "5s"}}),
         json!({"ratio": {"good": "a_total{b=\"c\"}", "total": "a_total"}}),
         json!({"ratio": {"bad": "b_total", "total": "a_total"}}),
+        json!({"expr": {"bad": "sum(increase(b_total[5m]))", "total": "sum(increase(a_total[5m]))"}}),
     ] {
         let (objective, warnings) = one(&json!({"name": "a", "target": "99%", "sli": sli}));
         assert_eq!(warnings, []);
@@ -423,13 +500,14 @@ proptest! {
         target in 1_u64..1_000_000,
         days in 7_u64..=90,
         name in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?",
-        kind in 0_usize..4,
+        kind in 0_usize..5,
     ) {
         let sli = [
             json!({"errorRatio": {}}),
             json!({"latency": {"below": "250ms"}}),
             json!({"ratio": {"good": "a_total{b!=\"c\"}", "total": "a_total"}}),
             json!({"ratio": {"bad": "b_total", "total": "a_total"}}),
+            json!({"expr": {"good": "sum(sum_over_time(up[5m]))", "total": "sum(count_over_time(up[5m]))"}}),
         ][kind].clone();
         let text = format!("{}.{:04}%", target / 10_000, target % 10_000);
         let written = json!([{"name": name, "target": text, "window": format!("{days}d"), "sli": sli}]);

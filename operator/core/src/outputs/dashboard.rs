@@ -1,8 +1,8 @@
 //! The dashboard, in a ConfigMap for Grafana's sidecar.
 
-use observed_crds::v1alpha1::Severity;
 use observed_crds::v1alpha1::conditions::ConditionType;
 use observed_crds::v1alpha1::signal_pack::Unit;
+use observed_crds::v1alpha1::{Severity, TargetKind};
 
 use super::{CONFIG_MAP, CONFIG_MAPS, Extra, Output, Ownership, data, owned};
 use crate::check::{Check, DashboardFile};
@@ -158,7 +158,7 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
                 title: "{{alertname}}".into(),
                 color: Color::Red,
             },
-            changes(plan),
+            rollouts(plan),
         ],
         rows: [overview, objectives].into_iter().chain(packs).collect(),
     }
@@ -201,18 +201,37 @@ fn links(plan: &Plan) -> Vec<Link> {
         .collect()
 }
 
-/// When the workload was changed: what goes wrong after that often does so because of it.
-fn changes(plan: &Plan) -> grafana::Annotation {
-    let kind = plan.target.kind.as_str();
-    let label = kind.to_lowercase();
+/// When the workload was rolled out: what goes wrong after that often does so because of it. A workload that is scaled is
+/// not: of a Deployment and a StatefulSet the generation changes then too.
+fn rollouts(plan: &Plan) -> grafana::Annotation {
+    let (name, namespace) = (quoted(&plan.target.name), quoted(&plan.owner.namespace));
+    let before = format!("offset {CHANGE_WINDOW}");
+    let (expr, to) = match plan.target.kind {
+        // Its pods come from another ReplicaSet, a new one or, if it is rolled back, an old one.
+        TargetKind::Deployment => {
+            let has_pods = |at: &str| format!("kube_replicaset_spec_replicas{{namespace={namespace}}}{at} > 0");
+            let owned =
+                format!("kube_replicaset_owner{{namespace={namespace},owner_kind=\"Deployment\",owner_name={name}}}");
+            let (now, before) = (has_pods(""), has_pods(&format!(" {before}")));
+            (
+                format!("({now} unless on (namespace, replicaset) {before}) and on (namespace, replicaset) {owned}"),
+                "replicaset",
+            )
+        }
+        TargetKind::StatefulSet => {
+            let revision =
+                format!("kube_statefulset_status_update_revision{{namespace={namespace},statefulset={name}}}");
+            (format!("{revision} unless {revision} {before}"), "revision")
+        }
+        TargetKind::DaemonSet => {
+            let generation = format!("kube_daemonset_metadata_generation{{namespace={namespace},daemonset={name}}}");
+            (format!("changes({generation}[{CHANGE_WINDOW}]) > 0"), "daemonset")
+        }
+    };
     grafana::Annotation {
-        name: format!("Changes of the {kind}"),
-        expr: format!(
-            "changes(kube_{label}_metadata_generation{{{label}={},namespace={}}}[{CHANGE_WINDOW}]) > 0",
-            quoted(&plan.target.name),
-            quoted(&plan.owner.namespace)
-        ),
-        title: format!("{kind} {{{{{label}}}}} was changed"),
+        name: "Rollouts".into(),
+        expr,
+        title: format!("Rollout of {{{{{to}}}}}"),
         color: Color::Blue,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use observed_crds::v1alpha1::signal_pack::{Bucket, Outcome, Scope};
 
 use super::{Alert, Panel, Record};
+use crate::promql::Expression;
 
 /// An objective with everything that measures it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,11 +27,9 @@ pub struct Objective {
 pub struct Indicator {
     /// Name by which an objective chooses it.
     pub name: String,
-    /// What the selectors select.
-    pub counted: Counted,
-    /// Selector of the counters of all events.
-    pub total: String,
-    /// Selector of those of some of them.
+    /// All events.
+    pub total: Events,
+    /// Some of them.
     pub part: Part,
     /// Selectors of whole metrics: the indicator is measured while each of them selects something.
     pub needs: Vec<String>,
@@ -43,32 +42,38 @@ pub struct Indicator {
 }
 
 impl Indicator {
-    /// Every selector that it counts with.
+    /// Every selector that it counts with. The selectors of an expression are the expression's own.
     pub fn selectors(&self) -> impl Iterator<Item = &str> {
         let (Part::Bad(part) | Part::Good(part) | Part::Within(part)) = &self.part;
-        [&self.total, part].into_iter().chain(&self.needs).map(String::as_str)
+        let counted = [&self.total, part].into_iter().filter_map(|events| match events {
+            Events::Counters(selector) | Events::Natives(selector) => Some(selector),
+            Events::Expression(_) => None,
+        });
+        counted.chain(&self.needs).map(String::as_str)
     }
 }
 
-/// What events are counted in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Counted {
-    /// Counters, of which those of a classic histogram's buckets and its count are some.
-    Counters,
-    /// Native histograms.
-    Natives,
+/// What counts events.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Events {
+    /// The counters of a selector, of which those of a classic histogram's buckets and its count are some.
+    Counters(String),
+    /// The native histograms of a selector.
+    Natives(String),
+    /// An expression: how many there were in the window that its ranges are.
+    Expression(Expression),
 }
 
 /// Which part of the events is counted beside all of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    /// The bad events. A counter that is not there has counted none.
-    Bad(String),
-    /// The good events. A counter that is not there has counted none.
-    Good(String),
+    /// The bad events. What is not there has counted none.
+    Bad(Events),
+    /// The good events. What is not there has counted none.
+    Good(Events),
     /// The events within a threshold: buckets of a histogram. A bucket that is not there says nothing; of a native
     /// histogram the share up to the threshold is interpolated.
-    Within(String),
+    Within(Events),
 }
 
 /// A series that counts events.

@@ -76,6 +76,13 @@ impl Selector {
         Expression(Expr::VectorSelector(self.0.clone()))
     }
 
+    /// Whether it selects a series.
+    pub fn selects(&self, metric: &str, labels: &BTreeMap<String, String>) -> bool {
+        let value = |label: &str| labels.get(label).map_or("", String::as_str);
+        let mut matchers = self.matchers().iter();
+        self.metric() == metric && matchers.all(|matcher| matcher.is_match(value(&matcher.name)))
+    }
+
     fn matchers(&self) -> &[Matcher] {
         &self.0.matchers.matchers
     }
@@ -364,12 +371,7 @@ mod tests {
             ("a_total{d=~\".+\"}", "a_total{b=~\"[23]..\",c=\"\"}"),
         ] {
             let (total, good) = (selector(total), selector(good));
-            let is = |labels: &BTreeMap<String, String>, by: &Selector| {
-                let value = |label: &str| labels.get(label).map_or("", String::as_str);
-                by.matchers()
-                    .iter()
-                    .all(|matcher| matcher.is_match(value(&matcher.name)))
-            };
+            let is = |labels: &BTreeMap<String, String>, by: &Selector| by.selects("a_total", labels);
             let (yes, no) = (example(&[&total, &good], None), example(&[&total], Some(&good)));
             let (yes, no) = (yes.unwrap(), no.unwrap());
             assert!(is(&yes, &total) && is(&yes, &good), "{yes:?}");

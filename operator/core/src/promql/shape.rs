@@ -28,6 +28,18 @@ impl Expression {
         values.all(|value| value == Some(first.as_str())).then_some(first)
     }
 
+    /// Whether a number that it is compared with means the same on a graph of another expression: that one is the same,
+    /// or groups the same largest or smallest values by other labels.
+    pub fn is_shown_by(&self, drawn: &Self) -> bool {
+        let extreme = |expr: &Expr| match expr {
+            Expr::Aggregate(aggregate) if [token::T_MAX, token::T_MIN].contains(&aggregate.op.id()) => {
+                Some((aggregate.op.id(), aggregate.expr.clone()))
+            }
+            _ => None,
+        };
+        self.0 == drawn.0 || extreme(&self.0).is_some_and(|own| extreme(&drawn.0) == Some(own))
+    }
+
     /// Metrics that it looks for a zero of: `m == 0`, `min by (x) (m) < 1`.
     pub fn zeros(&self) -> BTreeSet<String> {
         let mut metrics = BTreeSet::new();
@@ -63,22 +75,23 @@ impl Expression {
     /// Metrics without any one of which it has no result, whatever the others say. `recorded` tells what a recorded series
     /// needs in its turn, if it is one.
     pub fn needs(&self, recorded: &dyn Fn(&str) -> Option<BTreeSet<String>>) -> BTreeSet<String> {
-        needs(&self.0, recorded)
+        let selected = |vector: &VectorSelector| {
+            let name = vector.name.as_deref().unwrap_or_default();
+            let itself = || {
+                Some(name.to_owned())
+                    .filter(|name| !name.is_empty())
+                    .into_iter()
+                    .collect()
+            };
+            recorded(name).unwrap_or_else(itself)
+        };
+        needs(&self.0, &selected)
     }
 }
 
-fn needs(expr: &Expr, recorded: &dyn Fn(&str) -> Option<BTreeSet<String>>) -> BTreeSet<String> {
-    let inner = |expr: &Expr| needs(expr, recorded);
-    let selected = |vector: &VectorSelector| {
-        let name = vector.name.as_deref().unwrap_or_default();
-        let itself = || {
-            Some(name.to_owned())
-                .filter(|name| !name.is_empty())
-                .into_iter()
-                .collect()
-        };
-        recorded(name).unwrap_or_else(itself)
-    };
+/// What it cannot do without, where `selected` says it of a selector.
+pub(super) fn needs(expr: &Expr, selected: &dyn Fn(&VectorSelector) -> BTreeSet<String>) -> BTreeSet<String> {
+    let inner = |expr: &Expr| needs(expr, selected);
     match expr {
         Expr::VectorSelector(vector) => selected(vector),
         Expr::MatrixSelector(matrix) => selected(&matrix.vs),

@@ -371,3 +371,18 @@ fn what_a_native_histogram_cannot_answer_is_refused() {
         assert!(matches!(found, Err(Error::Native(_))), "{written}: {found:?}");
     }
 }
+
+#[test]
+fn a_number_means_the_same_on_a_graph_of_the_same_values_and_on_no_other() {
+    let shown = |alert: &str, drawn: &str| parsed(alert).is_shown_by(&parsed(drawn));
+    assert!(shown("a / b", "a / b"));
+    assert!(shown("max by (job) (a)", "max by (job, pod) (a)"));
+    for (alert, drawn) in [
+        ("a", "b"),
+        ("sum by (job) (a)", "sum by (job, pod) (a)"),
+        ("max by (job) (a)", "min by (job) (a)"),
+        ("max by (job) (a)", "a"),
+    ] {
+        assert!(!shown(alert, drawn), "{alert} {drawn}");
+    }
+}

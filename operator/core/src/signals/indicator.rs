@@ -6,7 +6,7 @@ use observed_crds::v1alpha1::signal_pack::{self, SignalPack};
 
 use super::ties::Ties;
 use super::{Binding, proven, text};
-use crate::plan::{Counted, Flow, Indicator, Part};
+use crate::plan::{Events, Flow, Indicator, Part};
 use crate::promql::Error;
 
 /// The indicator, tied to the service.
@@ -18,9 +18,9 @@ pub(super) fn indicator(
 ) -> Result<Indicator, Error> {
     let tie = ties.of(pack)?;
     let tied = |selector: &str| proven(&tie.whole(&*ties.parsed(selector)?)?, binding);
-    let (part, beside) = match (&indicator.bad, &indicator.within) {
-        (Some(bad), None) => (Part::Bad(tied(bad)?), &indicator.total),
-        (None, Some(within)) => (Part::Within(tied(within)?), within),
+    let (part, beside, counted): (fn(Events) -> Part, _, _) = match (&indicator.bad, &indicator.within) {
+        (Some(bad), None) => (Part::Bad, &indicator.total, bad),
+        (None, Some(within)) => (Part::Within, within, within),
         _ => {
             return Err(Error::Amount(format!("{}: not one of bad and within", indicator.name)));
         }
@@ -28,10 +28,10 @@ pub(super) fn indicator(
     let metrics = [&indicator.total, beside].map(|selector| ties.parsed(selector).map(|it| it.metrics()));
     let metrics = metrics.into_iter().collect::<Result<Vec<_>, _>>()?;
     let metrics: Vec<String> = metrics.into_iter().flatten().collect();
-    let counted = if metrics.iter().all(|metric| tie.is_native(metric)) {
-        Counted::Natives
+    let events: fn(String) -> Events = if metrics.iter().all(|metric| tie.is_native(metric)) {
+        Events::Natives
     } else {
-        Counted::Counters
+        Events::Counters
     };
     let mut needs = Vec::new();
     for metric in &metrics {
@@ -70,9 +70,8 @@ pub(super) fn indicator(
     }
     Ok(Indicator {
         name: indicator.name.clone(),
-        counted,
-        total: tied(&indicator.total)?,
-        part,
+        total: events(tied(&indicator.total)?),
+        part: part(events(tied(counted)?)),
         needs,
         impact: text::filled(&indicator.impact, binding),
         first: indicator.first.iter().map(|step| text::filled(step, binding)).collect(),

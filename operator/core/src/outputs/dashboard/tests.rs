@@ -109,18 +109,23 @@ fn that_no_alert_fires_is_a_number_and_not_nothing() {
 }
 
 #[test]
-fn changes_of_the_workload_are_marked_by_its_own_kind_and_name() {
+fn rollouts_of_the_workload_are_marked_by_its_own_kind_and_name() {
     let mut plan = plan(json!({}));
     let marked = |plan: &Plan| shown(plan)["annotations"]["list"][1]["expr"].clone();
     assert_eq!(
         marked(&plan),
-        "changes(kube_deployment_metadata_generation{deployment=\"api\",namespace=\"prod\"}[2m]) > 0"
+        "(kube_replicaset_spec_replicas{namespace=\"prod\"} > 0 unless on (namespace, replicaset) \
+         kube_replicaset_spec_replicas{namespace=\"prod\"} offset 2m > 0) and on (namespace, replicaset) \
+         kube_replicaset_owner{namespace=\"prod\",owner_kind=\"Deployment\",owner_name=\"api\"}"
     );
-    plan.target.kind = observed_crds::v1alpha1::TargetKind::StatefulSet;
+    plan.target.kind = TargetKind::StatefulSet;
     plan.target.name = "db".into();
+    let revision = "kube_statefulset_status_update_revision{namespace=\"prod\",statefulset=\"db\"}";
+    assert_eq!(marked(&plan), format!("{revision} unless {revision} offset 2m"));
+    plan.target.kind = TargetKind::DaemonSet;
     assert_eq!(
         marked(&plan),
-        "changes(kube_statefulset_metadata_generation{statefulset=\"db\",namespace=\"prod\"}[2m]) > 0"
+        "changes(kube_daemonset_metadata_generation{namespace=\"prod\",daemonset=\"db\"}[2m]) > 0"
     );
 }
 

@@ -80,7 +80,8 @@ pub(crate) enum Origin {
 impl Tool {
     /// What the cluster does without: peers that benchmarks compare with, what users install Observed with, judges of what is
     /// generated, and what stands beside the sample in one test. Whoever needs one asks for it.
-    const BESIDE: [Self; 8] = [
+    const BESIDE: [Self; 9] = [
+        Self::Reply,
         Self::PostgresExporter,
         Self::Sloth,
         Self::Helm,
@@ -92,7 +93,7 @@ impl Tool {
     ];
 
     /// Everything of the cluster, in the order it is built: what the smallest cluster needs comes first.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::Kubectl,
@@ -110,7 +111,6 @@ impl Tool {
         Self::CniLoopback,
         Self::CniPortmap,
         Self::Pause,
-        Self::Reply,
         Self::Coredns,
         Self::PrometheusOperator,
         Self::ConfigReloader,
@@ -295,6 +295,11 @@ impl Tool {
     /// Everything that there is, in the order it is built.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain(Self::BESIDE)
+    }
+
+    /// Everything that tests need.
+    pub fn of_tests() -> impl Iterator<Item = Self> {
+        Self::every().filter(|tool| *tool != Self::Sloth)
     }
 
     /// Whose Go module it is built from.

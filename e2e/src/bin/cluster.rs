@@ -1,4 +1,5 @@
-//! Brings up a cluster and holds it until Ctrl-C: `cargo run -p observed-e2e --bin cluster -- --node --monitoring`.
+//! Brings up a cluster and holds it until Ctrl-C: `cargo run -p observed-e2e --bin cluster -- --node --monitoring`. With
+//! `--programs` it builds what tests need, all at once.
 //!
 //! It prints one line for each thing that is ready. For work on Observed itself, and for the tests that kill whoever holds a cluster.
 
@@ -6,11 +7,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use observed_e2e::{Cluster, ControlPlane, Node, Progress, monitoring, node_init};
+use observed_e2e::{Cluster, ControlPlane, Node, Progress, Tool, Tools, monitoring, node_init};
 
 /// Brings up a real Kubernetes cluster on this machine and holds it until Ctrl-C.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// Builds every program that the tests need, and ends; Go's caches, which are of gigabytes, go with it
+    #[arg(long, conflicts_with = "node")]
+    programs: bool,
     /// With a node, so that pods run; needs root
     #[arg(long)]
     node: bool,
@@ -44,6 +48,11 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 
 async fn hold(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let progress = Progress::detect();
+    if arguments.programs {
+        let all: Vec<Tool> = Tool::of_tests().collect();
+        Tools::ensure(&all, &progress).await?;
+        return Ok(());
+    }
     // Ctrl-C while it starts drops what there is of it, which ends that as well.
     let cluster = tokio::select! {
         interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),

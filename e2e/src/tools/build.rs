@@ -14,9 +14,11 @@ use crate::cache::{self, Cache};
 use crate::progress::Progress;
 
 /// What Go's own caches reach while everything is built, and the programs afterwards.
-const COLD_GIB: u64 = 18;
+const COLD_GIB: u64 = 17;
 /// What Go needs at least while it builds: part of everything.
 const SMALL_GIB: u64 = 8;
+/// What is added to caches that a part of the programs left.
+const REST_GIB: u64 = 4;
 
 /// Set to anything, it keeps Go's caches after the last build: for work on the list of tools itself.
 const KEEP_GO_CACHES: &str = "OBSERVED_KEEP_GO_CACHES";
@@ -176,12 +178,12 @@ impl Workshop {
         self.directory(tool.family()).join(kind).join(tool.binary())
     }
 
-    /// Gibibytes that a build of this length needs. A warm Go cache already holds what the build would write.
+    /// Gibibytes that a build of this length needs. A warm Go cache already holds most of what the build would write.
     fn gib_for(&self, time: Duration) -> u64 {
         match time.as_secs() {
             0 => 0,
-            _ if self.go_caches.join("build").exists() => 0,
             1..=30 => 1,
+            _ if self.go_caches.join("build").exists() => REST_GIB,
             31..=600 => SMALL_GIB,
             _ => COLD_GIB,
         }
@@ -250,6 +252,8 @@ impl Workshop {
                     "build",
                     "-trimpath",
                     "-buildvcs=false",
+                    // The programs are linked without it, and the caches are smaller by gigabytes.
+                    "-gcflags=all=-dwarf=false",
                     "-ldflags",
                     tool.family().link_flags(),
                     "-o",

@@ -28,7 +28,7 @@ pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
             counted(goal, seconds)
         } else {
             let offset = LONGEST_RAW - (least - 2 * interval) / 2;
-            let (range, offset) = (duration::text(seconds - offset), duration::text(offset));
+            let (range, offset) = (duration::text(seconds - LONGEST_RAW), duration::text(offset));
             let added = |record| {
                 let (latest, each) = (goal.series(record, &latest_text), goal.series(record, &least_text));
                 // They have another label `window`: of the two, what is there is added up.

@@ -117,7 +117,7 @@ fn short_windows_are_counted_from_what_is_scraped_and_long_ones_added_up_from_wh
         record(&objective, goal::EVENTS, "3d"),
         "sum(observed:slo_events:increase{namespace=\"prod\",service=\"claude\",objective=\"availability\",window=\"6h\"} or \
          sum_over_time(observed:slo_events:increase{namespace=\"prod\",service=\"claude\",objective=\"availability\",\
-         window=\"5m\"}[2d18h2m] offset 5h58m) * 30 / 300)"
+         window=\"5m\"}[2d18h] offset 5h58m) * 30 / 300)"
     );
 }
 

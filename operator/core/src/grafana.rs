@@ -104,6 +104,13 @@ pub struct Panel {
     pub thresholds: Vec<Threshold>,
 }
 
+impl Panel {
+    /// Labels name its values: a value alone says nothing.
+    pub fn is_by_labels(&self) -> bool {
+        self.queries.iter().any(|query| query.legend.contains("{{"))
+    }
+}
+
 /// How a panel shows its values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PanelKind {

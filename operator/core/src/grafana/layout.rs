@@ -95,6 +95,15 @@ pub(super) fn panels(rows: &[Row]) -> Vec<Item<'_>> {
     panels
 }
 
+/// How many of so many panels stand in the first line, so that none is left alone in the last.
+fn beside(alike: usize, most: usize) -> usize {
+    match alike.div_ceil(alike.div_ceil(most)) {
+        // A fifth of the columns is no whole number of them.
+        5 if alike > most => most,
+        even => even,
+    }
+}
+
 /// The place of each panel, and the line after the last one.
 fn places(panels: &[Panel], top: usize) -> (Vec<Place>, usize) {
     let (mut places, mut y) = (Vec::new(), top);
@@ -106,7 +115,7 @@ fn places(panels: &[Panel], top: usize) -> (Vec<Place>, usize) {
             PanelKind::Timeseries => (2, 8),
             PanelKind::Table => (1, 5),
         };
-        let beside = alike.min(most);
+        let beside = beside(alike, most);
         let width = COLUMNS / beside;
         for n in 0..beside {
             places.push(Place {
@@ -120,4 +129,32 @@ fn places(panels: &[Panel], top: usize) -> (Vec<Place>, usize) {
         rest = &rest[beside..];
     }
     (places, y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_numbers_stand_in_even_lines_and_none_alone_in_the_last() {
+        let lines = |mut left: usize| {
+            let mut lines = Vec::new();
+            while left > 0 {
+                let line = beside(left, MOST_STATS);
+                lines.push(line);
+                left -= line;
+            }
+            lines
+        };
+        for (stats, expected) in [
+            (1, vec![1]),
+            (5, vec![5]),
+            (6, vec![6]),
+            (7, vec![4, 3]),
+            (9, vec![6, 3]),
+            (13, vec![6, 4, 3]),
+        ] {
+            assert_eq!(lines(stats), expected, "{stats}");
+        }
+    }
 }

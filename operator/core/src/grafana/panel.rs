@@ -140,8 +140,7 @@ fn timeseries(thresholds: &str) -> Kind {
 pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
     let is_table = panel.kind == PanelKind::Table;
     let kind: &'static Kind = match panel.kind {
-        // Where labels name the numbers, the number alone says nothing.
-        PanelKind::Stat if panel.queries.iter().any(|query| query.legend.contains("{{")) => &STAT_WITH_NAMES,
+        PanelKind::Stat if panel.is_by_labels() => &STAT_WITH_NAMES,
         PanelKind::Stat => &STAT,
         PanelKind::Timeseries if panel.thresholds.is_empty() => &LINES,
         PanelKind::Timeseries => &LINES_WITH_THRESHOLDS,

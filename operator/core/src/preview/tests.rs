@@ -203,6 +203,24 @@ fn a_number_has_the_colour_of_what_is_wrong_at_it() {
 }
 
 #[test]
+fn a_number_is_named_where_labels_tell_what_it_is_of() {
+    let shown = |legend: &str| {
+        let mut stat = Panel {
+            kind: PanelKind::Stat,
+            ..panel("Images")
+        };
+        stat.queries[0].legend = legend.into();
+        drawn(
+            stat,
+            Ok(vec![series(&[("image", "api:1.4.2")], &[(0, 0.5)])]),
+            Ok(vec![]),
+        )
+    };
+    assert!(shown("{{image}}").contains("<p class=\"help\">api:1.4.2</p>"));
+    assert!(!shown("half").contains("<p class=\"help\">half</p>"));
+}
+
+#[test]
 fn a_number_that_is_not_of_the_end_says_when_it_was_seen() {
     let stat = || Panel {
         kind: PanelKind::Stat,

@@ -218,20 +218,20 @@ fn never_fires(target: &str, path: &str, period: u32, silenced: &[Burn], all: bo
 }
 
 fn unproven(path: &str, indicator: &Indicator) -> Finding {
-    let (imagined, help) = match indicator.total {
+    let (problem, help) = match indicator.total {
         Events::Expression(_) => (
-            "an expression's counters tell from a good one",
-            "To have them proven, add up increase() of counters, all but one of them with \"or vector(0)\", and no event twice",
+            "no series could be imagined of which it is clear what the expressions count",
+            "It is clear of sums of increase(), where all counters but one may be missing (or vector(0)) and no event is counted twice",
         ),
         Events::Counters(_) | Events::Natives(_) => (
-            "the selectors tell from a good one",
+            "no bad event could be imagined that the selectors tell from a good one",
             "Make sure that total also selects events that are not good",
         ),
     };
     Finding::warning(
         Code::Expression,
         format!("{path}.sli.{}", indicator.name),
-        format!("no bad event could be imagined that {imagined}, so that the alerts are not proven by drills"),
+        format!("{problem}, so that the alerts are not proven by drills"),
         help,
     )
 }

@@ -25,7 +25,7 @@ use super::shared::Shared;
 use crate::settings::Servers;
 pub use alerts::Alerting;
 pub use error::Error;
-use error::{tls, words};
+use error::{tls, was_not_sent, words};
 use evidence::Jobs;
 use rules::Groups;
 
@@ -35,6 +35,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 const MOST_BYTES: usize = 16 << 20;
 /// How long an address that did not answer is left alone, so that it does not hold up everything else.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
+/// How often what was not sent is sent again.
+const MOST_TIMES_AGAIN: u32 = 2;
 /// What is looked at of an answer that refuses.
 const MOST_OF_A_REFUSAL: usize = 1000;
 
@@ -341,7 +343,7 @@ async fn send(door: &Door, url: &str, request: reqwest::RequestBuilder) -> Resul
             None => Error::NoAnswer { url, words },
         }
     };
-    let mut response = request.send().await.map_err(no_answer)?;
+    let mut response = answer(request).await.map_err(no_answer)?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
@@ -351,6 +353,19 @@ async fn send(door: &Door, url: &str, request: reqwest::RequestBuilder) -> Resul
         body.extend_from_slice(&chunk);
     }
     Ok((status, body))
+}
+
+/// Asks, and again if the request was not sent. A server that wants a certificate says so after the handshake: now and then
+/// the connection is gone before that is read, and nobody would learn why.
+async fn answer(request: reqwest::RequestBuilder) -> Result<reqwest::Response, reqwest::Error> {
+    for _ in 0..MOST_TIMES_AGAIN {
+        let Some(copy) = request.try_clone() else { break };
+        match copy.send().await {
+            Err(error) if was_not_sent(&error) => {}
+            other => return other,
+        }
+    }
+    request.send().await
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -95,6 +95,12 @@ pub(super) fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
     None
 }
 
+/// The connection ended before it took the request, so that nobody has read it.
+pub(super) fn was_not_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_canceled))
+}
+
 /// The innermost cause, which is the one that helps: `connection refused`, `dns error`.
 pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -105,4 +111,41 @@ pub(super) fn words(error: &reqwest::Error) -> String {
         cause = source;
     }
     crate::api_error::shorten(&cause.to_string(), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper::body::Bytes;
+    use hyper::client::conn::http1::{Connection, SendRequest, handshake};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    type Body = Empty<Bytes>;
+
+    async fn connected() -> (SendRequest<Body>, Connection<TokioIo<DuplexStream>, Body>, DuplexStream) {
+        let (client, server) = tokio::io::duplex(64);
+        let (sender, connection) = handshake(TokioIo::new(client)).await.unwrap();
+        (sender, connection, server)
+    }
+
+    #[tokio::test]
+    async fn only_what_nobody_can_have_read_was_not_sent() {
+        let (mut sender, connection, _server) = connected().await;
+        drop(connection);
+        let error = sender.send_request(hyper::Request::default()).await.unwrap_err();
+        assert!(was_not_sent(&error), "{error:?}");
+
+        let (mut sender, connection, server) = connected().await;
+        let asked = tokio::spawn(async move { sender.send_request(hyper::Request::default()).await });
+        let ended = tokio::spawn(connection);
+        let mut server = server;
+        tokio::io::AsyncReadExt::read_u8(&mut server).await.unwrap();
+        drop(server);
+        let error = asked.await.unwrap().unwrap_err();
+        assert!(!was_not_sent(&error), "{error:?}");
+        drop(ended);
+    }
 }

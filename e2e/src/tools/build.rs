@@ -14,7 +14,7 @@ use crate::cache::{self, Cache};
 use crate::progress::Progress;
 
 /// What Go's own caches reach while everything is built, and the programs afterwards.
-const COLD_GIB: u64 = 17;
+const COLD_GIB: u64 = 16;
 /// What Go needs at least while it builds: part of everything.
 const SMALL_GIB: u64 = 8;
 /// What is added to caches that a part of the programs left.

@@ -10,7 +10,7 @@ use std::process::Command;
 use observed_e2e::{Progress, binaries};
 use serde_json::{Value, json};
 
-use super::{golden, runs};
+use super::{drills_of, golden, notice, read, runs, survives};
 
 /// A day, and what must be known of it. Samples and evaluations are a minute apart, as the golden case has them.
 #[derive(Default)]
@@ -286,6 +286,20 @@ async fn one_failure_of_three_requests_at_night_calls_nobody() {
             .to_vec(),
     };
     night.proves(("> 4.5", "> 0")).await;
+}
+
+#[tokio::test]
+async fn an_expression_that_loses_one_of_its_counters_fails_the_drills_of_its_objective() {
+    let case = golden("objectives-of-own-counters");
+    let rules = of_objective(&read(&case.join("rules.yaml")), "exports");
+    let drills = drills_of(&case, "ErrorBudgetBurn long=1h objective=exports");
+    survives(&rules, &drills).await.unwrap();
+    for (counted, lost) in [("outcome=~\\\"failed|lost\\\"", "outcome=\\\"ok\\\""), ("[1h]", "[1m]")] {
+        let text = rules.to_string();
+        assert!(text.contains(counted), "{counted}");
+        let mutated: Value = serde_json::from_str(&text.replace(counted, lost)).unwrap();
+        assert!(notice(&drills, &mutated).await, "nobody notices {lost:?}");
+    }
 }
 
 /// Objectives of every kind, with every target and window.

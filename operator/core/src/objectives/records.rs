@@ -22,13 +22,13 @@ pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
     let mut records = Vec::new();
     let least = shortest(interval);
     let (least_text, latest_text) = (duration::text(least), duration::text(LONGEST_RAW));
+    let offset = duration::text(LONGEST_RAW - (least - 2 * interval) / 2);
     for seconds in windows(interval, goal.period) {
         let window = &duration::text(seconds);
         let (events, bad) = if seconds <= LONGEST_RAW {
-            counted(goal, seconds)
+            counted(goal, seconds, window)
         } else {
-            let offset = LONGEST_RAW - (least - 2 * interval) / 2;
-            let (range, offset) = (duration::text(seconds - LONGEST_RAW), duration::text(offset));
+            let range = duration::text(seconds - LONGEST_RAW);
             let added = |record| {
                 let (latest, each) = (goal.series(record, &latest_text), goal.series(record, &least_text));
                 // They have another label `window`: of the two, what is there is added up.
@@ -51,9 +51,8 @@ pub(super) fn records(goal: &Goal<'_>) -> Vec<Record> {
     records
 }
 
-/// All events and the bad ones of a window, from what is scraped.
-fn counted(goal: &Goal<'_>, seconds: u32) -> (String, String) {
-    let window = &duration::text(seconds);
+/// All events and the bad ones of a window of so many seconds, which `window` are as a duration, from what is scraped.
+fn counted(goal: &Goal<'_>, seconds: u32, window: &str) -> (String, String) {
     let all = goal.series(EVENTS, window);
     let increase = |events: &Events| match events {
         Events::Counters(selector) => grown(selector, window),

@@ -31,12 +31,6 @@ impl Expression {
     /// Whether a number that it is compared with means the same on a graph of another expression: that one is the same,
     /// or groups the same largest or smallest values by other labels.
     pub fn is_shown_by(&self, drawn: &Self) -> bool {
-        let extreme = |expr: &Expr| match expr {
-            Expr::Aggregate(aggregate) if [token::T_MAX, token::T_MIN].contains(&aggregate.op.id()) => {
-                Some((aggregate.op.id(), aggregate.expr.clone()))
-            }
-            _ => None,
-        };
         self.0 == drawn.0 || extreme(&self.0).is_some_and(|own| extreme(&drawn.0) == Some(own))
     }
 
@@ -108,6 +102,16 @@ pub(super) fn needs(expr: &Expr, selected: &dyn Fn(&VectorSelector) -> BTreeSet<
         Expr::Call(call) if is_absent(call) || call.func.name == "scalar" => BTreeSet::new(),
         Expr::Call(call) => call.args.args.iter().flat_map(|arg| inner(arg)).collect(),
         Expr::Extension(_) | Expr::NumberLiteral(_) | Expr::StringLiteral(_) => BTreeSet::new(),
+    }
+}
+
+/// Of what it is the largest or the smallest value, by whatever labels.
+fn extreme(expr: &Expr) -> Option<(token::TokenId, &Expr)> {
+    match expr {
+        Expr::Aggregate(aggregate) if [token::T_MAX, token::T_MIN].contains(&aggregate.op.id()) => {
+            Some((aggregate.op.id(), &aggregate.expr))
+        }
+        _ => None,
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use comfy_table::{Table, presets};
 use futures::{StreamExt, stream};
 
-use plan::{Case, Fault, WATCHED, WORKLOADS, WatchFault, Workload};
+use plan::{Case, Fault, Step, WATCHED, WORKLOADS, WatchFault, Workload};
 use proxy::Write;
 use scene::{Reference, Scene};
 
@@ -155,6 +155,19 @@ async fn an_operator_that_gives_twice_never_lets_go_or_writes_the_time_is_notice
         Ok(false),
         "the right one is not blamed"
     );
+}
+
+/// What the run without a fault is compared with must not be how everything was before a step.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_step_did_is_seen_by_the_next_look() {
+    let scene = Scene::new(&WORKLOADS[0]).await;
+    let observed = Step::Observe("{targetRef: {name: shop}, probes: {mode: Disabled}}");
+    for _ in 0..20 {
+        scene.step(observed).await;
+        assert!(scene.end().await.contains_key("ObservedService shop"));
+        scene.step(Step::Forget).await;
+        assert!(!scene.end().await.contains_key("ObservedService shop"));
+    }
 }
 
 /// The twin of the watches: one that is never heard of again hides a change from an operator that has nothing else to do.

@@ -155,6 +155,8 @@ impl Scene {
             Step::Drift => self.drift().await,
             Step::Upgrade => self.proxy.killed.notify_one(),
         }
+        // The watches that count may not have heard of it yet.
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn drift(&self) {
@@ -170,7 +172,7 @@ impl Scene {
     }
 
     /// How everything is. It is read again only once something was written: many scenes look at the same time.
-    async fn end(&self) -> Arc<End> {
+    pub async fn end(&self) -> Arc<End> {
         let mut seen = self.seen.lock().await;
         let changes = self.changes.load(Ordering::Relaxed);
         match seen.as_ref() {

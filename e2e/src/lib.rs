@@ -35,6 +35,7 @@ pub mod monitoring;
 pub mod otlp;
 pub mod pki;
 pub mod progress;
+pub mod selectors;
 pub mod tools;
 pub mod wait;
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Runbooks {
-    /// baseURL is the page above the runbooks; each alert's `runbook_url` is `<baseURL>/<alert name>`. Starts with
-    /// `https://` or `http://`.
+    /// baseURL is the page above the runbooks; each alert's `runbook_url` is `<baseURL>/<alert name>`, to which the
+    /// panels of its signal link too. Starts with `https://` or `http://`.
     ///
     /// Example: `https://runbooks.example.org/claude-api`
     #[serde(rename = "baseURL")]

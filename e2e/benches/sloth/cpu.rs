@@ -10,8 +10,18 @@ use super::programs::{Programs, observed_objective, print_table, sloth_objective
 
 const ROUNDS: usize = 5;
 
-pub fn compare(programs: &Programs) {
+/// How many times less than Sloth an object of ours may take at least, and the most CPU of one resource, where there are
+/// many of them.
+const TIMES_LESS: f64 = 10.0;
+const MOST: Duration = Duration::from_millis(1);
+/// What one of many may take beside one of a few. Linear is 1; the rest is noise.
+const GROWTH: f64 = 1.25;
+
+/// Prints the table. Whether Observed takes as little as it must, and no more for one of many than for one of a few.
+pub fn compare(programs: &Programs) -> bool {
     let mut rows = Vec::new();
+    let mut wholes = Vec::new();
+    let mut times_less = 0.0;
     for count in [1, 100, 5_000] {
         let names: Vec<String> = (0..count).map(|index| format!("api-{index}")).collect();
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -24,6 +34,9 @@ pub fn compare(programs: &Programs) {
             whole.push(time(|| drop(programs.observed(ours.path(), true))));
         }
         let (rules, whole, sloth) = (median(rules), median(whole), median(sloth));
+        let objects = documents(&programs.observed(ours.path(), true)) / f64::from(count);
+        wholes.push((count, whole));
+        times_less = objects * sloth.as_secs_f64() / whole.as_secs_f64();
         let each = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3 / f64::from(count));
         rows.push(vec![
             count.to_string(),
@@ -32,6 +45,7 @@ pub fn compare(programs: &Programs) {
             format!("{:.1}", sloth.as_secs_f64() / rules.as_secs_f64()),
             each(whole),
             format!("{:.1}", sloth.as_secs_f64() / whole.as_secs_f64()),
+            format!("{times_less:.1}"),
         ]);
     }
     print_table(
@@ -43,9 +57,25 @@ pub fn compare(programs: &Programs) {
             "ratio",
             "Observed, every object",
             "ratio",
+            "ratio for an object",
         ],
         &rows,
     );
+    let [(_, one), (few, of_few), (many, of_many)] = wholes[..] else {
+        return false;
+    };
+    // Without what a start takes.
+    let each = |count: u32, time: Duration| (time.saturating_sub(one)).as_secs_f64() / f64::from(count - 1);
+    let growth = each(many, of_many) / each(few, of_few);
+    println!("One of {many} takes {growth:.2} times the CPU of one of {few}, without what a start takes.\n");
+    times_less >= TIMES_LESS && of_many / many <= MOST && growth <= GROWTH
+}
+
+/// How many objects there are in a list of YAML documents.
+fn documents(yaml: &[u8]) -> f64 {
+    let text = String::from_utf8_lossy(yaml);
+    let kinds = text.lines().filter(|line| line.starts_with("kind: ")).count();
+    f64::from(u32::try_from(kinds).unwrap())
 }
 
 fn generate(programs: &Programs, from: &Path) {

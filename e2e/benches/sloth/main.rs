@@ -2,8 +2,9 @@
 //!
 //! `cargo bench -p observed-e2e --bench sloth` prints four tables: the CPU time of generating, the minute in which each
 //! alert fires, days on which the two say different things, and what the rules cost a real Prometheus. It ends with an
-//! error when a page or a ticket comes more than one evaluation later than Sloth's, or when Observed says something wrong
-//! about a day.
+//! error when a page or a ticket comes more than one evaluation later than Sloth's, when Observed says something wrong
+//! about a day, or when generating one of 5000 resources takes more than a millisecond of CPU, less than ten times less
+//! than Sloth for an object, or more than one of 100 does.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -20,11 +21,11 @@ use programs::Programs;
 #[tokio::main]
 async fn main() -> ExitCode {
     let programs = Programs::ensure().await;
-    cpu::compare(&programs);
+    let cheap = cpu::compare(&programs);
     let in_time = firing::compare(&programs);
     let right = days::compare(&programs);
     cost::compare(&programs).await;
-    if in_time && right {
+    if cheap && in_time && right {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

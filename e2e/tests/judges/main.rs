@@ -7,11 +7,13 @@ mod admission;
 mod generated;
 mod schemas;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use observed_e2e::selectors::{escapes, queries};
 use observed_e2e::{Progress, Tool, Tools, binaries};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -138,6 +140,38 @@ async fn every_rule_is_admitted_by_prometheus_operator() {
         }
         assert!(admission.asked(&rule).await.is_err(), "{wrong}");
     }
+}
+
+/// The exporters of others that services of the golden cases and generated ones depend on.
+const EXPORTERS: [(&str, &str); 2] = [("databases", "postgres-exporter"), ("monitoring", "blackbox")];
+
+#[tokio::test]
+async fn every_selector_of_every_rule_and_dashboard_keeps_to_the_namespace_or_to_an_exporter() {
+    let court = court().await;
+    let mut asked = BTreeSet::new();
+    for (from, object) in court
+        .of_kind("PrometheusRule")
+        .into_iter()
+        .chain(court.of_kind("ConfigMap"))
+    {
+        let mut exprs = BTreeSet::new();
+        queries(&object["spec"], &mut exprs);
+        for (file, text) in object["data"].as_object().into_iter().flatten() {
+            if Path::new(file).extension().is_some_and(|extension| extension == "json") {
+                queries(&serde_json::from_str(text.as_str().unwrap()).unwrap(), &mut exprs);
+            }
+        }
+        let namespace = object["metadata"]["namespace"].as_str().unwrap();
+        for expr in &exprs {
+            assert_eq!(escapes(expr, namespace, &EXPORTERS), [] as [&str; 0], "{from}: {expr}");
+        }
+        asked.extend(exprs);
+    }
+    assert!(asked.len() > 5_000, "{} expressions", asked.len());
+    // The twin: the same ones with another namespace in one of their selectors.
+    let expr = asked.iter().find(|expr| expr.contains("namespace=\"prod\"")).unwrap();
+    let elsewhere = expr.replacen("namespace=\"prod\"", "namespace=\"dev\"", 1);
+    assert_eq!(escapes(&elsewhere, "prod", &EXPORTERS).len(), 1, "{elsewhere}");
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ mod fields;
 pub use conditions::conditions;
 pub use fields::fields;
 
+/// `docs/objectives.md` with its tables as they are now.
+pub use crate::objectives::page as objectives;
+
 use std::fmt::Write as _;
 
 use observed_crds::v1alpha1::signal_pack::{Alert, DrillCase, Series, Signal, SignalPack};
@@ -20,8 +23,8 @@ pub fn reference(packs: &Packs) -> String {
          # What the packs know\n\n\
          Every signal, recording rule and alert that Observed has, from the packs as they are embedded in the program. \
          Names are those of the packs: a service that spells a metric otherwise is read in its own dialect \
-         ([signals.md](signals.md)). Each alert is proven by the cases that stand beside it; `observed drill -f FILE` \
-         plays them for your own service and thresholds.\n",
+         ([signals.md](signals.md)). Each alert is proven by the cases that stand beside it: [drills.md](drills.md) has what \
+         promtool says of them, and `observed drill -f FILE` plays them for your own service and thresholds.\n",
     );
     for pack in &packs.packs {
         text += &format!("\n- [`{0}`](#{0}): {1}", pack.metadata.name, pack.spec.help);

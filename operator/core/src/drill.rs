@@ -10,7 +10,7 @@ use observed_crds::foreign::RuleGroup;
 use serde::Serialize;
 
 use crate::duration;
-use crate::plan::{Alert, Case, Input, Plan};
+use crate::plan::{Alert, Case, Course, Input, Plan};
 use crate::promql::quoted;
 use crate::signals::rule_groups;
 use series::Home;
@@ -149,6 +149,10 @@ fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
         let title = format!("{} is silent: {}", called(alert), case.title);
         silent(alert, &case.inputs, clock, title, home)
     });
+    let restarted = restarted(alert, clock).map(|case| {
+        let title = format!("{} is silent: {}", called(alert), case.title);
+        silent(alert, &case.inputs, clock, title, home)
+    });
     let elsewhere = alert.fires.iter().find(|case| !case.inputs.is_empty());
     let elsewhere = elsewhere.into_iter().flat_map(|case| {
         home.others().into_iter().map(|(place, home)| {
@@ -156,7 +160,30 @@ fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
             silent(alert, &case.inputs, clock, title, &home)
         })
     });
-    firing.chain(quiet).chain(elsewhere).collect()
+    firing.chain(quiet).chain(restarted).chain(elsewhere).collect()
+}
+
+/// A case in which it is silent, and in which its counters start again, as they do with every restart of a pod. None where
+/// no counter goes on, or where the pack has such a case of its own.
+fn restarted(alert: &Alert, clock: &Clock) -> Option<Case> {
+    if alert
+        .silent
+        .iter()
+        .any(|case| case.inputs.iter().any(|input| input.reset_at.is_some()))
+    {
+        return None;
+    }
+    let goes_on = |input: &Input| matches!(input.course, Course::Rate(_)) && input.until.is_none();
+    let case = alert.silent.iter().find(|case| case.inputs.iter().any(goes_on))?;
+    let mut inputs = case.inputs.clone();
+    for input in inputs.iter_mut().filter(|input| goes_on(input)) {
+        // By then it would fire if it were to.
+        input.reset_at = Some(input.since.max(Some(input.from)).unwrap_or_default() + clock.firing());
+    }
+    Some(Case {
+        title: format!("{}, and its counters start again", case.title),
+        inputs,
+    })
 }
 
 /// The alert's name, with the labels that tell it from its namesakes.

@@ -50,7 +50,7 @@ pub struct Dashboard {
     pub rows: Vec<Row>,
 }
 
-/// A page that belongs to a dashboard.
+/// A page that belongs to a dashboard, or to a panel of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     /// What stands there.
@@ -102,12 +102,16 @@ pub struct Panel {
     pub max: Option<f64>,
     /// Values beyond which something is wrong.
     pub thresholds: Vec<Threshold>,
+    /// Pages that belong to it.
+    pub links: Vec<Link>,
+    /// Page of a line of a table, where `${__data.fields.label}` stands for a label's value.
+    pub row_link: Option<Link>,
 }
 
 impl Panel {
-    /// Labels name its values: a value alone says nothing.
-    pub fn is_by_labels(&self) -> bool {
-        self.queries.iter().any(|query| query.legend.contains("{{"))
+    /// It has several values, which their names tell apart.
+    pub fn has_names(&self) -> bool {
+        self.queries.len() > 1 || self.queries.iter().any(|query| query.legend.contains("{{"))
     }
 }
 

@@ -25,6 +25,11 @@ pub fn child(service: &str, suffix: &str) -> String {
     }
 }
 
+/// Address of an alert's runbook below the address of all.
+pub fn runbook_url(base: &str, alert: &str) -> String {
+    format!("{}/{alert}", base.trim_end_matches('/'))
+}
+
 /// The first bytes of the SHA-256 of what is named, two hexadecimal digits each.
 pub fn digest(named: &[u8], bytes: usize) -> String {
     let mut digest = String::with_capacity(2 * bytes);

@@ -9,6 +9,7 @@ mod drills;
 mod goal;
 mod indicator;
 mod own;
+mod page;
 mod panels;
 mod records;
 mod share;
@@ -21,6 +22,8 @@ use crate::finding::{Code, Finding};
 use crate::packs::Packs;
 use crate::plan::{self, Pack};
 use goal::Goal;
+
+pub use page::page;
 
 /// The service that objectives are set for.
 #[derive(Clone, Copy, Debug)]

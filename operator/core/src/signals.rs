@@ -260,7 +260,7 @@ fn bind_pack<'a>(
                 None => {}
             }
         }
-        let mut thresholds = Vec::new();
+        let (mut thresholds, before) = (Vec::new(), bound.alerts.len());
         for alert in &signal.alerts {
             match adapt::settings(signal, alert, binding.signals.alerts.get(&alert.name)) {
                 Ok(None) => {}
@@ -284,7 +284,8 @@ fn bind_pack<'a>(
             }
         }
         let stands = |expr: &str| lacks(exposure, &[expr]).is_empty();
-        match panel::panel(pack, signal, thresholds, &stands, ties, binding) {
+        let alerts = bound.alerts.iter().skip(before).map(|alert| alert.name.clone());
+        match panel::panel(pack, signal, thresholds, alerts.collect(), &stands, ties, binding) {
             Ok(panel) => bound.panels.extend(panel),
             Err(error) => findings.push(wrong("panel", &error)),
         }

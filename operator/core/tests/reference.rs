@@ -1,4 +1,5 @@
-//! `docs/reference.md` is what the packs say. `UPDATE_GOLDEN=1` writes it anew.
+//! `docs/reference.md` is what the packs say, and the tables of `docs/objectives.md` are the numbers of the rules. `UPDATE_GOLDEN=1`
+//! writes them anew.
 
 // Clippy knows only functions with `#[test]` as tests.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
@@ -6,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use observed_core::docs::reference;
+use observed_core::docs::{objectives, reference};
 use observed_core::packs::Packs;
 
 #[test]
@@ -20,6 +21,20 @@ fn the_reference_in_the_repository_is_the_one_of_the_packs() {
     assert!(
         written == text,
         "docs/reference.md is stale: run this test with UPDATE_GOLDEN=1"
+    );
+}
+
+#[test]
+fn the_tables_of_objectives_in_the_repository_are_those_of_the_rules() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/objectives.md");
+    let written = fs::read_to_string(&path).unwrap();
+    let now = objectives(&written).expect("the marks of its tables");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap() == now,
+        "docs/objectives.md is stale: run this test with UPDATE_GOLDEN=1"
     );
 }
 

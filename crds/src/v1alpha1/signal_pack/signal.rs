@@ -117,7 +117,7 @@ pub struct Panel {
     /// max of the axis.
     #[serde(default)]
     pub max: Option<f64>,
-    /// overview also shows the signal's last value in the first row.
+    /// overview also shows the last value in the first row: of what the signal records, or else of each query.
     #[serde(default)]
     pub overview: bool,
 }

@@ -72,8 +72,40 @@ fn every_case_is_a_test_and_every_alert_is_tried_on_others_too() {
         };
         let others = if alert.fires[0].inputs.is_empty() { 0 } else { 2 };
         assert_eq!(of("fires"), alert.fires.len());
-        assert_eq!(of("is silent"), alert.silent.len() + others, "{}", alert.name);
+        let restarts = usize::from(restarted(alert, &Clock::of(&plan, alert)).is_some());
+        assert_eq!(
+            of("is silent"),
+            alert.silent.len() + restarts + others,
+            "{}",
+            alert.name
+        );
     }
+}
+
+#[test]
+fn an_alert_on_counters_is_tried_with_counters_that_start_again() {
+    let plan = plan();
+    let tests = tests_of(&plan);
+    let again = |alert: &str| {
+        let start = format!("{alert} is silent: ");
+        let name = |test: &&Value| {
+            let name = test["name"].as_str().unwrap();
+            name.starts_with(&start) && name.ends_with(", and its counters start again")
+        };
+        tests.iter().find(name)
+    };
+    let throttled = again("CPUThrottled").unwrap()["input_series"].as_sequence().unwrap();
+    // Window, for and slack are 22 minutes: 44 intervals of 30 seconds.
+    for series in throttled {
+        let values = series["values"].as_str().unwrap();
+        assert!(
+            values.ends_with("x43 0+300x44") || values.contains("x43 0+73.5"),
+            "{values}"
+        );
+    }
+    assert_eq!(throttled.len(), 2);
+    assert!(again("HighErrorRate").is_none(), "the pack has one of its own");
+    assert!(again("HighMemoryUsage").is_none(), "memory is no counter");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) struct Place {
 #[serde(untagged)]
 pub(super) enum Item<'a> {
     Row(Title<'a>),
-    Panel(Drawn<'a>),
+    Panel(Box<Drawn<'a>>),
 }
 
 /// The title of a row. A closed row holds its panels; those of an open one follow it.
@@ -88,7 +88,7 @@ pub(super) fn panels(rows: &[Row]) -> Vec<Item<'_>> {
             grid_pos: place,
             panels: held,
         }));
-        panels.extend(after.into_iter().map(Item::Panel));
+        panels.extend(after.into_iter().map(|panel| Item::Panel(Box::new(panel))));
         // A closed row takes one line, and pushes down what follows when it is opened.
         y = if closed { y } else { end };
     }

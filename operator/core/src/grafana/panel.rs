@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::layout::Place;
-use super::{CHOSEN, Color, Panel, PanelKind, Threshold, fixed, plain};
+use super::{CHOSEN, Color, Link, Panel, PanelKind, Threshold, fixed, plain};
 
 /// A panel as Grafana reads it.
 #[derive(Serialize)]
@@ -25,6 +25,8 @@ pub(super) struct Drawn<'a> {
     targets: Vec<Target<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transformations: Option<&'static RawValue>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +49,8 @@ struct Defaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     custom: Option<&'static RawValue>,
     thresholds: Thresholds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<[Value; 1]>,
 }
 
 #[derive(Serialize)]
@@ -140,7 +144,7 @@ fn timeseries(thresholds: &str) -> Kind {
 pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
     let is_table = panel.kind == PanelKind::Table;
     let kind: &'static Kind = match panel.kind {
-        PanelKind::Stat if panel.is_by_labels() => &STAT_WITH_NAMES,
+        PanelKind::Stat if panel.has_names() => &STAT_WITH_NAMES,
         PanelKind::Stat => &STAT,
         PanelKind::Timeseries if panel.thresholds.is_empty() => &LINES,
         PanelKind::Timeseries => &LINES_WITH_THRESHOLDS,
@@ -176,13 +180,20 @@ pub(super) fn drawn(panel: &Panel, id: usize, place: Place) -> Drawn<'_> {
                     mode: "absolute",
                     steps: steps(panel),
                 },
+                links: panel.row_link.as_ref().map(|link| [row_link(link)]),
             },
             overrides: [],
         },
         options: &kind.options,
         targets: targets.collect(),
         transformations: is_table.then_some(&**LABELS_ONLY),
+        links: panel.links.iter().map(Link::to_json).collect(),
     }
+}
+
+/// A link of every cell of a line.
+fn row_link(link: &Link) -> Value {
+    json!({"title": link.title, "url": link.url, "targetBlank": true})
 }
 
 /// `A` to `Z`, then `A1`, and so on.

@@ -16,6 +16,8 @@ fn panel(kind: PanelKind, title: &str, thresholds: &[Threshold]) -> Panel {
         min: Some(0.0),
         max: None,
         thresholds: thresholds.to_vec(),
+        links: vec![],
+        row_link: None,
     }
 }
 

@@ -9,12 +9,13 @@ use super::drills;
 use super::goal::{BAD_EVENTS, ERROR_RATIO, Goal, Texts};
 use super::share::Share;
 use crate::duration;
+use crate::names;
 use crate::plan::{Alert, Runbook};
 use crate::promql::quoted;
 use crate::signals::text::{literal, printed, step};
 
 /// Names of the alerts. Which objective, and which of its windows, is in their labels.
-const BURNING: &str = "ErrorBudgetBurn";
+pub(super) const BURNING: &str = "ErrorBudgetBurn";
 const UNMEASURED: &str = "ObjectiveUnmeasured";
 
 /// Between conditions on recorded series of different windows.
@@ -230,7 +231,7 @@ fn annotations(goal: &Goal<'_>, alert: &str, summary: &str, text: &str, first: &
         ("description".to_owned(), lines.join("\n")),
     ]);
     if let Some(base) = goal.service.runbook_base {
-        let url = format!("{}/{alert}", base.trim_end_matches('/'));
+        let url = names::runbook_url(base, alert);
         annotations.insert("runbook_url".to_owned(), literal(&url));
     }
     annotations

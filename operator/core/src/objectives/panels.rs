@@ -3,6 +3,7 @@
 use observed_crds::v1alpha1::Severity;
 use observed_crds::v1alpha1::signal_pack::Unit;
 
+use super::alerts::BURNING;
 use super::burn::{Burn, HOUR, burns};
 use super::goal::{BUDGET, ERROR_RATIO, Goal, Texts};
 use crate::duration;
@@ -32,6 +33,7 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
     };
     let line = |value: f64, above: bool, severity: Severity| Threshold { value, above, severity };
     let of_burn = |burn: &Burn| line(burn.factor(goal.period).value(), true, burn.severity);
+    let alerts: Vec<String> = goal.burns.first().map(|_| BURNING.to_owned()).into_iter().collect();
     vec![
         Panel {
             title: format!("{name}: good events"),
@@ -44,7 +46,8 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
             min: None,
             max: Some(1.0),
             thresholds: vec![line(goal.target.value(), false, Severity::Warning)],
-            overview: None,
+            overview: Vec::new(),
+            alerts: alerts.clone(),
         },
         Panel {
             title: format!("{name}: error budget left"),
@@ -57,7 +60,8 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
             min: None,
             max: Some(1.0),
             thresholds: vec![line(0.0, false, Severity::Critical)],
-            overview: Some(left()),
+            overview: vec![left()],
+            alerts: alerts.clone(),
         },
         Panel {
             title: format!("{name}: burn rate"),
@@ -70,7 +74,8 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
             min: Some(0.0),
             max: None,
             thresholds: goal.burns.iter().map(of_burn).collect(),
-            overview: None,
+            overview: Vec::new(),
+            alerts,
         },
     ]
 }

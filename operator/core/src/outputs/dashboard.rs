@@ -112,7 +112,8 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
         .iter()
         .flat_map(|pack| &pack.panels)
         .chain(plan.objectives.iter().flat_map(|objective| &objective.panels))
-        .filter_map(stat);
+        .filter(|panel| !panel.overview.is_empty())
+        .map(|panel| stat(panel, plan));
     let overview = Row {
         title: "Overview".into(),
         closed: false,
@@ -128,7 +129,7 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
             .objectives
             .iter()
             .flat_map(|objective| &objective.panels)
-            .map(timeseries)
+            .map(|panel| timeseries(panel, plan))
             .collect(),
     };
     // Of a pack nothing is shown when the service exposes nothing that its panels read.
@@ -137,7 +138,7 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
         title: pack.title.clone(),
         // What the service depends on explains what is seen of itself, and is looked at after that.
         closed: pack.dependency.is_some(),
-        panels: pack.panels.iter().map(timeseries).collect(),
+        panels: pack.panels.iter().map(|panel| timeseries(panel, plan)).collect(),
     });
     grafana::Dashboard {
         uid: uid(plan),
@@ -150,7 +151,7 @@ pub fn dashboard(plan: &Plan) -> grafana::Dashboard {
         tags: vec!["observed".into()],
         refresh: duration::text(plan.scrape.interval_seconds),
         variables: variables(plan),
-        links: links(plan),
+        links: links(plan, &[]),
         annotations: vec![
             grafana::Annotation {
                 name: ALERTS_FIRING.into(),
@@ -187,18 +188,21 @@ fn variables(plan: &Plan) -> Vec<Variable> {
     ]
 }
 
-fn links(plan: &Plan) -> Vec<Link> {
-    let pages = [
-        ("Runbooks", &plan.dashboard.runbooks_url),
-        ("Logs", &plan.dashboard.logs_url),
-    ];
-    let given = pages.into_iter().filter_map(|(title, url)| Some((title, url.clone()?)));
-    given
-        .map(|(title, url)| Link {
-            title: title.into(),
-            url,
-        })
-        .collect()
+/// The runbooks of these alerts, or all where there are none of them, and the logs.
+fn links(plan: &Plan, alerts: &[String]) -> Vec<Link> {
+    let link = |title: &str, url: String| Link {
+        title: title.to_owned(),
+        url,
+    };
+    let runbooks = plan.dashboard.runbooks_url.iter().flat_map(|base| match alerts {
+        [] => vec![link("Runbooks", base.clone())],
+        alerts => {
+            let page = |alert: &String| link(&format!("Runbook {alert}"), names::runbook_url(base, alert));
+            alerts.iter().map(page).collect()
+        }
+    });
+    let logs = plan.dashboard.logs_url.iter().map(|url| link("Logs", url.clone()));
+    runbooks.chain(logs).collect()
 }
 
 /// When the workload was rolled out: what goes wrong after that often does so because of it. A workload that is scaled is
@@ -255,6 +259,8 @@ fn count_firing(firing: &str, plan: &Plan) -> grafana::Panel {
             above: true,
             color: Color::Red,
         }],
+        links: links(plan, &[]),
+        row_link: None,
     }
 }
 
@@ -273,19 +279,23 @@ fn list_firing(firing: &str, plan: &Plan) -> grafana::Panel {
         min: None,
         max: None,
         thresholds: Vec::new(),
+        links: links(plan, &[]),
+        row_link: plan.dashboard.runbooks_url.as_ref().map(|base| Link {
+            title: "Runbook".into(),
+            url: names::runbook_url(base, "${__data.fields.alertname}"),
+        }),
     }
 }
 
-fn stat(panel: &plan::Panel) -> Option<grafana::Panel> {
-    let overview = panel.overview.as_ref()?;
-    Some(grafana::Panel {
+fn stat(panel: &plan::Panel, plan: &Plan) -> grafana::Panel {
+    grafana::Panel {
         kind: PanelKind::Stat,
-        queries: vec![query(overview)],
-        ..timeseries(panel)
-    })
+        queries: panel.overview.iter().map(query).collect(),
+        ..timeseries(panel, plan)
+    }
 }
 
-fn timeseries(panel: &plan::Panel) -> grafana::Panel {
+fn timeseries(panel: &plan::Panel, plan: &Plan) -> grafana::Panel {
     grafana::Panel {
         kind: PanelKind::Timeseries,
         title: panel.title.clone(),
@@ -295,6 +305,8 @@ fn timeseries(panel: &plan::Panel) -> grafana::Panel {
         min: panel.min,
         max: panel.max,
         thresholds: panel.thresholds.iter().map(threshold).collect(),
+        links: links(plan, &panel.alerts),
+        row_link: None,
     }
 }
 

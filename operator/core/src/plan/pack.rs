@@ -185,7 +185,9 @@ pub struct Panel {
     /// The alerts' thresholds, drawn as lines.
     pub thresholds: Vec<Threshold>,
     /// What the first row shows of it, if anything.
-    pub overview: Option<PanelQuery>,
+    pub overview: Vec<PanelQuery>,
+    /// Names of the alerts on what it shows.
+    pub alerts: Vec<String>,
 }
 
 /// A query of a panel.

@@ -174,7 +174,7 @@ impl Drawn<'_> {
                     @if second + i64::from(self.span.step) < self.span.end {
                         p.help { "last seen at " (axis::moment(second, self.span.clock)) }
                     }
-                    @if lines.len() > 1 || panel.is_by_labels() { p.help { (line.name) } }
+                    @if panel.has_names() { p.help { (line.name) } }
                 } @else {
                     p.none { "no data" }
                 }

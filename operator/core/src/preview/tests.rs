@@ -22,6 +22,8 @@ pub(super) fn panel(title: &str) -> Panel {
             above: true,
             color: Color::Red,
         }],
+        links: vec![],
+        row_link: None,
     }
 }
 

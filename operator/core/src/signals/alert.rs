@@ -8,6 +8,7 @@ use super::adapt::Settings;
 use super::ties::{self, Ties};
 use super::{Binding, case, proven, recorded, text};
 use crate::duration;
+use crate::names;
 use crate::plan;
 use crate::promql::{Error, Expression};
 
@@ -103,7 +104,7 @@ fn annotations(alert: &signal_pack::Alert, description: String, binding: &Bindin
         ("description".to_owned(), description),
     ]);
     if let Some(base) = binding.runbook_base {
-        let url = format!("{}/{}", base.trim_end_matches('/'), alert.name);
+        let url = names::runbook_url(base, &alert.name);
         annotations.insert("runbook_url".to_owned(), text::literal(&url));
     }
     annotations

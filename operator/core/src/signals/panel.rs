@@ -16,6 +16,7 @@ pub(super) fn panel(
     pack: &SignalPack,
     signal: &Signal,
     mut thresholds: Vec<Threshold>,
+    alerts: Vec<String>,
     stands: &dyn Fn(&str) -> bool,
     ties: &Ties<'_>,
     binding: &Binding<'_>,
@@ -38,13 +39,13 @@ pub(super) fn panel(
     if queries.is_empty() {
         return Ok(None);
     }
-    // One number, and the one that the alerts compare. From what is scraped, so that it shows before rules are loaded.
+    // The number that the alerts compare, if there is one. From what is scraped, so that it shows before rules are loaded.
     let whole = signal.record.as_ref().map(|record| record.expr.as_str());
     let whole = whole.filter(|expr| stands(expr));
     let overview = match (panel.overview, whole) {
-        (false, _) => None,
-        (true, Some(expr)) => Some(query(tie, expr, title.clone(), ties, binding)?),
-        (true, None) => queries.first().cloned(),
+        (false, _) => Vec::new(),
+        (true, Some(expr)) => vec![query(tie, expr, title.clone(), ties, binding)?],
+        (true, None) => queries.clone(),
     };
     thresholds.dedup();
     Ok(Some(plan::Panel {
@@ -56,6 +57,7 @@ pub(super) fn panel(
         max: panel.max,
         thresholds,
         overview,
+        alerts,
     }))
 }
 

@@ -343,7 +343,9 @@ fn a_panel_asks_in_steps_of_the_samples_that_it_reads() {
 #[test]
 fn the_overview_shows_the_one_number_that_is_recorded() {
     let panel = panel(&plan(&Signals::default()), "Request rate");
-    let overview = panel.overview.unwrap();
+    let [overview] = panel.overview.as_slice() else {
+        panic!("{:?}", panel.overview)
+    };
     assert!(overview.expr.contains("by (namespace, job)") && overview.expr.contains("$__rate_interval"));
     assert!(panel.queries[0].expr.contains("by (status)"));
 }

@@ -37,7 +37,8 @@ fn pack(name: &str, title: &str) -> plan::Pack {
             above: true,
             severity: Severity::Critical,
         }],
-        overview: overview.then(|| query.clone()),
+        overview: overview.then(|| query.clone()).into_iter().collect(),
+        alerts: vec!["HighErrorRate".into()],
     };
     plan::Pack {
         name: name.into(),
@@ -157,6 +158,44 @@ fn the_pages_that_are_given_are_linked_and_no_others() {
         links(&plan),
         [(json!("Runbooks"), json!("https://runbooks.example.org"))]
     );
+}
+
+#[test]
+fn every_panel_leads_to_the_runbooks_of_its_alerts_and_to_the_logs() {
+    let mut plan = plan(json!({"logsURL": "https://logs.example.org/?app=${service}"}));
+    plan.dashboard.runbooks_url = Some("https://runbooks.example.org/".into());
+    let links = |panel: &Value| {
+        let links = panel["links"].as_array().into_iter().flatten();
+        links
+            .map(|link| link["url"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let logs = "https://logs.example.org/?app=${service}";
+    let with = shown(&plan);
+    let panels = with["panels"].as_array().unwrap().iter();
+    for panel in panels.filter(|panel| panel["type"] != "row") {
+        let runbook = match panel["title"].as_str().unwrap() {
+            "Rate" | "Other" => "https://runbooks.example.org/HighErrorRate",
+            _ => "https://runbooks.example.org/",
+        };
+        assert_eq!(links(panel), [runbook, logs], "{}", panel["title"]);
+    }
+    // Which alerts fire: each line has its own.
+    assert_eq!(
+        with["panels"][4]["fieldConfig"]["defaults"]["links"][0]["url"],
+        "https://runbooks.example.org/${__data.fields.alertname}"
+    );
+    plan.dashboard.runbooks_url = None;
+    plan.dashboard.logs_url = None;
+    let without = shown(&plan);
+    assert!(
+        without["panels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|panel| links(panel).is_empty())
+    );
+    assert_eq!(without["panels"][4]["fieldConfig"]["defaults"]["links"], Value::Null);
 }
 
 #[test]

@@ -256,9 +256,9 @@ impl Workshop {
                     "-gcflags=all=-dwarf=false",
                     "-ldflags",
                     tool.family().link_flags(),
-                    "-o",
                 ]);
-                go.arg(&unfinished).arg(package);
+                go.args(tool.family().tags().into_iter().flat_map(|tags| ["-tags", tags]));
+                go.arg("-o").arg(&unfinished).arg(package);
                 run(go, &log, tool)?;
             }
             Origin::Files { module, directory } => {
@@ -372,10 +372,10 @@ pub(crate) fn free_gib(path: &Path) -> Result<u64, Error> {
 
 /// What a family's programs depend on: another of these, another directory.
 fn key(family: Family, go_version: &str) -> String {
-    key_of(&family.sources(), family.link_flags(), go_version)
+    key_of(&family.sources(), family.link_flags(), family.tags(), go_version)
 }
 
-fn key_of(sources: &[(&str, &str)], link_flags: &str, go_version: &str) -> String {
+fn key_of(sources: &[(&str, &str)], link_flags: &str, tags: Option<&str>, go_version: &str) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
@@ -383,6 +383,7 @@ fn key_of(sources: &[(&str, &str)], link_flags: &str, go_version: &str) -> Strin
     };
     add(go_version);
     add(link_flags);
+    tags.into_iter().for_each(&mut add);
     for (path, text) in sources {
         add(path);
         add(text);

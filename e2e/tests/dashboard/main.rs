@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod panels;
+mod picture;
 mod preview;
 
 use std::fs;
@@ -67,14 +68,16 @@ impl Programs {
 
     /// What stands in the page after a browser has read it.
     fn shown(&self, file: &Path) -> String {
+        let output = self.browser(file, &["--dump-dom".to_owned()]);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A browser that reads the page.
+    fn browser(&self, file: &Path, arguments: &[String]) -> Output {
         let profile = tempfile::tempdir().unwrap();
         let output = Command::new(self.debian.program("chromium-headless-shell").unwrap())
-            .args([
-                "--no-sandbox",
-                "--disable-gpu",
-                "--virtual-time-budget=2000",
-                "--dump-dom",
-            ])
+            .args(["--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000"])
+            .args(arguments)
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!("file://{}", file.display()))
             .env(
@@ -85,7 +88,7 @@ impl Programs {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", words(&output));
-        String::from_utf8(output.stdout).unwrap()
+        output
     }
 }
 

@@ -2,14 +2,15 @@ use super::*;
 
 #[test]
 fn a_family_is_built_again_when_anything_it_is_made_of_changes() {
-    let first = key_of(&[("go.mod", "module a")], "-s", "go1.26.8");
-    assert_eq!(first, key_of(&[("go.mod", "module a")], "-s", "go1.26.8"));
+    let first = key_of(&[("go.mod", "module a")], "-s", None, "go1.26.8");
+    assert_eq!(first, key_of(&[("go.mod", "module a")], "-s", None, "go1.26.8"));
     let others = [
-        key_of(&[("go.mod", "module b")], "-s", "go1.26.8"),
-        key_of(&[("go.sum", "module a")], "-s", "go1.26.8"),
-        key_of(&[("go.mod", "module a")], "-w", "go1.26.8"),
-        key_of(&[("go.mod", "module a")], "-s", "go1.26.9"),
-        key_of(&[("go.mod", "module a"), ("go.sum", "")], "-s", "go1.26.8"),
+        key_of(&[("go.mod", "module b")], "-s", None, "go1.26.8"),
+        key_of(&[("go.sum", "module a")], "-s", None, "go1.26.8"),
+        key_of(&[("go.mod", "module a")], "-w", None, "go1.26.8"),
+        key_of(&[("go.mod", "module a")], "-s", None, "go1.26.9"),
+        key_of(&[("go.mod", "module a"), ("go.sum", "")], "-s", None, "go1.26.8"),
+        key_of(&[("go.mod", "module a")], "-s", Some("netgo"), "go1.26.8"),
     ];
     assert!(others.iter().all(|other| *other != first), "{others:?} against {first}");
 }

@@ -204,7 +204,7 @@ impl Tool {
                 "portmap",
                 2,
             ),
-            Self::Coredns => (Family::Coredns, Package("github.com/coredns/coredns"), "coredns", 95),
+            Self::Coredns => (Family::Coredns, Package("./dns"), "coredns", 60),
             Self::MonitoringCrds => {
                 let directory = "example/prometheus-operator-crd";
                 (
@@ -245,7 +245,7 @@ impl Tool {
                 Family::Prometheus,
                 Package("github.com/prometheus/prometheus/cmd/prometheus"),
                 "prometheus",
-                260,
+                160,
             ),
             Self::Promtool => (
                 Family::Prometheus,

@@ -79,7 +79,11 @@ impl Family {
             Self::Kubernetes => module!("kubernetes"),
             Self::Containerd => module!("containerd"),
             Self::Cni => module!("cni"),
-            Self::Coredns => module!("coredns"),
+            Self::Coredns => [
+                module!("coredns"),
+                vec![("dns/main.go", include_str!("../../tools/coredns/dns/main.go"))],
+            ]
+            .concat(),
             Self::PrometheusOperator => module!("prometheus-operator"),
             Self::Prometheus => module!("prometheus"),
             Self::Alertmanager => module!("alertmanager"),

@@ -352,6 +352,8 @@ async fn the_drill_command_proves_each_alert_and_says_which_one_is_not() {
     assert_eq!(status, Some(0), "{table}");
     let line = table.lines().find(|line| line.contains("HighErrorRate")).unwrap();
     assert!(line.ends_with("proven") && !table.contains("FAILED"), "{table}");
+    // Its window and its `for` of 5 minutes each, and four evaluations.
+    assert!(line.contains(" 12m "), "{table}");
     let (status, none) = drill(real, &["--alert", "HighErrorRat"]).await;
     assert!(status == Some(2) && none.contains("HighErrorRat"), "{none}");
 

@@ -62,6 +62,9 @@ pub struct Test {
     /// Whether the alert must fire in it, or stay silent.
     #[serde(skip)]
     pub fires: bool,
+    /// Seconds after the start of the case: by then it fires if it must, and has never fired if not.
+    #[serde(skip)]
+    pub verdict_seconds: u32,
     /// Name of the test: the alert, and the case in words.
     pub name: String,
     interval: String,
@@ -164,13 +167,10 @@ fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
 }
 
 /// A case in which it is silent, and in which its counters start again, as they do with every restart of a pod. None where
-/// no counter goes on, or where the pack has such a case of its own.
+/// no counter goes on, or where a case of the pack says what a restart means to it.
 fn restarted(alert: &Alert, clock: &Clock) -> Option<Case> {
-    if alert
-        .silent
-        .iter()
-        .any(|case| case.inputs.iter().any(|input| input.reset_at.is_some()))
-    {
+    let mut inputs = alert.fires.iter().chain(&alert.silent).flat_map(|case| &case.inputs);
+    if inputs.any(|input| input.reset_at.is_some()) {
         return None;
     }
     let goes_on = |input: &Input| matches!(input.course, Course::Rate(_)) && input.until.is_none();
@@ -301,6 +301,7 @@ fn fires(alert: &Alert, case: &Case, clock: &Clock, home: &Home) -> Test {
     Test {
         alert: alert.name.clone(),
         fires: true,
+        verdict_seconds: firing,
         name: format!("{} fires: {}", called(alert), case.title),
         interval: duration::text(clock.interval),
         input_series: home.given(&case.inputs, clock.interval, until, end),
@@ -318,6 +319,7 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
     Test {
         alert: alert.name.clone(),
         fires: false,
+        verdict_seconds: end,
         name,
         interval: duration::text(clock.interval),
         input_series: home.given(inputs, clock.interval, until, end),

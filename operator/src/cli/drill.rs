@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use observed_core::drill::{self, Test};
+use observed_core::duration;
 use observed_core::packs::Packs;
 use observed_core::plan::Plan;
 use serde::Serialize;
@@ -27,7 +28,8 @@ Examples:
 
 Each alert carries its drill: faults in which it must fire, and harmless things (no traffic, a restart, a counter that
 begins anew, a value just below the threshold, the same fault at a namesake) in which it must not. They follow the
-thresholds of the service. promtool 3 comes with Prometheus: go install github.com/prometheus/prometheus/cmd/promtool.
+thresholds of the service. BY is how long after the start of a fault the alert must fire at the latest, with the scrape
+interval of the service. promtool 3 comes with Prometheus: go install github.com/prometheus/prometheus/cmd/promtool.
 
 Exit status: 0 every alert is proven, 1 one is not or the ObservedServices have findings, 2 promtool could not be run.";
 
@@ -68,6 +70,9 @@ struct Drilled {
 struct Proof {
     alert: String,
     fires: Tally,
+    /// Seconds after the start of a fault at which it must fire.
+    #[serde(rename = "firesBySeconds")]
+    fires_by_seconds: u32,
     silent: Tally,
     failures: Vec<Failure>,
 }
@@ -145,6 +150,7 @@ fn played(plan: &Plan, args: &Args) -> Result<Drilled, Error> {
             .get(&test.name)
             .ok_or(PromtoolError::NotPlayed(test.name.clone()))?;
         let tally = if test.fires {
+            proof.fires_by_seconds = proof.fires_by_seconds.max(test.verdict_seconds);
             &mut proof.fires
         } else {
             &mut proof.silent
@@ -167,13 +173,14 @@ fn table(service: &Drilled) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
-        .set_header(["ALERT", "FIRES", "SILENT", "RESULT"]);
+        .set_header(["ALERT", "FIRES", "BY", "SILENT", "RESULT"]);
     for proof in &service.alerts {
         let of = |tally: Tally| format!("{} of {}", tally.passed, tally.cases);
         let result = if proof.failures.is_empty() { "proven" } else { "FAILED" };
         table.add_row([
             proof.alert.clone(),
             of(proof.fires),
+            duration::text(proof.fires_by_seconds),
             of(proof.silent),
             result.to_owned(),
         ]);

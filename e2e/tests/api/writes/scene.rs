@@ -296,6 +296,7 @@ pub async fn record(workload: &'static Workload) -> Reference {
 impl Scene {
     /// How everything is once a step has had its whole effect.
     async fn settled(&self, step: &Step) -> Arc<End> {
+        let last: Mutex<Option<Arc<End>>> = Mutex::default();
         let look = async || {
             self.is_quiet().await?;
             let seen = self.end().await;
@@ -318,6 +319,10 @@ impl Scene {
                     Err("the spec is not seen yet".to_owned())
                 }
                 (Some(_), Some(reason)) => Err((*reason).to_owned()),
+                // An operator that has much to do may not have begun.
+                _ if last.lock().await.replace(Arc::clone(&seen)).as_ref() != Some(&seen) => {
+                    Err("it was otherwise at the last look".to_owned())
+                }
                 _ => Ok(seen),
             }
         };

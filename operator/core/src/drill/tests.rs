@@ -106,6 +106,17 @@ fn an_alert_on_counters_is_tried_with_counters_that_start_again() {
     assert_eq!(throttled.len(), 2);
     assert!(again("HighErrorRate").is_none(), "the pack has one of its own");
     assert!(again("HighMemoryUsage").is_none(), "memory is no counter");
+
+    let alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+    let mut alert = alerts
+        .clone()
+        .find(|alert| alert.name == "CPUThrottled")
+        .unwrap()
+        .clone();
+    let clock = Clock::of(&plan, &alert);
+    assert!(restarted(&alert, &clock).is_some());
+    alert.fires[0].inputs[0].reset_at = Some(600);
+    assert!(restarted(&alert, &clock).is_none(), "a restart is what it is about");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub const COLUMNS: usize = 24;
 /// Most numbers beside each other that can still be read.
 const MOST_STATS: usize = 6;
 /// Queries that are sent when the dashboard opens; the rows after them are closed until somebody opens them.
-const MOST_QUERIES: usize = 30;
+const MOST_QUERIES: usize = 36;
 
 /// Where something is, in columns and in lines of 30 pixels.
 #[derive(Clone, Copy, Serialize)]

@@ -123,7 +123,7 @@ fn a_row_without_panels_is_left_out() {
 
 #[test]
 fn rows_that_would_send_too_many_queries_are_closed() {
-    let dashboard = dashboard(vec![row(PanelKind::Timeseries, 20), row(PanelKind::Timeseries, 11)]);
+    let dashboard = dashboard(vec![row(PanelKind::Timeseries, 20), row(PanelKind::Timeseries, 17)]);
     let closed: Vec<_> = dashboard["panels"]
         .as_array()
         .unwrap()
@@ -136,7 +136,7 @@ fn rows_that_would_send_too_many_queries_are_closed() {
             )
         })
         .collect();
-    assert_eq!(closed, [(false, 0), (true, 11)]);
+    assert_eq!(closed, [(false, 0), (true, 17)]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const MOST: Duration = Duration::from_millis(1);
 /// no page of its memory is used twice.
 const GROWTH: f64 = 1.5;
 
-/// Prints the table. Whether Observed takes as little as it must, and no more for one of many than for one of a few.
+/// Prints the table. Whether Observed takes as little as it must, and for one of many not much more than for one of a few.
 pub fn compare(programs: &Programs) -> bool {
     let mut rows = Vec::new();
     let mut wholes = Vec::new();

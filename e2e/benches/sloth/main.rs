@@ -4,7 +4,7 @@
 //! alert fires, days on which the two say different things, and what the rules cost a real Prometheus. It ends with an
 //! error when a page or a ticket comes more than one evaluation later than Sloth's, when Observed says something wrong
 //! about a day, or when generating one of 5000 resources takes more than a millisecond of CPU, less than ten times less
-//! than Sloth for an object, or more than one of 100 does.
+//! than Sloth for an object, or more than one and a half times what one of 100 does.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -9,7 +9,7 @@ use super::programs;
 const SIZE: (u32, u32) = (1440, 1000);
 
 #[tokio::test]
-async fn the_picture_in_the_readme_is_of_the_page_that_is_drawn_now() {
+async fn the_page_beside_the_picture_in_the_readme_is_the_one_that_is_drawn_now() {
     let programs = programs().await;
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images");
     let (kept, picture) = (images.join("preview.html"), images.join("preview.png"));

@@ -59,12 +59,9 @@ pub struct Test {
     /// The alert.
     #[serde(skip)]
     pub alert: String,
-    /// Whether the alert must fire in it, or stay silent.
+    /// Seconds after its start by which the alert must fire in it. None if it must stay silent.
     #[serde(skip)]
-    pub fires: bool,
-    /// Seconds after the start of the case: by then it fires if it must, and has never fired if not.
-    #[serde(skip)]
-    pub verdict_seconds: u32,
+    pub fires_by_seconds: Option<u32>,
     /// Name of the test: the alert, and the case in words.
     pub name: String,
     interval: String,
@@ -173,7 +170,7 @@ fn restarted(alert: &Alert, clock: &Clock) -> Option<Case> {
     if inputs.any(|input| input.reset_at.is_some()) {
         return None;
     }
-    let goes_on = |input: &Input| matches!(input.course, Course::Rate(_)) && input.until.is_none();
+    let goes_on = |input: &Input| matches!(input.course, Course::Rate(rate) if rate > 0.0) && input.until.is_none();
     let case = alert.silent.iter().find(|case| case.inputs.iter().any(goes_on))?;
     let mut inputs = case.inputs.clone();
     for input in inputs.iter_mut().filter(|input| goes_on(input)) {
@@ -300,8 +297,7 @@ fn fires(alert: &Alert, case: &Case, clock: &Clock, home: &Home) -> Test {
     let until = |input: &Input| input.until.map_or(firing, |at| at.min(firing));
     Test {
         alert: alert.name.clone(),
-        fires: true,
-        verdict_seconds: firing,
+        fires_by_seconds: Some(firing),
         name: format!("{} fires: {}", called(alert), case.title),
         interval: duration::text(clock.interval),
         input_series: home.given(&case.inputs, clock.interval, until, end),
@@ -318,8 +314,7 @@ fn silent(alert: &Alert, inputs: &[Input], clock: &Clock, name: String, home: &H
     let until = |input: &Input| input.until.unwrap_or(end);
     Test {
         alert: alert.name.clone(),
-        fires: false,
-        verdict_seconds: end,
+        fires_by_seconds: None,
         name,
         interval: duration::text(clock.interval),
         input_series: home.given(inputs, clock.interval, until, end),

@@ -28,8 +28,8 @@ Examples:
 
 Each alert carries its drill: faults in which it must fire, and harmless things (no traffic, a restart, a counter that
 begins anew, a value just below the threshold, the same fault at a namesake) in which it must not. They follow the
-thresholds of the service. BY is how long after the start of a fault the alert must fire at the latest, with the scrape
-interval of the service. promtool 3 comes with Prometheus: go install github.com/prometheus/prometheus/cmd/promtool.
+thresholds of the service. BY is the time since the start of the drill by which the alert must fire. Before that start there
+is nothing, so that a fault fills a window of days at once. promtool 3 comes with Prometheus: go install github.com/prometheus/prometheus/cmd/promtool.
 
 Exit status: 0 every alert is proven, 1 one is not or the ObservedServices have findings, 2 promtool could not be run.";
 
@@ -70,7 +70,7 @@ struct Drilled {
 struct Proof {
     alert: String,
     fires: Tally,
-    /// Seconds after the start of a fault at which it must fire.
+    /// Seconds after the start of the drill by which it must fire.
     #[serde(rename = "firesBySeconds")]
     fires_by_seconds: u32,
     silent: Tally,
@@ -149,8 +149,8 @@ fn played(plan: &Plan, args: &Args) -> Result<Drilled, Error> {
         let wrong = played
             .get(&test.name)
             .ok_or(PromtoolError::NotPlayed(test.name.clone()))?;
-        let tally = if test.fires {
-            proof.fires_by_seconds = proof.fires_by_seconds.max(test.verdict_seconds);
+        let tally = if let Some(seconds) = test.fires_by_seconds {
+            proof.fires_by_seconds = proof.fires_by_seconds.max(seconds);
             &mut proof.fires
         } else {
             &mut proof.silent

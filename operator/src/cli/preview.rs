@@ -94,7 +94,7 @@ fn drilled(plan: &Plan, alert: &str, args: &Args) -> Result<String, Error> {
 
 fn unknown(plan: &Plan, alert: &str) -> Error {
     let mut names: Vec<String> = drill::tests(plan)
-        .filter(|test| test.fires)
+        .filter(|test| test.fires_by_seconds.is_some())
         .map(|test| test.alert)
         .collect();
     names.dedup();

@@ -299,6 +299,7 @@ impl Scene {
         let last: Mutex<Option<Arc<End>>> = Mutex::default();
         let look = async || {
             self.is_quiet().await?;
+            self.changes.fetch_add(1, Ordering::Relaxed);
             let seen = self.end().await;
             let service = seen.get("ObservedService shop");
             let children = seen.keys().filter(|name| !name.starts_with("Deployment ")).count();

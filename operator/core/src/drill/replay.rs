@@ -30,7 +30,7 @@ pub type Replayed = BTreeMap<String, BTreeMap<i64, Said>>;
 
 /// The first case in which the alert fires. None if the plan has no alert of that name.
 pub fn replay(plan: &Plan, alert: &str) -> Option<Replay> {
-    let (clock, test) = paced(plan).find(|(_, test)| test.alert == alert && test.fires)?;
+    let (clock, test) = paced(plan).find(|(_, test)| test.alert == alert && test.fires_by_seconds.is_some())?;
     let last = test.promql_expr_test.last()?;
     Some(Replay {
         length_seconds: duration::seconds(&last.eval_time)?,

@@ -215,6 +215,8 @@ fn steps(panel: &Panel) -> Vec<Step> {
     let color = |at: f64| meaning(&panel.thresholds, at).as_str();
     let base = match (panel.kind, thresholds.first()) {
         (PanelKind::Stat, Some(first)) => color(first.value - 1.0),
+        // What no alert judges is neither good nor bad.
+        (PanelKind::Stat, None) => "text",
         _ => Color::Green.as_str(),
     };
     let mut steps = vec![Step {

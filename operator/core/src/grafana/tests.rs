@@ -224,6 +224,6 @@ fn a_number_is_coloured_by_what_is_wrong_at_its_value() {
 fn a_threshold_that_is_no_number_draws_nothing() {
     assert_eq!(
         steps(PanelKind::Stat, &[limit(f64::NAN, true, Color::Red)]),
-        [step(None, "green")]
+        [step(None, "text")]
     );
 }

@@ -16,7 +16,7 @@ use crate::signals::text::{literal, printed, step};
 
 /// Names of the alerts. Which objective, and which of its windows, is in their labels.
 pub(super) const BURNING: &str = "ErrorBudgetBurn";
-const UNMEASURED: &str = "ObjectiveUnmeasured";
+pub(super) const UNMEASURED: &str = "ObjectiveUnmeasured";
 
 /// Between conditions on recorded series of different windows.
 const AND: &str = " and ignoring (window) ";

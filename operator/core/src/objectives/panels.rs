@@ -3,7 +3,7 @@
 use observed_crds::v1alpha1::Severity;
 use observed_crds::v1alpha1::signal_pack::Unit;
 
-use super::alerts::BURNING;
+use super::alerts::{BURNING, UNMEASURED};
 use super::burn::{Burn, HOUR, burns};
 use super::goal::{BUDGET, ERROR_RATIO, Goal, Texts};
 use crate::duration;
@@ -33,7 +33,9 @@ pub(super) fn panels(goal: &Goal<'_>) -> Vec<Panel> {
     };
     let line = |value: f64, above: bool, severity: Severity| Threshold { value, above, severity };
     let of_burn = |burn: &Burn| line(burn.factor(goal.period).value(), true, burn.severity);
-    let alerts: Vec<String> = goal.burns.first().map(|_| BURNING.to_owned()).into_iter().collect();
+    let alerts = [(!goal.burns.is_empty(), BURNING), (goal.unmeasured, UNMEASURED)];
+    let alerts = alerts.into_iter().filter(|(is_on, _)| *is_on);
+    let alerts: Vec<String> = alerts.map(|(_, alert)| alert.to_owned()).collect();
     vec![
         Panel {
             title: format!("{name}: good events"),

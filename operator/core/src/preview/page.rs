@@ -165,10 +165,15 @@ impl Drawn<'_> {
                 .find(|(_, value)| !value.is_nan())
                 .copied()
         };
+        // What no alert judges is neither good nor bad.
+        let color = |value: f64| {
+            let judged = !panel.thresholds.is_empty();
+            judged.then(|| format!("color: {}", grafana::meaning(&panel.thresholds, value).as_str()))
+        };
         html! {
             @for line in lines {
                 @if let Some((second, value)) = last(line) {
-                    p.value style={"color: " (grafana::meaning(&panel.thresholds, value).as_str())} {
+                    p.value style=[color(value)] {
                         (quantity::text(panel.unit, value))
                     }
                     @if second + i64::from(self.span.step) < self.span.end {

@@ -127,8 +127,8 @@ impl Family {
         }
     }
 
-    /// What is left out of the programs. Prometheus finds its targets by Kubernetes, files and HTTP alone: the clients of 24 clouds
-    /// are two thirds of what is compiled for it.
+    /// What is left out of the programs. Prometheus finds its targets by Kubernetes, files and HTTP alone, without the clients of
+    /// every cloud.
     pub(crate) fn tags(self) -> Option<&'static str> {
         (self == Self::Prometheus).then_some("remove_all_sd,enable_kubernetes_sd")
     }

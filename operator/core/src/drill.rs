@@ -145,11 +145,8 @@ fn paced(plan: &Plan) -> impl Iterator<Item = (Clock, Test)> {
 
 fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
     let firing = alert.fires.iter().map(|case| fires(alert, case, clock, home));
-    let quiet = alert.silent.iter().map(|case| {
-        let title = format!("{} is silent: {}", called(alert), case.title);
-        silent(alert, &case.inputs, clock, title, home)
-    });
-    let restarted = restarted(alert, clock).map(|case| {
+    let restarted = restarted(alert, clock);
+    let quiet = alert.silent.iter().chain(&restarted).map(|case| {
         let title = format!("{} is silent: {}", called(alert), case.title);
         silent(alert, &case.inputs, clock, title, home)
     });
@@ -160,7 +157,7 @@ fn of_alert(alert: &Alert, clock: &Clock, home: &Home) -> Vec<Test> {
             silent(alert, &case.inputs, clock, title, &home)
         })
     });
-    firing.chain(quiet).chain(restarted).chain(elsewhere).collect()
+    firing.chain(quiet).chain(elsewhere).collect()
 }
 
 /// A case in which it is silent, and in which its counters start again, as they do with every restart of a pod. None where

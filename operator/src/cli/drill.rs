@@ -29,7 +29,8 @@ Examples:
 Each alert carries its drill: faults in which it must fire, and harmless things (no traffic, a restart, a counter that
 begins anew, a value just below the threshold, the same fault at a namesake) in which it must not. They follow the
 thresholds of the service. BY is the time since the start of the drill by which the alert must fire. Before that start there
-is nothing, so that a fault fills a window of days at once. promtool 3 comes with Prometheus: go install github.com/prometheus/prometheus/cmd/promtool.
+is nothing, so that a fault fills a window of days at once. promtool 3 comes with Prometheus:
+go install github.com/prometheus/prometheus/cmd/promtool.
 
 Exit status: 0 every alert is proven, 1 one is not or the ObservedServices have findings, 2 promtool could not be run.";
 

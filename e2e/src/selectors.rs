@@ -26,8 +26,9 @@ fn selectors<'a>(expr: &'a Expr, found: &mut Vec<&'a VectorSelector>) {
     }
 }
 
-/// The selectors of an expression that demand neither the namespace, word for word, nor one of the exporters, each by its
-/// namespace and its job. Of what is no PromQL, also with durations in place of Grafana's variables, all of it with the error.
+/// The selectors of an expression that demand neither the namespace, word for word, nor the rule groups of one service there,
+/// nor one of the exporters, each by its namespace and its job. Of what is no PromQL, also with durations in place of
+/// Grafana's variables, all of it with the error.
 #[must_use]
 pub fn escapes(text: &str, namespace: &str, exporters: &[(&str, &str)]) -> Vec<String> {
     let text = ["$__rate_interval", "$__interval", "$__range"]
@@ -51,13 +52,30 @@ pub fn escapes(text: &str, namespace: &str, exporters: &[(&str, &str)]) -> Vec<S
         let reads = |(namespace, job): &(&str, &str)| {
             demands(selector, "namespace", namespace) && demands(selector, "job", job)
         };
-        demands(selector, "namespace", namespace) || exporters.iter().any(reads)
+        demands(selector, "namespace", namespace)
+            || demands_rules_of(selector, namespace)
+            || exporters.iter().any(reads)
     };
     found
         .iter()
         .filter(|selector| !stays(selector))
         .map(|selector| selector.to_string())
         .collect()
+}
+
+/// Whether a selector reads only what Prometheus tells of the rule groups of one service of the namespace.
+fn demands_rules_of(selector: &VectorSelector, namespace: &str) -> bool {
+    let matchers = &selector.matchers;
+    let is_named = |service: &str| !service.is_empty() && !service.contains(['|', '*', '+', '?', '(', '[', '{', ':']);
+    let is_one = |pattern: &str| {
+        let group = pattern.strip_prefix(&format!(".+;observed:{namespace}/"));
+        group.and_then(|group| group.strip_suffix(":.+")).is_some_and(is_named)
+    };
+    matchers.or_matchers.is_empty()
+        && matchers
+            .matchers
+            .iter()
+            .any(|it| it.name == "rule_group" && matches!(it.op, MatchOp::Re(_)) && is_one(&it.value))
 }
 
 /// Every expression of a dashboard: of panels, annotations and variables.
@@ -90,6 +108,7 @@ mod tests {
     fn a_selector_without_the_namespace_or_with_another_ones_job_escapes() {
         let read = |text: &str| escapes(text, "prod", &[("databases", "postgres")]);
         assert!(read("sum(rate(a{namespace=\"prod\"}[$__rate_interval])) / scalar(b{namespace=\"prod\"})").is_empty());
+        assert!(read("failures_total{rule_group=~\".+;observed:prod/api.v1:.+\"}").is_empty());
         assert!(read("pg_up{namespace=\"databases\",job=\"postgres\"} offset 1h").is_empty());
         for escaping in [
             "a",
@@ -99,6 +118,10 @@ mod tests {
             "pg_up{namespace=\"databases\",job=\"redis\"}",
             "a{namespace=\"prod\"} and on () max_over_time(b[1h:1m])",
             "sum(a{namespace=\"prod\"}",
+            "failures_total{rule_group=~\".+;observed:dev/api:.+\"}",
+            "failures_total{rule_group=~\".+;observed:prod/.+:.+\"}",
+            "failures_total{rule_group=~\".+;observed:prod/api:.+|.+:.+\"}",
+            "failures_total{rule_group!~\".+;observed:prod/api:.+\"}",
         ] {
             assert_eq!(read(escaping).len(), 1, "{escaping}");
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod evaluations;
 mod panels;
 mod picture;
 mod preview;
@@ -118,20 +119,7 @@ async fn prometheus(programs: &Programs, directory: &Path, values: &str, rules: 
         .unwrap();
     assert!(imported.status.success(), "{}", words(&imported));
     let config = "global: {evaluation_interval: 5s}\nrule_files: [rules.yaml]\n";
-    fs::write(directory.join("prometheus.yaml"), config).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let log = fs::File::create(directory.join("prometheus.log")).unwrap();
-    let child = Command::new(programs.tool(Tool::Prometheus))
-        .arg(format!("--config.file={}", directory.join("prometheus.yaml").display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let url = format!("http://127.0.0.1:{port}");
-    let running = Running(child);
+    let (url, running) = started(programs, directory, |_| config.to_owned());
     let ready = wait::until(SOON, "Prometheus to answer queries", async || {
         let output = programs.preview(&["--prometheus-url", &url, "--last", "30m"]);
         if output.status.success() {
@@ -142,4 +130,22 @@ async fn prometheus(programs: &Programs, directory: &Path, values: &str, rules: 
     });
     ready.await.unwrap();
     (url, running)
+}
+
+/// A Prometheus of that directory, with a configuration that may name its own address.
+fn started(programs: &Programs, directory: &Path, config: impl Fn(&str) -> String) -> (String, Running) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    fs::write(directory.join("prometheus.yaml"), config(&address)).unwrap();
+    let log = fs::File::create(directory.join("prometheus.log")).unwrap();
+    let child = Command::new(programs.tool(Tool::Prometheus))
+        .arg(format!("--config.file={}", directory.join("prometheus.yaml").display()))
+        .arg(format!("--storage.tsdb.path={}", directory.join("tsdb").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    (format!("http://{address}"), Running(child))
 }

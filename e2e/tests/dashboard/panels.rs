@@ -63,6 +63,13 @@ fn scrapes() -> Vec<(&'static str, Vec<String>)> {
                 .map(|(namespace, job)| exporter(namespace, job, "10.0.0.2:9187"))
                 .to_vec(),
         ),
+        (
+            "@rules",
+            of(
+                "prometheus",
+                "namespace=\"monitoring\",rule_group=\"/etc/rules/a.yaml;observed:prod/llm-api:http\"",
+            ),
+        ),
         ("@redis", vec![exporter("prod", "redis-exporter", "10.0.0.3:9121")]),
         (
             "@blackbox",

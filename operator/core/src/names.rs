@@ -30,6 +30,36 @@ pub fn runbook_url(base: &str, alert: &str) -> String {
     format!("{}/{alert}", base.trim_end_matches('/'))
 }
 
+/// Name of a rule group of a service, by what its rules are about.
+pub fn rule_group(namespace: &str, service: &str, about: &str) -> String {
+    format!("observed:{namespace}/{service}:{about}")
+}
+
+/// What stands around the names of a service in [`rule_group_pattern`].
+const RULE_GROUPS: [&str; 2] = [".+;observed:", ":.+"];
+
+/// Regular expression (anchored by PromQL) of the label that tells the rule groups of a service in Prometheus' metrics of
+/// itself: the path of the file, a semicolon and the group's name. It looks for a text alone, for which Prometheus runs no
+/// regular expression; a group that somebody names so on purpose counts too.
+/// Source: `GroupKey` in Prometheus' rules/group.go, `FastRegexMatcher` in its model/labels/regexp.go.
+pub fn rule_group_pattern(namespace: &str, service: &str) -> String {
+    let [before, after] = RULE_GROUPS;
+    format!("{before}{}/{}{after}", escaped(namespace), escaped(service))
+}
+
+/// Whether a pattern is that of a service of the namespace.
+pub fn is_rule_group_pattern(pattern: &str, namespace: &str) -> bool {
+    let [before, after] = RULE_GROUPS;
+    let service = pattern
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_prefix(namespace)?.strip_prefix('/'))
+        .and_then(|rest| rest.strip_suffix(after));
+    service.is_some_and(|service| {
+        let mut letters = service.chars();
+        letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-\\.".contains(letter))
+    })
+}
+
 /// The first bytes of the SHA-256 of what is named, two hexadecimal digits each.
 pub fn digest(named: &[u8], bytes: usize) -> String {
     let mut digest = String::with_capacity(2 * bytes);
@@ -82,8 +112,16 @@ fn cut(base: &str) -> &str {
     base.get(..LONGEST_BASE).unwrap_or(base)
 }
 
+/// A text that stands for itself in a regular expression. Of what names are made of only the dot would not.
 fn escaped(name: &str) -> String {
-    name.replace('.', "\\.")
+    let mut escaped = String::with_capacity(name.len() + 1);
+    for letter in name.chars() {
+        if r"\.+*?()|[]{}^$".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -134,6 +172,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_rule_group_is_told_by_its_label_and_no_group_of_another_service_is() {
+        let pattern = rule_group_pattern("prod", "api.v1");
+        let label = |namespace: &str, service: &str| {
+            format!("/etc/rules/prod-api.yaml;{}", rule_group(namespace, service, "http"))
+        };
+        assert!(matches(&pattern, &label("prod", "api.v1")));
+        for (namespace, service) in [
+            ("prod", "api-v1"),
+            ("prod", "api.v1-worker"),
+            ("prod", "my-api.v1"),
+            ("dev", "api.v1"),
+        ] {
+            assert!(!matches(&pattern, &label(namespace, service)), "{namespace}/{service}");
+        }
+        assert!(is_rule_group_pattern(&pattern, "prod"));
+        assert!(!is_rule_group_pattern(&pattern, "pro") && !is_rule_group_pattern(&pattern, "dev"));
+        for wider in [
+            ".+;observed:prod/.+:.+",
+            ".+;observed:prod/a|b:.+",
+            ".+;observed:prod/a:.+|.+;observed:dev/a:.+",
+            ".+;observed:prod/a(b:.+",
+            ".*;observed:prod/a:.+",
+            ".+;observed:prod/a",
+        ] {
+            assert!(!is_rule_group_pattern(wider, "prod"), "{wider}");
+        }
+    }
+
     /// As kube-controller-manager makes names of pods: a base of at most 58 characters, and five random ones.
     fn made(base: &str) -> String {
         format!("{}x2vqp", &base[..base.len().min(58)])
@@ -165,6 +232,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_name_of_any_letters_stands_for_itself(name in "\\PC{1,20}", other in "\\PC{1,20}") {
+            let pattern = rule_group_pattern(&name, &other);
+            let label = |service: &str| format!("/rules.yaml;{}", rule_group(&name, service, "http"));
+            prop_assert!(matches(&pattern, &label(&other)), "{}", pattern);
+            prop_assert!(!matches(&pattern, &label(&format!("{other}x"))), "{}", pattern);
+        }
+
         #[test]
         fn a_sample_pod_is_always_one_of_the_workload(name in "[a-z0-9]([-a-z0-9.]{0,50}[a-z0-9])?") {
             for kind in KINDS {

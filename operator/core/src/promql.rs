@@ -22,9 +22,10 @@ use promql_parser::parser::{
 pub use amount::amount;
 pub use count::Term;
 pub use native::HistogramPart;
+pub(crate) use prove::RULE_GROUP;
 pub use prove::prove_namespaced;
 pub use selector::{Misplaced, Selector, example};
-pub use tie::{Declared, Match, Panel, Pattern, Price, Tie};
+pub use tie::{Declared, Match, Panel, Price, Tie};
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,9 +71,6 @@ pub enum Error {
     /// A name that is no Prometheus name.
     #[error("{0:?} is not a Prometheus name")]
     Name(String),
-    /// A pattern that is no regular expression.
-    #[error("{0:?} is not a regular expression")]
-    Pattern(String),
     /// A selector that reaches out of the namespace.
     #[error("the selector {selector:?} is not tied to the namespace {namespace:?}")]
     Escape {

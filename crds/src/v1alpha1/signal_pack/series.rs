@@ -118,6 +118,9 @@ pub enum Scope {
     /// About something in the namespace that is tied to the service only by what it is joined with, such as a volume by
     /// the pods that mount it: `namespace`. No expression may rest on such series alone.
     Namespace,
+    /// Written by Prometheus about the evaluation of the service's own rules, where it scrapes itself: `rule_group`, by the
+    /// names of the service's groups.
+    Rules,
     /// From the exporter of a dependency: `namespace` and `job` of that exporter's scrape.
     Dependency,
 }

@@ -9,7 +9,7 @@ use super::InputSeries;
 use super::native::{self, Sampled};
 use crate::names;
 use crate::plan::{Course, Dependency, Exporter, Input, Plan};
-use crate::promql::quoted;
+use crate::promql::{RULE_GROUP, quoted};
 
 /// Where series come from.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub(super) struct Home {
     container: String,
     kind: TargetKind,
     workload: String,
+    /// Name of the ObservedService.
+    service: String,
     dependency: Option<Dependency>,
     /// Names of the service's native histograms.
     natives: BTreeSet<String>,
@@ -36,6 +38,7 @@ impl Home {
             container: target.container.clone(),
             kind: target.kind,
             workload: target.name.clone(),
+            service: plan.owner.name.clone(),
             dependency: dependency.cloned(),
             natives: plan.natives.clone(),
         }
@@ -61,6 +64,7 @@ impl Home {
             job: format!("{}-worker", self.job),
             pod: names::sample_pod(self.kind, &format!("{}-worker", self.workload)),
             workload: format!("{}-worker", self.workload),
+            service: format!("{}-worker", self.service),
             dependency: self.dependency.as_ref().map(|it| read_from(it, beside)),
             ..self.clone()
         };
@@ -106,6 +110,8 @@ impl Home {
             // What the kubelet and kube-state-metrics tell has their job and instance, not the service's.
             (Scope::Pod, _) => (&self.namespace, "kubelet", "10.0.0.100:10250", Some(pod)),
             (Scope::Workload | Scope::Namespace, _) => (&self.namespace, "kube-state-metrics", "10.0.0.8:8080", None),
+            // The namespace is that of Prometheus, whatever it is.
+            (Scope::Rules, _) => (&self.namespace, "prometheus", "10.0.0.9:9090", None),
         };
         let mut labels: BTreeMap<&str, &str> =
             [("namespace", namespace.as_str()), ("job", job), ("instance", instance)].into();
@@ -114,6 +120,11 @@ impl Home {
             WorkloadPart::Kind => (label.as_str(), self.kind.as_str()),
             WorkloadPart::Name => (label.as_str(), self.workload.as_str()),
         }));
+        let group = (input.scope == Scope::Rules).then(|| {
+            let group = names::rule_group(&self.namespace, &self.service, "target");
+            format!("/etc/prometheus/rules/rules.yaml;{group}")
+        });
+        labels.extend(group.iter().map(|group| (RULE_GROUP, group.as_str())));
         let host = dependency.and_then(|dependency| dependency.host.as_deref());
         labels.extend(input.host_label.as_deref().zip(host));
         labels.extend(

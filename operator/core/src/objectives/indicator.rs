@@ -7,7 +7,7 @@ use super::{Service, own};
 use crate::duration;
 use crate::finding::{Code, Finding};
 use crate::plan::{Events, Indicator, Part};
-use crate::promql::{Match, Pattern, Selector, prove_namespaced};
+use crate::promql::{Match, Selector};
 
 /// The indicators of packs, by the names that both sides use.
 const ERROR_RATIO: &str = "errorRatio";
@@ -74,17 +74,6 @@ fn of_packs(name: &str, path: &str, service: &Service<'_>, findings: &mut Vec<Fi
             help,
         ));
     }
-    // Every expression of an objective is made of these, and of what is recorded under the service's own labels.
-    let selectors = found.iter().flat_map(Indicator::selectors);
-    let escapes = selectors.filter_map(|selector| prove_namespaced(selector, service.namespace).err());
-    findings.extend(escapes.map(|error| {
-        Finding::error(
-            Code::Expression,
-            format!("{path}.sli.{name}"),
-            error.to_string(),
-            "Correct the pack",
-        )
-    }));
     found
 }
 
@@ -174,8 +163,7 @@ fn within(
     };
     let narrowed = |selector: &str| -> Result<String, String> {
         let selector = Selector::parse(selector).map_err(|error| error.to_string())?;
-        let pattern = Pattern::new("le", &pattern).map_err(|error| error.to_string())?;
-        Ok(selector.matching("le", Match::Like(&pattern)).to_string())
+        Ok(selector.matching("le", Match::Like(&pattern)))
     };
     let bucket = narrowed(buckets);
     let of_buckets = |needed: &str| Selector::parse(needed).is_ok_and(|needed| needed.metric().ends_with("_bucket"));

@@ -3,9 +3,12 @@
 use promql_parser::label::MatchOp;
 
 use super::{Error, Expression, walk};
+use crate::names;
 
 /// The label that tells namespaces apart.
 const NAMESPACE: &str = "namespace";
+/// The label that tells rule groups apart, whose names begin with the namespace.
+pub(crate) const RULE_GROUP: &str = "rule_group";
 
 impl Expression {
     /// Proves that every selector demands the namespace, whatever else it says.
@@ -16,7 +19,8 @@ impl Expression {
         self.prove_in(&[namespace])
     }
 
-    /// Proves that every selector demands one of the namespaces, whatever else it says.
+    /// Proves that every selector demands one of the namespaces, or the rule groups of a service there, whatever else it
+    /// says.
     ///
     /// # Errors
     /// The first selector that does not.
@@ -24,11 +28,17 @@ impl Expression {
         for found in walk::selectors(&self.0) {
             let matchers = &found.vector.matchers;
             let demands = matchers.or_matchers.is_empty()
-                && matchers.matchers.iter().any(|matcher| {
-                    matcher.name == NAMESPACE
-                        && matcher.op == MatchOp::Equal
-                        && namespaces.contains(&matcher.value.as_str())
-                });
+                && matchers
+                    .matchers
+                    .iter()
+                    .any(|matcher| match (matcher.name.as_str(), &matcher.op) {
+                        (NAMESPACE, MatchOp::Equal) => namespaces.contains(&matcher.value.as_str()),
+                        (RULE_GROUP, MatchOp::Re(_)) => {
+                            let mut namespaces = namespaces.iter();
+                            namespaces.any(|namespace| names::is_rule_group_pattern(&matcher.value, namespace))
+                        }
+                        _ => false,
+                    });
             if !demands {
                 return Err(Error::Escape {
                     selector: found.vector.to_string(),

@@ -220,9 +220,21 @@ fn a_selector_that_leaves_the_namespace_fails_the_proof_wherever_it_stands() {
         "max_over_time(up[1h:1m])",
         "topk(scalar(up), up{namespace=\"prod\"})",
         "up{namespace=\"prod\" or job=\"b\"}",
+        "up{rule_group=~\".+;observed:dev/api:.+\"}",
+        "up{rule_group=~\".+;observed:prod/.+:.+\"}",
+        "up{rule_group!~\".+;observed:prod/api:.+\"}",
+        "up{rule_group=\".+;observed:prod/api:.+\"}",
+        "up{group=~\".+;observed:prod/api:.+\"}",
+        "up{rule_group=~\".+;observed:prod/api:.+\" or job=\"b\"}",
     ] {
         assert!(prove_namespaced(text, "prod").is_err(), "{text}");
     }
+    let own = "up{rule_group=~\".+;observed:prod/api\\\\.v1:.+\"}";
+    assert_eq!(
+        prove_namespaced(own, "prod"),
+        Ok(()),
+        "the rule groups of a service are its namespace's"
+    );
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use promql_parser::label::{Labels, MatchOp, Matcher};
-use promql_parser::parser::{Expr, VectorSelector, token};
+use promql_parser::parser::{Expr, VectorSelector};
 use promql_parser::util::display_duration;
+use regex::Regex;
 
 use super::native::{self, HistogramPart};
 use super::walk::{self, Change};
@@ -40,25 +41,8 @@ enum Purpose {
 pub enum Match<'a> {
     /// It is this.
     Is(&'a str),
-    /// It is like this pattern.
-    Like(&'a Pattern),
-}
-
-/// The pods that the viewer of a dashboard chose.
-static CHOSEN: LazyLock<Option<Pattern>> = LazyLock::new(|| Pattern::new(POD, CHOSEN_PODS).ok());
-
-/// A regular expression that all of a label is like. To compile one costs more than to tie an expression.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pattern(Matcher);
-
-impl Pattern {
-    /// # Errors
-    /// It is no regular expression.
-    pub fn new(label: &str, pattern: &str) -> Result<Self, Error> {
-        Matcher::new_matcher(token::T_EQL_REGEX, label.to_owned(), pattern.to_owned())
-            .map(Self)
-            .map_err(|_| Error::Pattern(pattern.to_owned()))
-    }
+    /// All of it is like this regular expression.
+    Like(&'a str),
 }
 
 /// Everything that ties expressions to one service.
@@ -400,10 +384,7 @@ impl Change for Application<'_> {
         });
         // What is scraped from the service has the label of its pod, and so has what is told of its pods.
         let of_pods = self.purpose == Purpose::Panel && (series.windowed || tied(POD));
-        let chosen = CHOSEN
-            .as_ref()
-            .filter(|_| of_pods)
-            .map(|pods| matcher(POD, Match::Like(pods)));
+        let chosen = of_pods.then(|| matcher(POD, Match::Like(CHOSEN_PODS)));
         vector.matchers.matchers = series.matchers.iter().cloned().chain(renamed).chain(chosen).collect();
         let native = series.native.as_ref();
         vector.name = Some(native.map_or(&series.name, |native| &native.histogram).clone());
@@ -426,9 +407,13 @@ fn matchers(matches: &[(&str, Match<'_>)]) -> Vec<Matcher> {
     matches.iter().map(|(label, by)| matcher(label, *by)).collect()
 }
 
+/// The parser's matchers hold their regular expression compiled. To compile one takes longer than to tie an expression, and of
+/// those that are put in nobody asks what they match: all have this one, and print their own text.
+static UNUSED: LazyLock<Regex> = LazyLock::new(|| Regex::new("").expect("an empty text is one"));
+
 pub(super) fn matcher(label: &str, by: Match<'_>) -> Matcher {
     match by {
         Match::Is(value) => Matcher::new(MatchOp::Equal, label, value),
-        Match::Like(pattern) => pattern.0.clone(),
+        Match::Like(pattern) => Matcher::new(MatchOp::Re(UNUSED.clone()), label, pattern),
     }
 }

@@ -3,6 +3,7 @@
 use observed_crds::foreign::{Rule, RuleGroup};
 
 use crate::duration;
+use crate::names;
 use crate::plan::{Alert, Owner, Pack, Plan, Record};
 
 /// One group a pack (and dependency), and one for all objectives. The recorded series come first, so that what reads
@@ -24,7 +25,7 @@ pub fn rule_groups(plan: &Plan) -> Vec<RuleGroup> {
     let objectives = &plan.objectives;
     let records = objectives.iter().flat_map(|objective| &objective.records).map(record);
     let alerts = objectives.iter().flat_map(|objective| &objective.alerts).map(alert);
-    let name = format!("observed:{}/{}:objectives", owner.namespace, owner.name);
+    let name = names::rule_group(&owner.namespace, &owner.name, "objectives");
     packs
         .chain(std::iter::once(group(name, records.chain(alerts).collect())))
         .filter(|group| !group.rules.is_empty())
@@ -32,7 +33,7 @@ pub fn rule_groups(plan: &Plan) -> Vec<RuleGroup> {
 }
 
 fn group_name(owner: &Owner, pack: &Pack) -> String {
-    let name = format!("observed:{}/{}:{}", owner.namespace, owner.name, pack.name);
+    let name = names::rule_group(&owner.namespace, &owner.name, &pack.name);
     match &pack.dependency {
         Some(dependency) => format!("{name}:{}", dependency.name),
         None => name,

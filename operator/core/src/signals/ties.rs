@@ -10,16 +10,18 @@ use observed_crds::v1alpha1::signal_pack::{
 use observed_crds::v1alpha1::{Histograms, TargetKind};
 
 use super::{Adapted, Binding, broken};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::names;
 use crate::plan;
-use crate::promql::{Declared, Error, Expression, HistogramPart, Match, Pattern, Price, Tie};
+use crate::promql::{Declared, Error, Expression, HistogramPart, Match, Price, RULE_GROUP, Tie};
 
 /// The ties of the chosen packs, and their recorded series.
 pub(super) struct Ties<'a> {
     adapted: &'a Adapted<'a>,
-    /// The names of the workload's pods, if a series is tied by them: nothing here costs as much as to compile a pattern.
-    pods: Option<Pattern>,
+    /// Pattern of the names of the workload's pods.
+    pods: String,
+    /// Pattern of the service's rule groups.
+    rule_groups: String,
     target_kind: TargetKind,
     /// What the packs are about, if that is not the service itself.
     dependency: Option<plan::Dependency>,
@@ -45,11 +47,10 @@ impl<'a> Ties<'a> {
             let scope = scope(&expr, &scopes);
             scopes.insert(record.r#as.clone(), scope);
         }
-        let mut series = chosen.iter().flat_map(|pack| &pack.spec.series);
-        let pods = series.any(|series| series.scope == Scope::Pod).then(|| pods(binding));
         let mut bound = Self {
             adapted,
-            pods: pods.transpose()?,
+            pods: names::pod_pattern(binding.target_kind, binding.target_name),
+            rule_groups: names::rule_group_pattern(binding.namespace, binding.service),
             target_kind: binding.target_kind,
             dependency: binding.dependency.cloned(),
             ties: BTreeMap::new(),
@@ -82,11 +83,9 @@ impl<'a> Ties<'a> {
         let namespace = ("namespace", Match::Is(binding.namespace));
         let matches = |scope| match (scope, binding.dependency) {
             (Scope::Service | Scope::Scrape, _) => vec![namespace, ("job", Match::Is(binding.job))],
-            (Scope::Pod, _) => {
-                let pods = self.pods.iter().map(|pods| ("pod", Match::Like(pods)));
-                std::iter::once(namespace).chain(pods).collect()
-            }
+            (Scope::Pod, _) => vec![namespace, ("pod", Match::Like(&self.pods))],
             (Scope::Workload | Scope::Namespace, _) => vec![namespace],
+            (Scope::Rules, _) => vec![(RULE_GROUP, Match::Like(&self.rule_groups))],
             (Scope::Dependency, dependency) => {
                 let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
                 exporter.map_or(vec![namespace], exported_by)
@@ -312,22 +311,6 @@ impl<'a> Ties<'a> {
     }
 }
 
-/// The names of the workload's pods.
-fn pods(binding: &Binding<'_>) -> Result<Pattern, Finding> {
-    let pods = names::pod_pattern(binding.target_kind, binding.target_name);
-    Pattern::new("pod", &pods).map_err(|error| {
-        Finding::error(
-            Code::Expression,
-            "spec.targetRef.name",
-            format!(
-                "the pods of {:?} cannot be told by their names: {error}",
-                binding.target_name
-            ),
-            "Give the name of the workload as Kubernetes has it",
-        )
-    })
-}
-
 /// The value of a setting of the service.
 pub(super) fn value(setting: Setting, binding: &Binding<'_>) -> f64 {
     match setting {
@@ -351,6 +334,7 @@ pub(crate) fn tying_labels(series: &Series, kind: TargetKind) -> Vec<String> {
         Scope::Service | Scope::Scrape | Scope::Dependency => &["namespace", "job"],
         Scope::Pod => &["namespace", "pod"],
         Scope::Workload | Scope::Namespace => &["namespace"],
+        Scope::Rules => &[RULE_GROUP],
     };
     let scoped = scoped.iter().map(|label| (*label).to_owned());
     let workload = workload_labels(series, kind).into_keys();
@@ -405,7 +389,13 @@ fn records<'a>(
 /// What values belong to: to the service where anything of it is in them, else to what its dependency, object or pods say.
 fn scope(expr: &Expression, scopes: &BTreeMap<String, Scope>) -> Scope {
     let found: Vec<Scope> = expr.selected().filter_map(|name| scopes.get(name)).copied().collect();
-    let first = [Scope::Dependency, Scope::Workload, Scope::Pod, Scope::Namespace];
+    let first = [
+        Scope::Dependency,
+        Scope::Workload,
+        Scope::Pod,
+        Scope::Namespace,
+        Scope::Rules,
+    ];
     match first.into_iter().find(|scope| found.contains(scope)) {
         Some(scope) if !found.contains(&Scope::Service) && !found.contains(&Scope::Scrape) => scope,
         _ => Scope::Service,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::programs::{Programs, observed_objective, print_table, sloth_objective, write_all};
+use super::programs::{Programs, observed_default, observed_objective, print_table, sloth_objective, write_all};
 
 const ROUNDS: usize = 5;
 
@@ -17,6 +17,8 @@ const MOST: Duration = Duration::from_millis(1);
 /// What one of many may take beside one of a few. Linear is 1; but what many print does not fit into the caches of a processor, and
 /// no page of its memory is used twice.
 const GROWTH: f64 = 1.5;
+/// Services with more than Sloth knows of.
+const DEFAULTS: u32 = 500;
 
 /// Prints the table. Whether Observed takes as little as it must, and for one of many not much more than for one of a few.
 pub fn compare(programs: &Programs) -> bool {
@@ -63,6 +65,7 @@ pub fn compare(programs: &Programs) -> bool {
         ],
         &rows,
     );
+    defaults(programs);
     let [(_, one), (few, of_few), (many, of_many)] = wholes[..] else {
         return false;
     };
@@ -71,6 +74,22 @@ pub fn compare(programs: &Programs) -> bool {
     let growth = each(many, of_many) / each(few, of_few);
     println!("One of {many} takes {growth:.2} times the CPU of one of {few}, without what a start takes.\n");
     times_less >= TIMES_LESS && of_many / many <= MOST && growth <= GROWTH
+}
+
+/// Prints what services take that have the packs which every service has.
+fn defaults(programs: &Programs) {
+    let names: Vec<String> = (0..DEFAULTS).map(|index| format!("api-{index}")).collect();
+    let directory = tempfile::tempdir().unwrap();
+    write_all(directory.path(), &names, observed_default);
+    let mut printed = Vec::new();
+    let times = (0..ROUNDS).map(|_| time(|| printed = programs.observed(directory.path(), true)));
+    let each = median(times.collect()).as_secs_f64() * 1e3 / f64::from(DEFAULTS);
+    println!(
+        "One of {DEFAULTS} services with the packs that every service has takes {each:.2} ms, for {:.0} objects of {:.0} kB of \
+         YAML, and no objective.\n",
+        documents(&printed) / f64::from(DEFAULTS),
+        printed.len() as f64 / 1e3 / f64::from(DEFAULTS)
+    );
 }
 
 /// How many objects there are in a list of YAML documents.

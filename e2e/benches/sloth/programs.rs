@@ -172,7 +172,18 @@ spec:
     )
 }
 
-/// The same.
+/// A service with the packs that every service has.
+pub fn observed_default(name: &str) -> String {
+    format!(
+        "apiVersion: observed.rs/v1alpha1
+kind: ObservedService
+metadata: {{name: {name}, namespace: prod}}
+spec: {{targetRef: {{name: {name}}}}}
+"
+    )
+}
+
+/// 99.9 % of the requests of a service do not fail.
 pub fn sloth_objective(name: &str) -> String {
     let selector = format!("namespace=\"prod\",job=\"{name}\"");
     format!(

@@ -62,11 +62,28 @@ async fn the_owner_of_a_rule_that_prometheus_cannot_evaluate_is_told_and_no_name
         }
     };
     // Firing takes ten minutes more.
+    const ALERTS: &str = "ALERTS{alertname=\"RuleEvaluationFailing\"}";
     let pending = wait::until(SOON, "the alert to be pending", async || {
-        let samples = ask("ALERTS{alertname=\"RuleEvaluationFailing\"}")?;
-        (!samples.is_empty()).then_some(samples).ok_or("it is not".to_owned())
+        let samples = ask(ALERTS)?;
+        (!samples.is_empty()).then_some(()).ok_or("it is not".to_owned())
     });
-    let pending = pending.await.unwrap();
+    pending.await.unwrap();
+    // Until then the namesake may not have been asked about yet.
+    let evaluations = "prometheus_rule_group_iterations_total{rule_group=~\".+;observed:dev/claude-api:target\"}";
+    let evaluated = || {
+        let samples = ask(evaluations)?;
+        let count = samples
+            .first()
+            .and_then(|sample| sample["value"][1].as_str()?.parse::<f64>().ok());
+        count.ok_or(format!("{samples:?}"))
+    };
+    let before = evaluated().unwrap();
+    let again = wait::until(SOON, "the rules of the namesake to be evaluated again", async || {
+        let now = evaluated()?;
+        (now >= before + 3.0).then_some(()).ok_or(format!("{now} times"))
+    });
+    again.await.unwrap();
+    let pending = ask(ALERTS).unwrap();
     let labels = |label: &str| {
         pending
             .iter()

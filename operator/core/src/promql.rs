@@ -23,7 +23,8 @@ pub use amount::amount;
 pub use count::Term;
 pub use native::HistogramPart;
 pub(crate) use prove::RULE_GROUP;
-pub use prove::prove_namespaced;
+#[cfg(test)]
+pub use prove::{prove_namespaced, prove_of};
 pub use selector::{Misplaced, Selector, example};
 pub use tie::{Declared, Match, Panel, Price, Tie};
 

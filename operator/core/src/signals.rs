@@ -250,7 +250,7 @@ fn bind_pack<'a>(
             .as_ref()
             .filter(|record| lacks(exposure, &[&record.expr]).is_empty());
         if let Some(record) = record {
-            match ties.record(&record.r#as).map(|expr| proven(expr, binding)) {
+            match ties.record(&record.r#as).map(|expr| proven(expr, ties, binding)) {
                 Some(Ok(expr)) => bound.records.push(plan::Record {
                     name: record.r#as.clone(),
                     expr,
@@ -331,9 +331,10 @@ fn record_labels(own: bool, binding: &Binding<'_>) -> BTreeMap<String, String> {
     labels
 }
 
-/// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency.
-fn proven(expression: &Expression, binding: &Binding<'_>) -> Result<String, Error> {
-    expression.prove_in(&binding.namespaces())?;
+/// The text of an expression of which it is proven that it stays in the namespace, or in that of the dependency, or with the
+/// rule groups of the service.
+fn proven(expression: &Expression, ties: &Ties<'_>, binding: &Binding<'_>) -> Result<String, Error> {
+    expression.prove_in(&binding.namespaces(), Some(ties.rule_groups()))?;
     Ok(expression.into())
 }
 

@@ -28,7 +28,7 @@ pub struct DrillCase {
     pub given: BTreeMap<String, Vec<DrillSeries>>,
 }
 
-/// One series of a drill. Labels of the scope (namespace, job, pod, instance, container) are filled in unless given.
+/// One series of a drill. Labels of the scope (namespace, job, pod, instance, container, rule_group) are filled in unless given.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DrillSeries {

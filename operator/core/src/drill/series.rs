@@ -11,6 +11,9 @@ use crate::names;
 use crate::plan::{Course, Dependency, Exporter, Input, Plan};
 use crate::promql::{RULE_GROUP, quoted};
 
+/// The namespace of a Prometheus, which is not that of the services.
+const MONITORING: &str = "monitoring";
+
 /// Where series come from.
 #[derive(Clone)]
 pub(super) struct Home {
@@ -99,7 +102,7 @@ impl Home {
         let pod = [("pod", self.pod.as_str()), ("container", &self.container)];
         let dependency = self.dependency.as_ref();
         let exporter = dependency.and_then(|dependency| dependency.exporter.as_ref());
-        let (namespace, job, instance, pod) = match (input.scope, exporter) {
+        let (namespace, job, instance, pod): (&str, _, _, _) = match (input.scope, exporter) {
             (Scope::Dependency, Some(exporter)) => {
                 let instance = exporter.instance.as_deref().unwrap_or("10.0.0.50:9100");
                 (&exporter.namespace, exporter.job.as_str(), instance, None)
@@ -110,11 +113,9 @@ impl Home {
             // What the kubelet and kube-state-metrics tell has their job and instance, not the service's.
             (Scope::Pod, _) => (&self.namespace, "kubelet", "10.0.0.100:10250", Some(pod)),
             (Scope::Workload | Scope::Namespace, _) => (&self.namespace, "kube-state-metrics", "10.0.0.8:8080", None),
-            // The namespace is that of Prometheus, whatever it is.
-            (Scope::Rules, _) => (&self.namespace, "prometheus", "10.0.0.9:9090", None),
+            (Scope::Rules, _) => (MONITORING, "prometheus", "10.0.0.9:9090", None),
         };
-        let mut labels: BTreeMap<&str, &str> =
-            [("namespace", namespace.as_str()), ("job", job), ("instance", instance)].into();
+        let mut labels: BTreeMap<&str, &str> = [("namespace", namespace), ("job", job), ("instance", instance)].into();
         labels.extend(pod.into_iter().flatten());
         labels.extend(input.workload_labels.iter().map(|(label, part)| match part {
             WorkloadPart::Kind => (label.as_str(), self.kind.as_str()),

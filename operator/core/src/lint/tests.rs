@@ -393,3 +393,21 @@ fn a_pack_is_judged_by_its_schema_its_rules_and_its_expressions() {
     );
     assert_eq!(found.len(), 0, "a pack is judged in its own namespace");
 }
+
+#[test]
+fn a_guard_beside_what_prometheus_tells_of_rules_compares_no_label() {
+    let input = include_str!("../../tests/golden/own-pack/input.yaml");
+    let series = "  series:\n  - {name: evaluations_total, type: counter, scope: rules, whenMissing: Scrape it.}\n";
+    let guard = "      when: sum(rate(evaluations_total[5m])) > 0\n      below: \"0.5\"";
+    let input = input
+        .replacen("  series:\n", series, 1)
+        .replacen("      below: \"0.5\"", guard, 1);
+    let read = read(&[source(&input)], None);
+    let service = &read.services[0];
+    let (plan, found) = service.plan(&Facts::assumed(&service.service), &Packs::builtin().unwrap());
+    let plan = plan.unwrap_or_else(|| panic!("{found:?}"));
+    let mut alerts = plan.packs.iter().flat_map(|pack| &pack.alerts);
+    let alert = alerts.find(|alert| alert.name == "CacheAnswersLow").unwrap();
+    // The value has the namespace of the service, the guard none.
+    assert!(alert.expr.contains(" and on () "), "{}", alert.expr);
+}

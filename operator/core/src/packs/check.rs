@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use observed_crds::v1alpha1::signal_pack::SignalPack;
+use observed_crds::v1alpha1::signal_pack::{Scope, Signal, SignalPack};
 use observed_crds::v1alpha1::{DependencyType, Signals, TargetKind};
 
 use super::Packs;
 use crate::duration;
 use crate::finding::{Code, Finding};
+use crate::names;
 use crate::plan::{Dependency, Exporter};
-use crate::promql::{Declared, Error, Expression, Match, Tie};
+use crate::promql::{Declared, Error, Expression, Match, RULE_GROUP, Tie};
 use crate::signals::{Binding, Known, bind, selectors, tying_labels};
 
 /// Namespace, service, workload and exporter that stand for those of whoever will name the pack.
@@ -71,12 +72,43 @@ fn of_expressions(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Vec<
         Ok(tie) => tie,
         Err(error) => return vec![unfit("spec.series".to_owned(), &error)],
     };
+    let recorded = pack.spec.signals.iter().enumerate();
+    let recorded = recorded.filter_map(|(index, signal)| of_rules_alone(packs, pack, index, signal));
+    let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
     let wrong = |(path, text): (String, &str)| {
         let tied = Expression::parse(text).and_then(|expr| tie.rule(&expr));
-        let proven = tied.and_then(|tied| tied.prove_namespaced(STAND_IN));
+        let proven = tied.and_then(|tied| tied.prove_in(&[STAND_IN], Some(&rule_groups)));
         proven.err().map(|error| unfit(path, &error))
     };
-    expressions(pack).into_iter().filter_map(wrong).collect()
+    expressions(pack)
+        .into_iter()
+        .filter_map(wrong)
+        .chain(recorded)
+        .collect()
+}
+
+/// A record of what Prometheus tells of rules, which has the namespace of Prometheus: nobody would find it by the service's.
+fn of_rules_alone(packs: &Packs, pack: &SignalPack, index: usize, signal: &Signal) -> Option<Finding> {
+    let record = signal.record.as_ref()?;
+    let whole = whole(packs, pack);
+    let mut series = whole.spec.series.iter().filter(|series| series.scope == Scope::Rules);
+    let expr = Expression::parse(&record.expr).ok()?;
+    let read = series.find(|series| expr.selected().any(|name| name == series.name))?;
+    Some(Finding::error(
+        Code::Expression,
+        format!("spec.signals[{index}].record"),
+        format!(
+            "{:?} is of the scope rules, of which nothing can be recorded",
+            read.name
+        ),
+        "Leave the record out, and write its expression as the value of the alerts and in the panel",
+    ))
+}
+
+/// The pack that it extends, with it.
+fn whole<'a>(packs: &'a Packs, pack: &'a SignalPack) -> &'a SignalPack {
+    let name = pack.spec.extends.as_ref().unwrap_or(&pack.metadata.name);
+    packs.get(name).unwrap_or(pack)
 }
 
 fn unfit(path: String, error: &Error) -> Finding {
@@ -96,8 +128,8 @@ fn unfit(path: String, error: &Error) -> Finding {
 fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Result<Tie, Error> {
     let window = Duration::from_secs(window_seconds.into());
     let mut tie = Tie::new(window, window, [].into())?;
-    let name = pack.spec.extends.as_ref().unwrap_or(&pack.metadata.name);
-    let whole = packs.get(name).unwrap_or(pack);
+    let whole = whole(packs, pack);
+    let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
     for name in whole.spec.settings.keys() {
         tie.number(name, 0.0);
     }
@@ -105,7 +137,10 @@ fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Result<Tie, Err
         let labels = tying_labels(series, TargetKind::Deployment);
         let matches: Vec<_> = labels
             .iter()
-            .map(|label| (label.as_str(), Match::Is(STAND_IN)))
+            .map(|label| match label.as_str() {
+                RULE_GROUP => (RULE_GROUP, Match::Like(&rule_groups)),
+                label => (label, Match::Is(STAND_IN)),
+            })
             .collect();
         for selector in selectors(series) {
             let declared = Declared {

@@ -41,18 +41,6 @@ pub struct Indicator {
     pub flows: Vec<Flow>,
 }
 
-impl Indicator {
-    /// Every selector that it counts with. The selectors of an expression are the expression's own.
-    pub fn selectors(&self) -> impl Iterator<Item = &str> {
-        let (Part::Bad(part) | Part::Good(part) | Part::Within(part)) = &self.part;
-        let counted = [&self.total, part].into_iter().filter_map(|events| match events {
-            Events::Counters(selector) | Events::Natives(selector) => Some(selector),
-            Events::Expression(_) => None,
-        });
-        counted.chain(&self.needs).map(String::as_str)
-    }
-}
-
 /// What counts events.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Events {

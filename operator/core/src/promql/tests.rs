@@ -230,11 +230,9 @@ fn a_selector_that_leaves_the_namespace_fails_the_proof_wherever_it_stands() {
         assert!(prove_namespaced(text, "prod").is_err(), "{text}");
     }
     let own = "up{rule_group=~\".+;observed:prod/api\\\\.v1:.+\"}";
-    assert_eq!(
-        prove_namespaced(own, "prod"),
-        Ok(()),
-        "the rule groups of a service are its namespace's"
-    );
+    assert_eq!(prove_of(own, "prod", "api.v1"), Ok(()));
+    assert!(prove_of(own, "prod", "api-v1").is_err() && prove_of(own, "dev", "api.v1").is_err());
+    assert!(prove_namespaced(own, "prod").is_err());
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Tie {
     /// Declares what `metric` is at the service.
     ///
     /// # Errors
-    /// A name or a pattern that is none.
+    /// A name that is none.
     pub fn declare(&mut self, metric: &str, declared: Declared<'_>) -> Result<(), Error> {
         let Declared {
             name,
@@ -408,8 +408,8 @@ fn matchers(matches: &[(&str, Match<'_>)]) -> Vec<Matcher> {
 }
 
 /// The parser's matchers hold their regular expression compiled. To compile one takes longer than to tie an expression, and of
-/// those that are put in nobody asks what they match: all have this one, and print their own text.
-static UNUSED: LazyLock<Regex> = LazyLock::new(|| Regex::new("").expect("an empty text is one"));
+/// those that are put in nobody asks what they match: all have this one, which matches nothing, and print their own text.
+static UNUSED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[^\s\S]").expect("it is one"));
 
 pub(super) fn matcher(label: &str, by: Match<'_>) -> Matcher {
     match by {

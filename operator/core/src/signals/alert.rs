@@ -37,7 +37,7 @@ pub(super) fn alert(
         name: alert.name.clone(),
         onset_seconds: reach_seconds,
         reach_seconds,
-        expr: proven(&expr, binding)?,
+        expr: proven(&expr, ties, binding)?,
         severity: settings.severity,
         role: alert.role,
         r#for: duration::text(settings.for_seconds),
@@ -75,6 +75,8 @@ fn expression(
         (Scope::Service, Scope::Service) => &["namespace", "job"],
         // What is recorded of a dependency has the service's namespace, what is scraped from it its own.
         (Scope::Dependency, Scope::Dependency) => &["job", "instance"],
+        // What Prometheus tells of rules has the namespace of Prometheus.
+        (Scope::Rules, _) | (_, Scope::Rules) => &[],
         // The guard is of the same service: its own matchers say so.
         _ => &["namespace"],
     };

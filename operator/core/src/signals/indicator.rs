@@ -17,7 +17,7 @@ pub(super) fn indicator(
     binding: &Binding<'_>,
 ) -> Result<Indicator, Error> {
     let tie = ties.of(pack)?;
-    let tied = |selector: &str| proven(&tie.whole(&*ties.parsed(selector)?)?, binding);
+    let tied = |selector: &str| proven(&tie.whole(&*ties.parsed(selector)?)?, ties, binding);
     let (part, beside, counted): (fn(Events) -> Part, _, _) = match (&indicator.bad, &indicator.within) {
         (Some(bad), None) => (Part::Bad, &indicator.total, bad),
         (None, Some(within)) => (Part::Within, within, within),

@@ -71,7 +71,7 @@ fn query(
     let expr = ties.parsed(expr)?;
     let own = ties.scope(&expr) == Scope::Service;
     let panel = tie.panel(&expr)?;
-    panel.tied.prove_in(&binding.namespaces())?;
+    panel.tied.prove_in(&binding.namespaces(), Some(ties.rule_groups()))?;
     Ok(plan::PanelQuery {
         expr: panel.expr,
         legend,

@@ -8,7 +8,7 @@ use observed_crds::v1alpha1::{AlertOverride, Severity, State};
 
 use super::*;
 use crate::plan::{Course, Plan};
-use crate::promql::prove_namespaced;
+use crate::promql::{prove_namespaced, prove_of};
 
 fn signals(rename: &[(&str, &str)], alerts: &[(&str, AlertOverride)]) -> Signals {
     Signals {
@@ -84,8 +84,8 @@ fn queries(plan: &Plan) -> Vec<String> {
 fn every_rule_and_every_panel_stays_in_its_namespace() {
     let plan = plan(&Signals::default());
     for text in rules(&plan).iter().chain(&queries(&plan)) {
-        assert_eq!(prove_namespaced(text, "prod"), Ok(()), "{text}");
-        assert!(prove_namespaced(text, "other").is_err(), "{text}");
+        assert_eq!(prove_of(text, "prod", &plan.owner.name), Ok(()), "{text}");
+        assert!(prove_of(text, "other", &plan.owner.name).is_err(), "{text}");
     }
     assert!(rules(&plan).len() > 10 && queries(&plan).len() > 10);
 }

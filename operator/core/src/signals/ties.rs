@@ -150,6 +150,11 @@ impl<'a> Ties<'a> {
         Ok(tie)
     }
 
+    /// Pattern of the service's rule groups.
+    pub(super) fn rule_groups(&self) -> &str {
+        &self.rule_groups
+    }
+
     /// Labels of a pack that the service does not have.
     pub(super) fn without(&self, pack: &SignalPack) -> BTreeSet<String> {
         let adapted = self.adapted;
@@ -243,14 +248,14 @@ impl<'a> Ties<'a> {
 
     /// The same for another dependency.
     pub(super) fn applies_to(&self, dependency: Option<&plan::Dependency>, pack: &SignalPack, signal: &Signal) -> bool {
-        let lacks = |series: &&Series| !has(series, self.target_kind, dependency);
-        if !pack.spec.series.iter().any(|series| lacks(&series)) {
-            return true;
-        }
-        let expressions = signal.expressions().filter_map(|text| self.parsed(text).ok());
-        let read: BTreeSet<String> = expressions.flat_map(|expr| expr.metrics()).collect();
-        let mut series = pack.spec.series.iter().filter(lacks);
-        !series.any(|series| selectors(series).iter().any(|name| read.contains(name)))
+        let series = pack.spec.series.iter();
+        let lacking = series.filter(|series| !has(series, self.target_kind, dependency));
+        let lacking: BTreeSet<String> = lacking.flat_map(selectors).collect();
+        let reads = |text| {
+            let expr = self.parsed(text);
+            expr.is_ok_and(|expr| expr.selected().any(|name| lacking.contains(name)))
+        };
+        lacking.is_empty() || !signal.expressions().any(reads)
     }
 
     /// An expression of a pack, parsed.
@@ -386,7 +391,7 @@ fn records<'a>(
     })
 }
 
-/// What values belong to: to the service where anything of it is in them, else to what its dependency, object or pods say.
+/// What values belong to: to the service where anything of it is in them, else to what its dependency, object, pods or rules say.
 fn scope(expr: &Expression, scopes: &BTreeMap<String, Scope>) -> Scope {
     let found: Vec<Scope> = expr.selected().filter_map(|name| scopes.get(name)).copied().collect();
     let first = [

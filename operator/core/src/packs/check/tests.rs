@@ -33,6 +33,32 @@ fn a_good_pack_has_no_finding() {
 }
 
 #[test]
+fn what_prometheus_tells_of_rules_is_read_by_their_groups_and_not_recorded() {
+    let series = "  series:\n  - {name: evaluations_total, type: counter, scope: rules, whenMissing: Scrape it.}\n";
+    let found = |change: &dyn Fn(&str) -> String| found(|text| change(&text.replacen("  series:\n", series, 1)));
+    let value = |value: &str| {
+        let below = "      below: \"0.5\"";
+        found(&|text| text.replace(below, &format!("      value: {value:?}\n{below}")))
+    };
+    assert_eq!(value("sum(rate(evaluations_total[5m]))"), []);
+    let others = value("sum(rate(evaluations_total{rule_group=~'.+'}[5m]))");
+    assert_eq!(others[0].0, "spec.signals[0].alerts[0].value");
+    assert!(
+        others[0].1.contains("has a matcher of its own on \"rule_group\""),
+        "{others:?}"
+    );
+    let recorded = found(&|text| {
+        text.replacen(
+            "        sum by (namespace, job) (rate(cache_answers_total{",
+            "        sum(rate(evaluations_total[5m])) + sum by (namespace, job) (rate(cache_answers_total{",
+            1,
+        )
+    });
+    assert_eq!(recorded[0].0, "spec.signals[0].record");
+    assert!(recorded[0].1.contains("nothing can be recorded"), "{recorded:?}");
+}
+
+#[test]
 fn a_pack_that_reaches_for_others_is_refused_where_it_does() {
     for (value, words) in [
         (

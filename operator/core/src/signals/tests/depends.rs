@@ -101,7 +101,7 @@ fn a_database_in_another_namespace_is_read_there_and_its_alert_stays_with_the_se
         assert!(
             pack.alerts
                 .iter()
-                .all(|alert| prove_namespaced(&alert.expr, "prod").is_ok())
+                .all(|alert| prove_of(&alert.expr, "prod", &plan.owner.name).is_ok())
         );
     }
 }

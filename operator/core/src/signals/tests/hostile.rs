@@ -57,7 +57,7 @@ proptest! {
         match sample::plan(&binding) {
             Ok(plan) => {
                 for text in rules(&plan).iter().chain(&queries(&plan)) {
-                    prop_assert_eq!(prove_namespaced(text, &namespace), Ok(()), "{}", text);
+                    prop_assert_eq!(prove_of(text, &namespace, &service), Ok(()), "{}", text);
                 }
                 for alert in plan.packs.iter().flat_map(|pack| &pack.alerts) {
                     let url = alert.annotations.get("runbook_url").cloned().unwrap_or_default();

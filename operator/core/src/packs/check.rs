@@ -73,7 +73,7 @@ fn of_expressions(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Vec<
         Err(error) => return vec![unfit("spec.series".to_owned(), &error)],
     };
     let recorded = pack.spec.signals.iter().enumerate();
-    let recorded = recorded.filter_map(|(index, signal)| of_rules_alone(packs, pack, index, signal));
+    let recorded = recorded.filter_map(|(index, signal)| recorded_of_rules(packs, pack, index, signal));
     let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
     let wrong = |(path, text): (String, &str)| {
         let tied = Expression::parse(text).and_then(|expr| tie.rule(&expr));
@@ -88,12 +88,15 @@ fn of_expressions(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Vec<
 }
 
 /// A record of what Prometheus tells of rules, which has the namespace of Prometheus: nobody would find it by the service's.
-fn of_rules_alone(packs: &Packs, pack: &SignalPack, index: usize, signal: &Signal) -> Option<Finding> {
+fn recorded_of_rules(packs: &Packs, pack: &SignalPack, index: usize, signal: &Signal) -> Option<Finding> {
     let record = signal.record.as_ref()?;
     let whole = whole(packs, pack);
     let mut series = whole.spec.series.iter().filter(|series| series.scope == Scope::Rules);
     let expr = Expression::parse(&record.expr).ok()?;
-    let read = series.find(|series| expr.selected().any(|name| name == series.name))?;
+    let read = series.find(|series| {
+        let selectors = selectors(series);
+        expr.selected().any(|name| selectors.iter().any(|own| own == name))
+    })?;
     Some(Finding::error(
         Code::Expression,
         format!("spec.signals[{index}].record"),

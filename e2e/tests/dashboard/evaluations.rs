@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use observed_e2e::{Tool, wait};
+use observed_e2e::wait;
 use serde_json::{Value, json};
 
 use super::{Programs, SOON, programs, started, words};
@@ -51,16 +51,7 @@ async fn the_owner_of_a_rule_that_prometheus_cannot_evaluate_is_told_and_no_name
              - {{job_name: prometheus, static_configs: [{{targets: [\"{address}\"], labels: {{namespace: monitoring}}}}]}}\n"
         )
     });
-    let ask = |query: &str| -> Result<Vec<Value>, String> {
-        let output = Command::new(programs.tool(Tool::Promtool))
-            .args(["query", "instant", "--format=json", &url, query])
-            .output()
-            .unwrap();
-        match serde_json::from_slice(&output.stdout) {
-            Ok(Value::Array(samples)) if output.status.success() => Ok(samples),
-            _ => Err(words(&output)),
-        }
-    };
+    let ask = |query: &str| programs.asked(&url, query, None);
     // Firing takes ten minutes more.
     const ALERTS: &str = "ALERTS{alertname=\"RuleEvaluationFailing\"}";
     let pending = wait::until(SOON, "the alert to be pending", async || {

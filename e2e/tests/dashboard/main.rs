@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use observed_e2e::tools::debian::{self, Debian};
 use observed_e2e::{Cache, Progress, Tool, Tools, binaries, wait};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 /// The start of a Prometheus on a busy machine.
@@ -65,6 +66,20 @@ impl Programs {
         assert!(output.status.success(), "{}", words(&output));
         assert!(output.stdout.is_empty());
         fs::read_to_string(file).unwrap()
+    }
+
+    /// What a Prometheus answers to a query, now or at a time of one's own.
+    fn asked(&self, url: &str, query: &str, at: Option<u64>) -> Result<Vec<Value>, String> {
+        let output = Command::new(self.tool(Tool::Promtool))
+            .args(["query", "instant", "--format=json"])
+            .args(at.map(|at| format!("--time={at}")))
+            .args([url, query])
+            .output()
+            .unwrap();
+        match serde_json::from_slice(&output.stdout) {
+            Ok(Value::Array(samples)) if output.status.success() => Ok(samples),
+            _ => Err(words(&output)),
+        }
     }
 
     /// What stands in the page after a browser has read it.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use observed_e2e::{Tool, wait};
+use observed_e2e::wait;
 use serde_json::Value;
 
 use super::{Programs, programs, prometheus, words};
@@ -162,20 +162,8 @@ fn queries(dashboard: &Value) -> BTreeSet<Asked> {
 /// Those queries to which Prometheus says nothing at that time.
 fn empty(programs: &Programs, url: &str, at: u64, queries: &BTreeSet<Asked>) -> BTreeSet<Asked> {
     let is_empty = |asked: &&Asked| {
-        let output = Command::new(programs.tool(Tool::Promtool))
-            .args([
-                "query",
-                "instant",
-                "--format=json",
-                &format!("--time={at}"),
-                url,
-                &asked.expr,
-            ])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{asked:?}: {}", words(&output));
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        answer.as_array().unwrap().is_empty()
+        let answer = programs.asked(url, &asked.expr, Some(at));
+        answer.unwrap_or_else(|error| panic!("{asked:?}: {error}")).is_empty()
     };
     queries.iter().filter(is_empty).cloned().collect()
 }

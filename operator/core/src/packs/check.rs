@@ -68,13 +68,13 @@ fn expressions(pack: &SignalPack) -> Vec<(String, &str)> {
 
 /// Expressions that are no PromQL, or that cannot be tied to a service.
 fn of_expressions(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Vec<Finding> {
-    let tie = match tie(packs, pack, window_seconds) {
+    let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
+    let tie = match tie(packs, pack, window_seconds, &rule_groups) {
         Ok(tie) => tie,
         Err(error) => return vec![unfit("spec.series".to_owned(), &error)],
     };
     let recorded = pack.spec.signals.iter().enumerate();
     let recorded = recorded.filter_map(|(index, signal)| recorded_of_rules(packs, pack, index, signal));
-    let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
     let wrong = |(path, text): (String, &str)| {
         let tied = Expression::parse(text).and_then(|expr| tie.rule(&expr));
         let proven = tied.and_then(|tied| tied.prove_in(&[STAND_IN], Some(&rule_groups)));
@@ -128,11 +128,10 @@ fn unfit(path: String, error: &Error) -> Finding {
 }
 
 /// A tie that knows what the pack declares, and what is recorded in any pack.
-fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Result<Tie, Error> {
+fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32, rule_groups: &str) -> Result<Tie, Error> {
     let window = Duration::from_secs(window_seconds.into());
     let mut tie = Tie::new(window, window, [].into())?;
     let whole = whole(packs, pack);
-    let rule_groups = names::rule_group_pattern(STAND_IN, STAND_IN);
     for name in whole.spec.settings.keys() {
         tie.number(name, 0.0);
     }
@@ -141,7 +140,7 @@ fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Result<Tie, Err
         let matches: Vec<_> = labels
             .iter()
             .map(|label| match label.as_str() {
-                RULE_GROUP => (RULE_GROUP, Match::Like(&rule_groups)),
+                RULE_GROUP => (RULE_GROUP, Match::Like(rule_groups)),
                 label => (label, Match::Is(STAND_IN)),
             })
             .collect();

@@ -4,6 +4,7 @@ mod amount;
 mod count;
 mod native;
 mod place;
+mod print;
 mod prove;
 mod selector;
 mod shape;
@@ -11,7 +12,7 @@ mod tie;
 mod walk;
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use promql_parser::label::Labels;
@@ -175,17 +176,13 @@ fn binary(lhs: Expr, op: token::TokenType, modifier: Option<BinModifier>, rhs: E
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        f.write_str(&String::from(self))
     }
 }
 
 impl From<&Expression> for String {
-    /// With room from the beginning: as it grows, a text is copied again and again.
     fn from(expression: &Expression) -> Self {
-        let mut text = Self::with_capacity(256);
-        // Nothing in it could fail to be written.
-        let _ = write!(text, "{expression}");
-        text
+        print::printed(&expression.0, None)
     }
 }
 
@@ -206,7 +203,9 @@ fn is_name(name: &str, also: impl Fn(char) -> bool) -> bool {
 
 /// A string literal or a quoted label value.
 pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", promql_parser::util::escape_string(text))
+    let mut literal = String::with_capacity(text.len() + 2);
+    print::quoted(&mut literal, text);
+    literal
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 use quick_cache::sync::Cache;
 use regex::Regex;
 
+use super::print;
 use super::tie::matcher;
 use super::{Expression, Match, is_label_name, is_metric_name};
 
@@ -90,7 +91,9 @@ impl Selector {
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        let mut text = String::with_capacity(128);
+        print::selector(&mut text, &self.0, None, None);
+        f.write_str(&text)
     }
 }
 

@@ -2,17 +2,16 @@
 
 mod parts;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use promql_parser::label::{Labels, MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector};
-use promql_parser::util::display_duration;
 use regex::Regex;
 
 use super::native::{self, HistogramPart};
+use super::print;
 use super::walk::{self, Change};
 use super::{Error, Expression, is_label_name, is_metric_name};
 
@@ -185,7 +184,7 @@ impl Tie {
     /// It cannot be tied.
     pub fn rule(&self, expr: &Expression) -> Result<Expression, Error> {
         let range = |series: &Series| if series.windowed { self.window } else { self.pack_window };
-        self.apply(expr, &range)
+        self.changed(expr, &range, Purpose::Rule)
     }
 
     /// The expression for a panel: with Grafana's rate interval for the window of what is not counted.
@@ -193,33 +192,19 @@ impl Tie {
     /// # Errors
     /// It cannot be tied.
     pub fn panel(&self, expr: &Expression) -> Result<Panel, Error> {
-        // A range that nothing else in the expression can be taken for stands for Grafana's variable.
-        let mark = |millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400);
-        let marked = |mark, marks: &Cell<usize>| {
-            let count = |_: &Series| {
-                marks.set(marks.get() + 1);
-                mark
-            };
-            self.changed(expr, &count, Purpose::Panel)
-        };
-        let (first, marks) = (mark(1), Cell::new(0));
-        let tied = marked(first, &marks)?;
-        let printed = String::from(&tied);
-        if printed.matches(&display_duration(&first)).count() == marks.get() {
-            let expr = filled(&printed, first);
-            return Ok(Panel { expr, tied });
-        }
-        // Something else reads as the first mark does, or what is marked is printed twice.
-        let plain = self.apply(expr, &|_| self.pack_window)?.to_string();
-        let other = (2..).map(mark).find(|mark| !plain.contains(&display_duration(mark)));
-        let other = other.unwrap_or_default();
-        let tied = marked(other, &marks)?;
-        let expr = filled(&tied.to_string(), other);
+        // A range that no selector has stands for Grafana's variable.
+        let ranges: Vec<Duration> = walk::selectors(&expr.0)
+            .iter()
+            .filter_map(|found| found.range)
+            .collect();
+        let marks = (1..).map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400));
+        let mark = marks
+            .skip_while(|mark| ranges.contains(mark))
+            .next()
+            .unwrap_or_default();
+        let tied = self.changed(expr, &|_| mark, Purpose::Panel)?;
+        let expr = print::printed(&tied.0, Some((mark, RATE_INTERVAL)));
         Ok(Panel { expr, tied })
-    }
-
-    fn apply(&self, expr: &Expression, range: &dyn Fn(&Series) -> Duration) -> Result<Expression, Error> {
-        self.changed(expr, range, Purpose::Rule)
     }
 
     fn changed(
@@ -265,11 +250,6 @@ pub struct Panel {
     pub expr: String,
     /// The same with a range in place of Grafana's variable.
     pub tied: Expression,
-}
-
-/// The expression with Grafana's rate interval for the ranges that are marked.
-fn filled(marked: &str, mark: Duration) -> String {
-    marked.replace(&format!("[{}]", display_duration(&mark)), &format!("[{RATE_INTERVAL}]"))
 }
 
 struct Application<'a> {

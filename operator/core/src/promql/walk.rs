@@ -12,6 +12,8 @@ use super::Error;
 /// A selector in an expression.
 pub(super) struct Selector<'a> {
     pub(super) vector: &'a VectorSelector,
+    /// Its own range.
+    pub(super) range: Option<Duration>,
     /// How far back the newest and the oldest sample lie that the expression needs of it.
     pub(super) reach: Duration,
 }
@@ -27,12 +29,14 @@ fn collect<'a>(expr: &'a Expr, reach: Duration, found: &mut Vec<Selector<'a>>) {
     match expr {
         Expr::VectorSelector(vector) => found.push(Selector {
             vector,
+            range: None,
             reach: reach + back(vector.offset.as_ref()),
         }),
         Expr::MatrixSelector(matrix) => {
             let vector = &matrix.vs;
             found.push(Selector {
                 vector,
+                range: Some(matrix.range),
                 reach: reach + matrix.range + back(vector.offset.as_ref()),
             });
         }

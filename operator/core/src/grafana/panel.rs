@@ -224,19 +224,35 @@ fn steps(panel: &Panel) -> Vec<Step> {
         value: None,
     }];
     for (n, threshold) in thresholds.iter().enumerate() {
-        let color = match panel.kind {
-            PanelKind::Timeseries | PanelKind::Table => threshold.color.as_str(),
+        let (color, value) = match panel.kind {
+            PanelKind::Timeseries | PanelKind::Table => (threshold.color.as_str(), threshold.value),
             PanelKind::Stat => {
                 let next = thresholds.get(n + 1).map_or(threshold.value + 2.0, |next| next.value);
-                color((threshold.value + next) / 2.0)
+                let color_on = color((threshold.value + next) / 2.0);
+                // A step begins with its value, an alert behind it: no alert is none.
+                let at_once = color(threshold.value) == color_on;
+                (
+                    color_on,
+                    if at_once {
+                        threshold.value
+                    } else {
+                        just_above(threshold.value)
+                    },
+                )
             }
         };
         steps.push(Step {
             color,
-            value: Some(threshold.value),
+            value: Some(value),
         });
     }
     steps
+}
+
+/// A little more, in few digits.
+fn just_above(value: f64) -> f64 {
+    let above = if value == 0.0 { 1e-9 } else { value + value.abs() * 1e-9 };
+    format!("{above:.10e}").parse().unwrap_or(above)
 }
 
 /// The most pressing of what is wrong at a value.

@@ -211,13 +211,42 @@ fn a_number_is_coloured_by_what_is_wrong_at_its_value() {
     let above = [limit(0.05, true, Color::Red), limit(0.01, true, Color::Orange)];
     assert_eq!(
         steps(PanelKind::Stat, &above),
-        [step(None, "green"), step(Some(0.01), "orange"), step(Some(0.05), "red")]
+        [
+            step(None, "green"),
+            step(Some(0.010_000_000_01), "orange"),
+            step(Some(0.050_000_000_05), "red")
+        ]
     );
     let below = [limit(0.5, false, Color::Red), limit(0.9, false, Color::Orange)];
     assert_eq!(
         steps(PanelKind::Stat, &below),
         [step(None, "red"), step(Some(0.5), "orange"), step(Some(0.9), "green")]
     );
+}
+
+#[test]
+fn a_number_that_is_just_at_the_limit_of_an_alert_is_not_coloured_as_if_it_fired() {
+    for thresholds in [
+        &[limit(0.0, true, Color::Red)][..],
+        &[limit(-2.0, true, Color::Red), limit(3.0, true, Color::Orange)],
+        &[limit(1.0, false, Color::Red)],
+        &[limit(0.0, false, Color::Orange), limit(5e9, true, Color::Red)],
+    ] {
+        let steps = steps(PanelKind::Stat, thresholds);
+        for value in thresholds
+            .iter()
+            .flat_map(|limit| [limit.value - 1.0, limit.value, limit.value + 10.0])
+        {
+            // Grafana takes the last step that begins at the value or before it.
+            let begun = steps.iter().filter(|(from, _)| from.is_none_or(|from| value >= from));
+            let shown = begun.last().map(|(_, color)| color.as_str());
+            assert_eq!(
+                shown,
+                Some(meaning(thresholds, value).as_str()),
+                "{value} of {thresholds:?}"
+            );
+        }
+    }
 }
 
 #[test]

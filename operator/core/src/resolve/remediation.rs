@@ -3,12 +3,20 @@
 use std::collections::BTreeSet;
 
 use observed_crds::v1alpha1::ObservedServiceSpec;
-use observed_crds::v1alpha1::signal_pack::SignalPack;
+use observed_crds::v1alpha1::signal_pack::{Alert, Scope, Signal, SignalPack};
 
 use crate::duration;
 use crate::finding::{Code, Finding, nearest};
 use crate::packs::Packs;
 use crate::plan::{Objective, Pack};
+
+/// What an alert of a pack is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum About {
+    Service,
+    Dependency,
+    Rules,
+}
 
 /// Where alerts come from.
 pub(super) struct Alerts<'a> {
@@ -21,13 +29,31 @@ pub(super) struct Alerts<'a> {
 }
 
 impl Alerts<'_> {
-    /// Those that packs have, about a dependency or about the service.
-    fn of_packs(&self, of_dependency: bool) -> BTreeSet<&str> {
+    /// Those that packs have about it.
+    fn of_packs(&self, about: About) -> BTreeSet<&str> {
         let packs = self.known.packs.iter().chain(self.own);
-        let packs = packs.filter(|pack| pack.spec.dependency.is_some() == of_dependency);
-        let signals = packs.flat_map(|pack| &pack.spec.signals);
-        let alerts = signals.flat_map(|signal| &signal.alerts);
-        alerts.map(|alert| alert.name.as_str()).collect()
+        let signals = packs.flat_map(|pack| pack.spec.signals.iter().map(move |signal| (pack, signal)));
+        let alerts = signals.flat_map(|(pack, signal)| signal.alerts.iter().map(move |alert| (pack, signal, alert)));
+        let alerts = alerts.filter(|(pack, signal, alert)| self.about(pack, signal, alert) == about);
+        alerts.map(|(_, _, alert)| alert.name.as_str()).collect()
+    }
+
+    fn about(&self, pack: &SignalPack, signal: &Signal, alert: &Alert) -> About {
+        if pack.spec.dependency.is_some() {
+            return About::Dependency;
+        }
+        let recorded = signal.record.as_ref().map(|record| record.expr.as_str());
+        let read = alert.value.as_deref().or(recorded).unwrap_or_default();
+        // What cannot be parsed is told where it is tied.
+        let read = self.known.expression(read).ok();
+        let of_rules = |metric: &str| {
+            let mut series = pack.spec.series.iter();
+            series.any(|series| series.name == metric && series.scope == Scope::Rules)
+        };
+        match read.is_some_and(|read| read.selected().any(of_rules)) {
+            true => About::Rules,
+            false => About::Service,
+        }
     }
 
     /// Those that are generated. None: that is in doubt.
@@ -50,9 +76,19 @@ pub(super) fn remediation(spec: &ObservedServiceSpec, alerts: &Alerts<'_>) -> Re
         .into_iter()
         .flatten()
         .flat_map(|objective| &objective.alerts);
-    let mut possible = alerts.of_packs(false);
+    let mut possible = alerts.of_packs(About::Service);
     possible.extend(of_objectives.map(|alert| alert.name.as_str()));
-    let of_dependencies = alerts.of_packs(true);
+    let beyond = [
+        (
+            About::Dependency,
+            "a dependency, and no restart of the service mends what it depends on",
+        ),
+        (
+            About::Rules,
+            "rules in Prometheus, and no restart of the service mends those",
+        ),
+    ]
+    .map(|(about, words)| (alerts.of_packs(about), words));
     let all_known = generated.is_some() || spec.objectives.is_empty();
     let mut seen = BTreeSet::new();
     for (index, action) in remediation.actions.iter().enumerate() {
@@ -77,11 +113,14 @@ pub(super) fn remediation(spec: &ObservedServiceSpec, alerts: &Alerts<'_>) -> Re
                 "Write it as 90s, 5m or 1h30m",
             ));
         }
-        if of_dependencies.contains(alert) && !possible.contains(alert) {
+        let beyond = beyond
+            .iter()
+            .find(|(of, _)| of.contains(alert) && !possible.contains(alert));
+        if let Some((_, words)) = beyond {
             errors.push(Finding::error(
                 Code::InvalidValue,
                 format!("{path}.alert"),
-                format!("{alert:?} is about a dependency, and no restart of the service mends what it depends on"),
+                format!("{alert:?} is about {words}"),
                 "Name an alert of the service itself, or leave the action out",
             ));
         } else if !possible.contains(alert) && all_known {

@@ -44,7 +44,7 @@ fn alerts_of_the_service_and_of_its_objectives_can_be_acted_on() {
 fn everything_that_is_wrong_with_the_actions_is_told_at_once() {
     let actions = json!([
         action("MemoryLaek"), action("PostgresDown"), action("HighErrorRate"),
-        {"alert": "HighErrorRate", "action": "Restart", "after": "soon"},
+        {"alert": "HighErrorRate", "action": "Restart", "after": "soon"}, action("RuleEvaluationFailing"),
     ]);
     let found = told(&actions).unwrap_err();
     let told: Vec<_> = found
@@ -57,16 +57,22 @@ fn everything_that_is_wrong_with_the_actions_is_told_at_once() {
             (Code::InvalidValue, "spec.remediation.actions[1].alert"),
             (Code::InvalidValue, "spec.remediation.actions[3].after"),
             (Code::InvalidValue, "spec.remediation.actions[3].alert"),
+            (Code::InvalidValue, "spec.remediation.actions[4].alert"),
             (Code::UnknownSignal, "spec.remediation.actions[0].alert"),
         ],
         "{found:?}"
     );
     assert!(
-        found[3].help.starts_with("Did you mean \"MemoryLeak\"?"),
+        found[4].help.starts_with("Did you mean \"MemoryLeak\"?"),
         "{}",
-        found[3].help
+        found[4].help
     );
-    assert!(!found[3].help.contains("PostgresDown"), "{}", found[3].help);
+    assert!(!found[4].help.contains("PostgresDown"), "{}", found[4].help);
+    assert!(
+        found[3].message.contains("about rules in Prometheus"),
+        "{}",
+        found[3].message
+    );
     assert!(found[0].message.contains("about a dependency"), "{}", found[0].message);
 }
 

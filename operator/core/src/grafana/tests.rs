@@ -238,8 +238,8 @@ fn a_number_that_is_just_at_the_limit_of_an_alert_is_not_coloured_as_if_it_fired
             .flat_map(|limit| [limit.value - 1.0, limit.value, limit.value + 10.0])
         {
             // Grafana takes the last step that begins at the value or before it.
-            let begun = steps.iter().filter(|(from, _)| from.is_none_or(|from| value >= from));
-            let shown = begun.last().map(|(_, color)| color.as_str());
+            let mut begun = steps.iter().filter(|(from, _)| from.is_none_or(|from| value >= from));
+            let shown = begun.next_back().map(|(_, color)| color.as_str());
             assert_eq!(
                 shown,
                 Some(meaning(thresholds, value).as_str()),

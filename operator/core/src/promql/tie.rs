@@ -197,11 +197,8 @@ impl Tie {
             .iter()
             .filter_map(|found| found.range)
             .collect();
-        let marks = (1..).map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400));
-        let mark = marks
-            .skip_while(|mark| ranges.contains(mark))
-            .next()
-            .unwrap_or_default();
+        let mut marks = (1..).map(|millis| Duration::from_millis(millis) + Duration::from_secs(7 * 86_400));
+        let mark = marks.find(|mark| !ranges.contains(mark)).unwrap_or_default();
         let tied = self.changed(expr, &|_| mark, Purpose::Panel)?;
         let expr = print::printed(&tied.0, Some((mark, RATE_INTERVAL)));
         Ok(Panel { expr, tied })

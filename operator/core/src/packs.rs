@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
-use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Scope, Series, Signal, SignalPack};
 
 use crate::promql::{self, Expression};
+use crate::signals::selectors;
 
 /// A file of a built-in pack, as the build script has written it.
 macro_rules! pack {
@@ -121,6 +122,22 @@ impl Packs {
             Some(parsed) => Ok(Cow::Borrowed(parsed)),
             None => Expression::parse(text).map(Cow::Owned),
         }
+    }
+
+    /// The pack that a user's pack extends, or else it itself.
+    pub(crate) fn whole<'a>(&'a self, pack: &'a SignalPack) -> &'a SignalPack {
+        let name = pack.spec.extends.as_ref().unwrap_or(&pack.metadata.name);
+        self.get(name).unwrap_or(pack)
+    }
+
+    /// A series of the scope `rules` that an expression of a pack reads. What is no PromQL reads none.
+    pub(crate) fn read_of_rules<'a>(&'a self, pack: &'a SignalPack, expr: &str) -> Option<&'a Series> {
+        let expr = self.expression(expr).ok()?;
+        let series = pack.spec.series.iter().chain(&self.whole(pack).spec.series);
+        series.filter(|series| series.scope == Scope::Rules).find(|series| {
+            let selectors = selectors(series);
+            expr.selected().any(|name| selectors.iter().any(|own| own == name))
+        })
     }
 
     /// Whether a series is recorded by a signal of a user's pack.

@@ -228,17 +228,15 @@ fn steps(panel: &Panel) -> Vec<Step> {
             PanelKind::Timeseries | PanelKind::Table => (threshold.color.as_str(), threshold.value),
             PanelKind::Stat => {
                 let next = thresholds.get(n + 1).map_or(threshold.value + 2.0, |next| next.value);
-                let color_on = color((threshold.value + next) / 2.0);
-                // A step begins with its value, an alert behind it: no alert is none.
-                let at_once = color(threshold.value) == color_on;
-                (
-                    color_on,
-                    if at_once {
-                        threshold.value
-                    } else {
-                        just_above(threshold.value)
-                    },
-                )
+                let beyond = color((threshold.value + next) / 2.0);
+                // A step begins with its value, an alert behind it: just at the limit none fires.
+                let is_at_once = color(threshold.value) == beyond;
+                let begin = if is_at_once {
+                    threshold.value
+                } else {
+                    just_above(threshold.value)
+                };
+                (beyond, begin)
             }
         };
         steps.push(Step {

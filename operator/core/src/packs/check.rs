@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use observed_crds::v1alpha1::signal_pack::{Scope, Signal, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Signal, SignalPack};
 use observed_crds::v1alpha1::{DependencyType, Signals, TargetKind};
 
 use super::Packs;
@@ -90,13 +90,7 @@ fn of_expressions(packs: &Packs, pack: &SignalPack, window_seconds: u32) -> Vec<
 /// A record of what Prometheus tells of rules, which has the namespace of Prometheus: nobody would find it by the service's.
 fn recorded_of_rules(packs: &Packs, pack: &SignalPack, index: usize, signal: &Signal) -> Option<Finding> {
     let record = signal.record.as_ref()?;
-    let whole = whole(packs, pack);
-    let mut series = whole.spec.series.iter().filter(|series| series.scope == Scope::Rules);
-    let expr = Expression::parse(&record.expr).ok()?;
-    let read = series.find(|series| {
-        let selectors = selectors(series);
-        expr.selected().any(|name| selectors.iter().any(|own| own == name))
-    })?;
+    let read = packs.read_of_rules(pack, &record.expr)?;
     Some(Finding::error(
         Code::Expression,
         format!("spec.signals[{index}].record"),
@@ -106,12 +100,6 @@ fn recorded_of_rules(packs: &Packs, pack: &SignalPack, index: usize, signal: &Si
         ),
         "Leave the record out, and write its expression as the value of the alerts and in the panel",
     ))
-}
-
-/// The pack that it extends, with it.
-fn whole<'a>(packs: &'a Packs, pack: &'a SignalPack) -> &'a SignalPack {
-    let name = pack.spec.extends.as_ref().unwrap_or(&pack.metadata.name);
-    packs.get(name).unwrap_or(pack)
 }
 
 fn unfit(path: String, error: &Error) -> Finding {
@@ -131,7 +119,7 @@ fn unfit(path: String, error: &Error) -> Finding {
 fn tie(packs: &Packs, pack: &SignalPack, window_seconds: u32, rule_groups: &str) -> Result<Tie, Error> {
     let window = Duration::from_secs(window_seconds.into());
     let mut tie = Tie::new(window, window, [].into())?;
-    let whole = whole(packs, pack);
+    let whole = packs.whole(pack);
     for name in whole.spec.settings.keys() {
         tie.number(name, 0.0);
     }

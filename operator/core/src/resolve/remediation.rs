@@ -3,20 +3,15 @@
 use std::collections::BTreeSet;
 
 use observed_crds::v1alpha1::ObservedServiceSpec;
-use observed_crds::v1alpha1::signal_pack::{Alert, Scope, Signal, SignalPack};
+use observed_crds::v1alpha1::signal_pack::{Alert, SignalPack};
 
 use crate::duration;
 use crate::finding::{Code, Finding, nearest};
 use crate::packs::Packs;
 use crate::plan::{Objective, Pack};
 
-/// What an alert of a pack is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum About {
-    Service,
-    Dependency,
-    Rules,
-}
+const OF_DEPENDENCY: &str = "a dependency, and no restart of the service mends what it depends on";
+const OF_RULES: &str = "rules in Prometheus, and no restart of the service mends those";
 
 /// Where alerts come from.
 pub(super) struct Alerts<'a> {
@@ -29,31 +24,21 @@ pub(super) struct Alerts<'a> {
 }
 
 impl Alerts<'_> {
-    /// Those that packs have about it.
-    fn of_packs(&self, about: About) -> BTreeSet<&str> {
-        let packs = self.known.packs.iter().chain(self.own);
-        let signals = packs.flat_map(|pack| pack.spec.signals.iter().map(move |signal| (pack, signal)));
-        let alerts = signals.flat_map(|(pack, signal)| signal.alerts.iter().map(move |alert| (pack, signal, alert)));
-        let alerts = alerts.filter(|(pack, signal, alert)| self.about(pack, signal, alert) == about);
-        alerts.map(|(_, _, alert)| alert.name.as_str()).collect()
+    /// Those that packs have, each with what it is about where no restart helps.
+    fn of_packs(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+        self.known.packs.iter().chain(self.own).flat_map(|pack| {
+            let alerts = pack.spec.signals.iter().flat_map(|signal| &signal.alerts);
+            alerts.map(|alert| (alert.name.as_str(), self.beyond_a_restart(pack, alert)))
+        })
     }
 
-    fn about(&self, pack: &SignalPack, signal: &Signal, alert: &Alert) -> About {
-        if pack.spec.dependency.is_some() {
-            return About::Dependency;
+    fn beyond_a_restart(&self, pack: &SignalPack, alert: &Alert) -> Option<&'static str> {
+        if self.known.whole(pack).spec.dependency.is_some() {
+            return Some(OF_DEPENDENCY);
         }
-        let recorded = signal.record.as_ref().map(|record| record.expr.as_str());
-        let read = alert.value.as_deref().or(recorded).unwrap_or_default();
-        // What cannot be parsed is told where it is tied.
-        let read = self.known.expression(read).ok();
-        let of_rules = |metric: &str| {
-            let mut series = pack.spec.series.iter();
-            series.any(|series| series.name == metric && series.scope == Scope::Rules)
-        };
-        match read.is_some_and(|read| read.selected().any(of_rules)) {
-            true => About::Rules,
-            false => About::Service,
-        }
+        // One without a value reads what is recorded, which nothing of rules is.
+        let value = alert.value.as_deref()?;
+        self.known.read_of_rules(pack, value).map(|_| OF_RULES)
     }
 
     /// Those that are generated. None: that is in doubt.
@@ -76,19 +61,9 @@ pub(super) fn remediation(spec: &ObservedServiceSpec, alerts: &Alerts<'_>) -> Re
         .into_iter()
         .flatten()
         .flat_map(|objective| &objective.alerts);
-    let mut possible = alerts.of_packs(About::Service);
+    let (beyond, of_service): (Vec<_>, Vec<_>) = alerts.of_packs().partition(|(_, about)| about.is_some());
+    let mut possible: BTreeSet<&str> = of_service.into_iter().map(|(alert, _)| alert).collect();
     possible.extend(of_objectives.map(|alert| alert.name.as_str()));
-    let beyond = [
-        (
-            About::Dependency,
-            "a dependency, and no restart of the service mends what it depends on",
-        ),
-        (
-            About::Rules,
-            "rules in Prometheus, and no restart of the service mends those",
-        ),
-    ]
-    .map(|(about, words)| (alerts.of_packs(about), words));
     let all_known = generated.is_some() || spec.objectives.is_empty();
     let mut seen = BTreeSet::new();
     for (index, action) in remediation.actions.iter().enumerate() {
@@ -113,14 +88,12 @@ pub(super) fn remediation(spec: &ObservedServiceSpec, alerts: &Alerts<'_>) -> Re
                 "Write it as 90s, 5m or 1h30m",
             ));
         }
-        let beyond = beyond
-            .iter()
-            .find(|(of, _)| of.contains(alert) && !possible.contains(alert));
-        if let Some((_, words)) = beyond {
+        let is_it = |(name, _): &&(&str, _)| *name == alert && !possible.contains(alert);
+        if let Some((_, Some(about))) = beyond.iter().find(is_it) {
             errors.push(Finding::error(
                 Code::InvalidValue,
                 format!("{path}.alert"),
-                format!("{alert:?} is about {words}"),
+                format!("{alert:?} is about {about}"),
                 "Name an alert of the service itself, or leave the action out",
             ));
         } else if !possible.contains(alert) && all_known {

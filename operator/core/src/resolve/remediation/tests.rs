@@ -7,8 +7,13 @@ use crate::resolve::resolve;
 
 /// What is said of these actions for a service with a database.
 fn told(actions: &Value) -> Result<Vec<Finding>, Vec<Finding>> {
+    told_beside(&json!([]), actions)
+}
+
+/// The same where a user has packs.
+fn told_beside(packs: &Value, actions: &Value) -> Result<Vec<Finding>, Vec<Finding>> {
     let facts: Facts = serde_json::from_value(json!({
-        "namespace": "prod", "name": "api", "uid": "owner-1",
+        "namespace": "prod", "name": "api", "uid": "owner-1", "packs": packs,
         "target": {
             "name": "api", "uid": "target-1", "resourceVersion": "7", "replicas": 1, "selector": {"matchLabels": {"app": "api"}},
             "containers": [{"name": "api", "ports": [{"name": "http", "port": 8000}]}],
@@ -74,6 +79,46 @@ fn everything_that_is_wrong_with_the_actions_is_told_at_once() {
         found[3].message
     );
     assert!(found[0].message.contains("about a dependency"), "{}", found[0].message);
+}
+
+#[test]
+fn an_alert_of_a_pack_that_extends_one_is_about_what_that_one_is_about() {
+    let pack = |extends: &str, alert: &str, value: &str| {
+        json!({
+            "apiVersion": "observed.rs/v1alpha1", "kind": "SignalPack",
+            "metadata": {"name": alert.to_lowercase()},
+            "spec": {"title": alert, "help": "Own.", "window": "5m", "extends": extends, "series": [], "signals": [{
+                "name": "own", "help": "Own.", "unit": "count",
+                "alerts": [{
+                    "name": alert, "severity": "warning", "value": value, "above": "0", "for": "5m",
+                    "summary": "It is so.", "impact": "None.", "first": ["Look."],
+                    "drill": {"fires": [], "silent": []},
+                }],
+            }]},
+        })
+    };
+    let packs = json!([
+        pack(
+            "target",
+            "RuleFails",
+            "increase(prometheus_rule_evaluation_failures_total[5m])"
+        ),
+        pack("target", "PodIsDown", "1 - up"),
+        pack("postgres", "DatabaseIsSlow", "pg_stat_activity_count"),
+    ]);
+    let found = told_beside(
+        &packs,
+        &json!([action("RuleFails"), action("DatabaseIsSlow"), action("PodIsDown")]),
+    )
+    .unwrap_err();
+    let messages: Vec<_> = found.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "\"RuleFails\" is about rules in Prometheus, and no restart of the service mends those",
+            "\"DatabaseIsSlow\" is about a dependency, and no restart of the service mends what it depends on",
+        ]
+    );
 }
 
 #[test]

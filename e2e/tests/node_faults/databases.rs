@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use observed_e2e::wait;
 
 use crate::faults::{Faults, Told};
+use crate::series;
 use crate::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -149,6 +150,18 @@ pub async fn break_and_mend(stage: &Stage, faults: &mut Faults<'_>) {
     stage.switch("{}").await;
     stage.mend_exporter("postgres-exporter").await;
     faults.resolve(start, fired).await;
+
+    // Prometheus tells of itself because Observed has it scrape itself: also of rules of others, by their group.
+    series::of_its_rules_are_there(stage).await;
+    let start = Instant::now();
+    stage.break_a_rule().await;
+    let told = [Told::new(
+        "a rule cannot be evaluated",
+        "RuleEvaluationFailing",
+        &[("service", "claude-api")],
+    )];
+    // Its end shows once the failures are five minutes old.
+    faults.fire(start, told).await;
 
     assert_eq!(
         stage.pods().await,

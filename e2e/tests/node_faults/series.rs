@@ -83,6 +83,16 @@ pub async fn of_the_recordings_are_there(stage: &Stage) {
         .unwrap();
 }
 
+/// What Prometheus counts of the evaluation of each rule group of the sample, which are files of prometheus-operator's, and that none failed.
+pub async fn of_its_rules_are_there(stage: &Stage) {
+    let arguments = ["get", "prometheusrule", "claude-api", "-n", NAMESPACE, "-o", "json"];
+    let rules: Value = serde_json::from_str(&stage.kubectl(&arguments).await).unwrap();
+    let groups = rules["spec"]["groups"].as_array().unwrap().len();
+    let group = format!("rule_group=~\".+;observed:{NAMESPACE}/claude-api:.+\"");
+    let failures = format!("prometheus_rule_evaluation_failures_total{{{group}}} == 0");
+    stage.has(&failures, groups..=groups, SOON).await;
+}
+
 /// What only the databases know is counted: the one key of the load is one active key, and no series names it.
 pub async fn of_the_business_are_there(stage: &Stage) {
     let keys = format!("max(api_keys_active{{namespace=\"{NAMESPACE}\",window=\"1d\"}}) == 1");

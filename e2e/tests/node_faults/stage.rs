@@ -213,6 +213,19 @@ impl Stage {
         self.patch(name, &json!({"args": null})).await;
     }
 
+    /// Adds a rule to those of the sample that Prometheus loads and cannot evaluate: a join that finds two samples where one must be.
+    pub async fn break_a_rule(&self) {
+        let expr = "vector(1) / on () (vector(1) or label_replace(vector(1), \"a\", \"b\", \"\", \"\"))";
+        let group = format!("observed:{NAMESPACE}/claude-api:broken");
+        let rules = json!({
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "broken", "namespace": NAMESPACE},
+            "spec": {"groups": [{"name": group, "rules": [{"record": "broken", "expr": expr}]}]},
+        });
+        self.apply(&rules.to_string()).await;
+    }
+
     async fn patch(&self, name: &str, container: &Value) {
         let mut container = container.clone();
         container["name"] = json!("exporter");
@@ -355,5 +368,7 @@ fn manifest() -> String {
         json!({"because": "short times for a test", "above": "1", "for": "10s", "keepFiringFor": "5s"});
     service["spec"]["signals"]["alerts"]["QueueStuck"] =
         json!({"because": "short times for a test", "above": "10", "for": "10s", "keepFiringFor": "5s"});
+    service["spec"]["signals"]["alerts"]["RuleEvaluationFailing"] =
+        json!({"because": "short times for a test", "for": "10s", "keepFiringFor": "5s"});
     list(&items)
 }

@@ -225,9 +225,10 @@ fn bind_pack<'a>(
         indicators: Vec::new(),
         priced: ties.priced_counters(pack),
     };
+    let lacking = ties.lacking(pack, binding.dependency);
     for signal in &pack.spec.signals {
-        if !ties.applies(pack, signal) {
-            let has_it = |other: &&plan::Dependency| ties.applies_to(Some(other), pack, signal);
+        if ties.reads(signal, &lacking) {
+            let has_it = |other: &&plan::Dependency| !ties.reads(signal, &ties.lacking(pack, Some(*other)));
             let mut of_type = binding
                 .dependencies
                 .iter()

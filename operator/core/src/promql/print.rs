@@ -104,22 +104,38 @@ fn matchers(out: &mut String, written_as: &Matchers) {
     }
     out.push('{');
     if or_matchers.is_empty() {
-        let mut sorted: Vec<&Matcher> = matchers.iter().collect();
-        sorted.sort_by(|one, other| order(one, other));
-        separated(out, &sorted, ",", |out, it| matcher(out, it));
+        let mut sorted: Vec<Named<'_>> = matchers.iter().map(Named::of).collect();
+        sorted.sort_by(order);
+        separated(out, &sorted, ",", matcher);
     } else {
         separated(out, or_matchers, " or ", |out, all| {
-            separated(out, all, ", ", matcher);
+            separated(out, all, ", ", |out, it| matcher(out, &Named::of(it)));
         });
     }
     out.push('}');
 }
 
+/// A matcher, and whether the name of its label is plain, which is asked for again and again.
+struct Named<'a> {
+    is_plain: bool,
+    matcher: &'a Matcher,
+}
+
+impl<'a> Named<'a> {
+    fn of(matcher: &'a Matcher) -> Self {
+        Self {
+            is_plain: is_plain(&matcher.name),
+            matcher,
+        }
+    }
+}
+
 /// By what is printed: names in quotes first.
-fn order(one: &Matcher, other: &Matcher) -> Ordering {
+fn order(one: &Named<'_>, other: &Named<'_>) -> Ordering {
+    let by_plain = one.is_plain.cmp(&other.is_plain);
+    let (one, other) = (one.matcher, other.matcher);
     let common = one.name.len().min(other.name.len());
-    is_plain(&one.name)
-        .cmp(&is_plain(&other.name))
+    by_plain
         // Most differ here, and by bytes is dearer.
         .then_with(|| one.name.as_bytes()[..common].cmp(&other.name.as_bytes()[..common]))
         .then_with(|| head(one).cmp(head(other)))
@@ -139,8 +155,9 @@ fn sign(op: &MatchOp) -> &'static str {
     }
 }
 
-fn matcher(out: &mut String, matcher: &Matcher) {
-    label(out, &matcher.name);
+fn matcher(out: &mut String, named: &Named<'_>) {
+    let Named { is_plain, matcher } = named;
+    label(out, &matcher.name, *is_plain);
     out.push_str(sign(&matcher.op));
     quoted(out, &matcher.value);
 }
@@ -176,7 +193,7 @@ fn modifier(out: &mut String, by: &BinModifier) {
 
 fn labels(out: &mut String, begin: &str, labels: &Labels, end: &str) {
     out.push_str(begin);
-    separated(out, &labels.labels, ", ", |out, it| label(out, it));
+    separated(out, &labels.labels, ", ", |out, it| label(out, it, is_plain(it)));
     out.push_str(end);
 }
 
@@ -185,8 +202,8 @@ fn is_plain(name: &str) -> bool {
     super::is_name(name, |_| false)
 }
 
-fn label(out: &mut String, name: &str) {
-    if is_plain(name) {
+fn label(out: &mut String, name: &str, is_plain: bool) {
+    if is_plain {
         out.push_str(name);
     } else {
         quoted(out, name);

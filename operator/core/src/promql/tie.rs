@@ -227,6 +227,12 @@ impl Tie {
         self.labels.get(label).map_or(label, String::as_str)
     }
 
+    fn rename(&self, label: &mut String) {
+        if let Some(name) = self.labels.get(label) {
+            label.clone_from(name);
+        }
+    }
+
     /// The name of a metric at the service, if it is declared.
     pub fn metric(&self, metric: &str) -> Option<&str> {
         self.series.get(metric).map(|series| series.name.as_str())
@@ -355,9 +361,9 @@ impl Change for Application<'_> {
             });
         }
         let own = std::mem::take(&mut vector.matchers.matchers);
-        let renamed = own.into_iter().map(|own| Matcher {
-            name: self.tie.label(&own.name).to_owned(),
-            ..own
+        let renamed = own.into_iter().map(|mut own| {
+            self.tie.rename(&mut own.name);
+            own
         });
         // What is scraped from the service has the label of its pod, and so has what is told of its pods.
         let of_pods = self.purpose == Purpose::Panel && (series.windowed || tied(POD));
@@ -374,9 +380,7 @@ impl Change for Application<'_> {
     }
 
     fn labels(&self, labels: &mut Labels) {
-        for label in &mut labels.labels {
-            *label = self.tie.label(label).to_owned();
-        }
+        labels.labels.iter_mut().for_each(|label| self.tie.rename(label));
     }
 }
 

@@ -241,21 +241,20 @@ impl<'a> Ties<'a> {
         self.ties.get(name).ok_or_else(|| Error::Undeclared(name.to_owned()))
     }
 
-    /// Whether workloads of that kind, and the dependency, have every series that the signal reads.
-    pub(super) fn applies(&self, pack: &SignalPack, signal: &Signal) -> bool {
-        self.applies_to(self.dependency.as_ref(), pack, signal)
-    }
-
-    /// The same for another dependency.
-    pub(super) fn applies_to(&self, dependency: Option<&plan::Dependency>, pack: &SignalPack, signal: &Signal) -> bool {
+    /// The series of a pack, by the names that it selects, that workloads of that kind or the dependency do not have.
+    pub(super) fn lacking(&self, pack: &SignalPack, dependency: Option<&plan::Dependency>) -> BTreeSet<String> {
         let series = pack.spec.series.iter();
         let lacking = series.filter(|series| !has(series, self.target_kind, dependency));
-        let lacking: BTreeSet<String> = lacking.flat_map(selectors).collect();
-        let reads = |text| {
+        lacking.flat_map(selectors).collect()
+    }
+
+    /// Whether a signal reads any of these series.
+    pub(super) fn reads(&self, signal: &Signal, series: &BTreeSet<String>) -> bool {
+        let any_of_them = |text| {
             let expr = self.parsed(text);
-            expr.is_ok_and(|expr| expr.selected().any(|name| lacking.contains(name)))
+            expr.is_ok_and(|expr| expr.selected().any(|name| series.contains(name)))
         };
-        lacking.is_empty() || !signal.expressions().any(reads)
+        !series.is_empty() && signal.expressions().any(any_of_them)
     }
 
     /// An expression of a pack, parsed.
